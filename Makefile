@@ -1,0 +1,57 @@
+# make quickstart   set up .venv and run the embedded experiment
+# make test         set up .venv and run the tests
+PYTHON ?= python3
+CORES ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+CONFIG ?= config/config.yaml
+
+.PHONY: quickstart report test test-all lint format bench bench-full plan gc
+
+quickstart: $(VENV)/.run
+	$(SNAKEMAKE)
+	$(SNAKEMAKE) --report results/quickstart/report.zip
+	@echo "Tables: results/quickstart/*.parquet   Figures: results/quickstart/figures/   Report: results/quickstart/report.zip"
+
+report: $(VENV)/.run
+	$(SNAKEMAKE) --configfile $(CONFIG) --report report.zip
+
+plan: $(VENV)/.run
+	$(BIN)/python -m pipeline_lib plan $(CONFIG)
+
+gc: $(VENV)/.run
+	$(BIN)/python -m pipeline_lib gc config/config.yaml config/experiments/*.yaml
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest tests
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check workflow
+	$(BIN)/snakemake --lint
+	$(BIN)/mypy pipeline_lib
+	$(BIN)/python -m pytest -q tests/unit/test_architecture.py
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt workflow
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+bench-full: $(VENV)/.dev
+	$(BIN)/python -m benchmarks --full
+
+# What running needs, and what developing needs on top. A stamp is renewed when the pins change.
+$(VENV)/.run: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $@

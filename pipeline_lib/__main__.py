@@ -1,0 +1,88 @@
+"""Command line: `python -m pipeline_lib STAGE FOLDER --plan FILE`, and commands about plans."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline_lib import driver, plan
+
+
+def _override(text: str) -> dict[str, Any]:
+    import yaml
+
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise ValueError(f"--config must be KEY=VALUE, got {text!r}; write the value as YAML")
+    return {key: yaml.safe_load(value)}
+
+
+def _load(args: argparse.Namespace) -> plan.Plan:
+    from pipeline_lib.config import merge
+
+    overrides: dict[str, Any] = {}
+    for text in args.config:
+        overrides = merge(overrides, _override(text))
+    return driver.load(args.files, overrides)
+
+
+def _stage(args: argparse.Namespace) -> None:
+    driver.run_node(args.command, args.folder, args.plan)
+
+
+def _plan(args: argparse.Namespace) -> None:
+    from pipeline_lib import estimate
+
+    made = _load(args)
+    print(estimate.report(made))
+    if args.write:
+        print(driver.write_plan(made, args.files))
+
+
+def _gc(args: argparse.Namespace) -> None:
+    from pipeline_lib import garbage
+
+    print(garbage.collect(_load(args), remove=args.remove))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pipeline_lib", description="Make one artifact, or ask about a plan.")
+    parser.add_argument("--verbose", action="store_true", help="show the traceback of an error")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for stage in plan.OUTPUTS:
+        command = commands.add_parser(stage, help=f"make one {stage} artifact")
+        command.add_argument("folder", type=Path, help="RESULTS/artifacts/STAGE/LABEL-KEY")
+        command.add_argument("--plan", type=Path, required=True, help="the plan file that the artifact is part of")
+        command.set_defaults(run=_stage)
+    for name, run, text in (("plan", _plan, "print what a config asks for"), ("gc", _gc, "list artifacts that no config needs")):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("files", type=Path, nargs="+", metavar="CONFIG")
+        command.add_argument("--config", action="append", default=[], metavar="KEY=VALUE", help="override, as YAML")
+        command.set_defaults(run=run)
+        flag = "--write" if name == "plan" else "--remove"
+        command.add_argument(flag, action="store_true", help="write the plan file" if name == "plan" else "remove them")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; a user's mistake ends with one line and exit code 1."""
+    args = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    try:
+        args.run(args)
+    except (ValueError, OSError) as error:
+        if args.verbose:
+            raise
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,251 @@
+"""The config: YAML to checked, completed settings. Torch-free, so that planning is quick."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pipeline_lib import registry
+
+ROOT = Path(__file__).parent.parent
+TASKS = ROOT / "config" / "tasks"
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+
+_SETTINGS: dict[str, Any] = {"results": "results", "data_root": None, "fingerprints": {}}
+_EXPERIMENT: dict[str, Any] = {
+    "seeds": 3,
+    "orders": 3,
+    "rewind": [0],
+    "levels": 0,
+    "controls": [],
+    "alphas": 30,
+    "splits": ["train", "test"],
+}
+_TASK: dict[str, Any] = {"schedule": {"name": "constant"}, "pad": 0}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment, checked and complete; `tasks` maps each task's name to its full description."""
+
+    name: str
+    tasks: dict[str, dict[str, Any]]
+    seeds: tuple[int, ...]
+    orders: tuple[int, ...]
+    rewind: tuple[int, ...]
+    levels: int
+    sparse_level: int
+    pruning: dict[str, Any]
+    controls: tuple[str, ...]
+    alphas: int
+    splits: tuple[str, ...]
+    figures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Config:
+    """All that was asked for; `resolved` is the merged text of it, for telling whether it has changed."""
+
+    results: Path
+    data_root: Path | None
+    per_job: dict[str, int]
+    fingerprints: dict[str, str]
+    experiments: dict[str, Experiment]
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read one YAML file safely.
+
+    Raises:
+        ValueError: it is missing, or not a mapping.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"config file must exist, got {path}; check its path") from None
+    except yaml.YAMLError as error:
+        raise ValueError(f"config file {path} must be YAML, got: {str(error).splitlines()[0]}; mend it") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"config file {path} must be a mapping, got {type(content).__name__}; see config/config.yaml")
+    return content
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one nested mapping over another; lists and scalars are replaced, as Snakemake does with its configs."""
+    result = copy.deepcopy(dict(base))
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merge(result[key], value) if both else copy.deepcopy(value)
+    return result
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    return read_yaml(SCHEMA)
+
+
+def _place(path: Sequence[Any]) -> str:
+    return ".".join(str(part) for part in path) or "config"
+
+
+def _explain(error: Any) -> str:
+    """Word one schema error: the thing, the rule, the remedy."""
+    if error.validator == "additionalProperties" and isinstance(error.schema["additionalProperties"], bool):
+        valid = sorted(error.schema["properties"])
+        key = next(k for k in error.instance if k not in valid)
+        near = difflib.get_close_matches(key, valid, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "remove it"
+        return f"key of {_place(error.absolute_path)} must be one of {', '.join(valid)}, got {key!r}; {hint}"
+    if error.validator == "enum":
+        return str(registry.unknown(_place(error.absolute_path), error.instance, [str(v) for v in error.validator_value]))
+    rules = {
+        "minimum": "at least {}",
+        "exclusiveMinimum": "above {}",
+        "maximum": "at most {}",
+        "exclusiveMaximum": "below {}",
+        "type": "of type {}",
+        "pattern": "text that matches {}",
+        "minItems": "a list of at least {}",
+        "required": "a mapping with the keys {}",
+    }
+    rule = rules.get(error.validator, "valid ({})").format(error.validator_value)
+    return f"{_place(error.absolute_path)} must be {rule}, got {error.instance!r}; correct the config"
+
+
+def validate(raw: Mapping[str, Any]) -> None:
+    """Check the shape of a config against the schema.
+
+    Raises:
+        ValueError: the first error, by the place in the config.
+    """
+    import jsonschema
+
+    validator = jsonschema.Draft202012Validator(_schema())
+    errors = sorted(validator.iter_errors(raw), key=lambda e: (len(e.absolute_path), str(e.absolute_path)))
+    if errors:
+        error = errors[0]
+        while error.context:
+            error = max(error.context, key=lambda e: len(e.absolute_path))
+        raise ValueError(_explain(error))
+
+
+def _replicates(value: int | Sequence[int]) -> tuple[int, ...]:
+    return tuple(range(value)) if isinstance(value, int) else tuple(sorted(value))
+
+
+def task_files() -> dict[str, Path]:
+    """List the tasks that have a file of their own in `config/tasks`."""
+    return {path.stem: path for path in sorted(TASKS.glob("*.yaml"))}
+
+
+def _describe(name: str, inline: Mapping[str, Any], chain: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Merge a task's base, its file and what the config says of it inline, in this order."""
+    files = task_files()
+    if name not in files and name not in inline:
+        raise registry.unknown("task", name, [*files, *inline], "add it as a file in config/tasks")
+    if name in chain:
+        raise ValueError(f"base of task {name!r} must not lead back to itself, got {' > '.join([*chain, name])}; remove one")
+    found = read_yaml(files[name]) if name in files else {}
+    validate({"experiments": {"x": {"tasks": [name]}}, "tasks": {name: found}})
+    found = merge(found, inline.get(name, {}))
+    base = found.pop("base", None)
+    return merge(_describe(base, inline, (*chain, name)), found) if base else found
+
+
+def load_task(name: str, inline: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Complete one task: every option of its network, data set, optimiser and schedule is spelled out.
+
+    Raises:
+        ValueError: an unknown or missing name or option.
+    """
+    task = merge(_TASK, _describe(name, inline or {}))
+    for key in ("network", "dataset", "optimiser", "batch_size", "steps"):
+        if key not in task:
+            raise ValueError(f"task {name} must have {key!r}, got none; add it to config/tasks/{name}.yaml")
+    task["network"] = registry.bind("networks", task["network"], ("input_shape", "num_classes"), f"{name}.network")
+    task["dataset"] = registry.bind("datasets", task["dataset"], ("data_root",), f"{name}.dataset")
+    task["optimiser"] = registry.bind("optim", task["optimiser"], ("vector",), f"{name}.optimiser", ("sgd", "adam"))
+    task["schedule"] = registry.bind("schedules", task["schedule"], (), f"{name}.schedule")
+    return {"name": name, "evaluate_every": max(1, task["steps"] // 12), **task}
+
+
+def _experiment(name: str, given: Mapping[str, Any], inline: Mapping[str, Any]) -> Experiment:
+    from pipeline_lib import demands
+
+    e = merge(_EXPERIMENT, given)
+    tasks = {task: load_task(task, inline) for task in e["tasks"]}
+    for k in e["rewind"]:
+        for task in tasks.values():
+            if k >= task["steps"]:
+                raise ValueError(
+                    f"experiments.{name}.rewind must be below {task['name']}'s {task['steps']} steps, got {k}; lower it"
+                )
+    pruning = {"criterion": "magnitude", "scope": "global", "fraction": 0.2, **e.get("pruning", {})}
+    registry.lookup("prune", pruning["criterion"], f"experiments.{name}.pruning.criterion", ("magnitude", "random"))
+    densities = pruning.get("densities")
+    if densities is not None and (densities != sorted(set(densities), reverse=True) or len(densities) < e["levels"]):
+        raise ValueError(
+            f"experiments.{name}.pruning.densities must fall from level to level, one for each of {e['levels']} levels, "
+            f"got {densities}; list them in order"
+        )
+    sparse = e.get("sparse_level", e["levels"])
+    if sparse > e["levels"]:
+        raise ValueError(f"experiments.{name}.sparse_level must be at most levels = {e['levels']}, got {sparse}; lower it")
+    figures = e.get("figures", demands.default_figures(e["levels"]))
+    for figure in figures:
+        if figure not in demands.FIGURES:
+            raise registry.unknown(f"experiments.{name}.figures", figure, list(demands.FIGURES))
+        if demands.FIGURES[figure].sparse and not sparse:
+            raise ValueError(f"experiments.{name}.levels must be at least 1 for figure {figure}, got {e['levels']}; raise it")
+    return Experiment(
+        name, tasks, _replicates(e["seeds"]), _replicates(e["orders"]), tuple(sorted(e["rewind"])), e["levels"], sparse,
+        pruning, tuple(e["controls"]), e["alphas"], tuple(e["splits"]), tuple(figures),
+    )  # fmt: skip
+
+
+def resolve(raw: Mapping[str, Any]) -> Config:
+    """Check a merged config and complete it with defaults.
+
+    Args:
+        raw: as read from YAML, overrides applied.
+
+    Raises:
+        ValueError: naming the key, the rule and the remedy.
+    """
+    import os
+
+    validate(raw)
+    settings = {**_SETTINGS, **raw}
+    root = settings["data_root"] or os.environ.get("PIPELINE_DATA_ROOT")
+    return Config(
+        Path(settings["results"]),
+        Path(root) if root else None,
+        {"seeds": 1, "orders": 1, **raw.get("per_job", {})},
+        dict(settings["fingerprints"]),
+        {name: _experiment(name, e, raw.get("tasks", {})) for name, e in raw["experiments"].items()},
+    )
+
+
+def level_density(pruning: Mapping[str, Any], level: int) -> float:
+    """Give the nominal density of a level: the listed one, or `(1 - fraction) ** level`."""
+    if level == 0:
+        return 1.0
+    listed = pruning.get("densities")
+    return float(listed[level - 1]) if listed else math.pow(1 - pruning["fraction"], level)
+
+
+def chunks(values: Sequence[int], size: int) -> Iterator[tuple[int, ...]]:
+    """Group replicates into jobs by `value // size`, so that more replicates never regroup full jobs."""
+    blocks: dict[int, list[int]] = {}
+    for value in values:
+        blocks.setdefault(value // size, []).append(value)
+    for block in sorted(blocks):
+        yield tuple(blocks[block])

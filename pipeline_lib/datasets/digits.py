@@ -1,0 +1,34 @@
+"""Handwritten digits that ship inside scikit-learn: 1,797 real 8x8 images, no download."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline_lib.rng import torch_generator
+from pipeline_lib.types import Dataset, Split
+
+_NUM_TRAIN = 1440
+
+
+def digits(data_root: Path | None, size: int = 8) -> Dataset:
+    """Load the digits with a fixed split of 1,440 training and 357 test images.
+
+    Args:
+        data_root: not used; the images are in the package.
+        size: height and width in pixels, 8 or 16; 16 repeats every pixel twice.
+
+    Source: UCI Optical Recognition of Handwritten Digits, test part.
+    """
+    import torch
+    from sklearn.datasets import load_digits
+
+    if size not in (8, 16):
+        raise ValueError(f"size must be 8 or 16, got {size}; the images are 8x8")
+    images, labels = load_digits(return_X_y=True)
+    x = torch.from_numpy(images).reshape(-1, 1, 8, 8).mul(255 / 16).round().to(torch.uint8)
+    x = x.repeat_interleave(size // 8, 2).repeat_interleave(size // 8, 3)
+    y = torch.from_numpy(labels).long()
+    chosen = torch.randperm(len(x), generator=torch_generator("digits", "split"))
+    train, test = chosen[:_NUM_TRAIN], chosen[_NUM_TRAIN:]
+    scaled = x[train].double() / 255
+    return Dataset(Split(x[train], y[train]), Split(x[test], y[test]), 10, (float(scaled.mean()),), (float(scaled.std()),))

@@ -1,0 +1,118 @@
+"""Between Snakemake and the plan: what is asked for, what it reads, and whether it is still what was planned."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline_lib import artifacts, config, plan
+from pipeline_lib.job import Job
+from pipeline_lib.plan import Node, Plan
+
+PLAN_ID = "REWIND_PLAN_ID"  # set by the main process, inherited by its jobs
+
+
+def content_hash(path: Path) -> str:
+    """Hash what a YAML file says; comments and layout do not count."""
+    return hashlib.sha256(json.dumps(config.read_yaml(path), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def load(paths: Iterable[Path], overrides: Mapping[str, Any] | None = None) -> Plan:
+    """Read config files, lay overrides over them, and plan."""
+    raw: dict[str, Any] = {}
+    for path in paths:
+        raw = config.merge(raw, config.read_yaml(path))
+    return plan.make_plan(config.resolve(config.merge(raw, overrides or {})))
+
+
+def write_plan(made: Plan, paths: Iterable[Path]) -> Path:
+    """Write the plan file that jobs read their node from; an equal one is left alone.
+
+    Raises:
+        ValueError: the results folder cannot be written to.
+    """
+    inputs = {str(p.resolve()): content_hash(p) for p in [*paths, *config.task_files().values()]}
+    lines = "\n".join(plan.to_lines(made, inputs)) + "\n"
+    target = made.config.results / "plans" / f"{made.identity()}.jsonl"
+    try:
+        if not target.is_file() or target.read_text(encoding="utf-8") != lines:
+            artifacts.write_text(target, lines)
+    except OSError as error:
+        raise ValueError(
+            f"results folder must be writable, got {made.config.results}: {error.strerror}; free it or set results in the config"
+        ) from error
+    return target
+
+
+def _check_current(header: Mapping[str, Any], line: Mapping[str, Any]) -> None:
+    """Refuse a job whose config or code is not what was planned."""
+    for name, planned in header["inputs"].items():
+        path = Path(name)
+        if not path.is_file() or content_hash(path) != planned:
+            raise ValueError(f"config must stay as it was planned during a run, got a changed {path.name}; start the run again")
+    code = plan.stage_code(line["stage"], line["spec"], header["fingerprints"])
+    parents = {role: tuple(keys) for role, keys in line["parents"].items()}
+    if plan.node_key(line["stage"], line["spec"], code, parents) != line["key"]:
+        raise ValueError(f"code of stage {line['stage']} must stay as it was planned during a run, got an edit; start the run again")
+
+
+def run_node(stage: str, folder: Path, plan_file: Path) -> None:
+    """Make one node.
+
+    Args:
+        stage: which stage the node belongs to.
+        folder: where the node goes: `<results>/artifacts/<stage>/<label>-<key>`.
+        plan_file: the plan that it is part of.
+
+    Raises:
+        ValueError: it is not part of the plan, config or code changed, or the stage refuses its inputs.
+    """
+    header, line = plan.find_line(plan_file, folder.name.rpartition("-")[2])
+    if line["stage"] != stage:
+        raise ValueError(f"node {folder.name} must be made by stage {line['stage']}, got {stage}; use that one")
+    _check_current(header, line)
+    results = plan_file.parent.parent
+    reads = {role: [results / name for name in names] for role, names in line["reads"].items()}
+    root = Path(header["data_root"]) if header["data_root"] else None
+    job = Job(line["key"], line["spec"], results / line["folder"], reads, root)
+    importlib.import_module(f"pipeline_lib.stages.{stage}").run(job)
+    record = {key: line[key] for key in ("key", "stage", "label", "spec", "parents")}
+    artifacts.write_text(job.folder / "spec.json", json.dumps(record | {"versions": job.meta()["versions"]}, indent=1) + "\n")
+
+
+def published(made: Plan) -> dict[str, tuple[Node, str]]:
+    """Map each file that a user reads, under the results folder, to the node and the file that it is a copy of."""
+    files: dict[str, tuple[Node, str]] = {}
+    for experiment, tables in made.tables.items():
+        files |= {f"{experiment}/{name}.parquet": (node, "table.parquet") for name, node in tables.items()}
+    for experiment, figures in made.figures.items():
+        for name, node in figures.items():
+            files |= {f"{experiment}/figures/{name}.{suffix}": (node, f"figure.{suffix}") for suffix in ("svg", "png")}
+    return files
+
+
+def remove_outdated(made: Plan) -> list[str]:
+    """Remove published files that are not copies of what this plan makes, so that none passes for fresh if the run fails."""
+    removed = []
+    for name, (node, file) in published(made).items():
+        copy, source = made.config.results / name, made.config.results / node.folder / file
+        if copy.is_file() and not (source.is_file() and source.read_bytes() == copy.read_bytes()):
+            copy.unlink()
+            removed.append(name)
+    return removed
+
+
+def write_index(results: Path) -> None:
+    """Write `index.parquet`: one row an artifact with its key, label, stage, spec, parents and versions."""
+    import pyarrow as pa
+
+    rows = []
+    for path in sorted((results / "artifacts").glob("*/*/spec.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        rows.append({k: v if isinstance(v, str) else json.dumps(v, sort_keys=True) for k, v in record.items()})
+    if rows:
+        artifacts.write_table(results / "index.parquet", pa.Table.from_pylist(rows))

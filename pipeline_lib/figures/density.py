@@ -1,0 +1,84 @@
+"""Accuracy against the share of weights that remain, and learning curves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline_lib import figure_style as style
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Frames = dict[str, "pd.DataFrame"]
+
+
+def _ladders(runs: pd.DataFrame) -> pd.DataFrame:
+    """Keep the ladder's own order; densities in percent, equal ones (to rounding) at one place."""
+    own = runs[runs["order"] == runs["order"].min()]
+    return own.assign(accuracy=100 * (1 - own["test_error"]), percent=100 * own.groupby("level")["density"].transform("mean"))
+
+
+def _lines(axes: Axes, frame: pd.DataFrame) -> None:
+    """Draw the dense band, and IMP and the controls from the first k."""
+    first = frame[frame["k"] == frame["k"].min()]
+    style.dense_band(axes, first[first["level"] == 0]["accuracy"])
+    for kind in ("imp", "random_prune", "reinit"):
+        chosen = first[(first["kind"] == kind)]
+        if len(chosen):
+            style.line(axes, chosen, "percent", "accuracy", style.COLOURS[kind], f"{style.NAMES[kind]}, k = {first['k'].min()}", ".")
+
+
+def _finish(axes: Axes, frame: pd.DataFrame, title: str) -> None:
+    style.density_axis(axes, frame["percent"] / 100)
+    axes.set_title(title)
+    axes.set_ylabel("test accuracy (%)")
+    axes.legend(loc="lower left")
+
+
+def accuracy_by_density(frames: Frames, sparse_level: int) -> Figure:
+    """Test accuracy of IMP, random pruning and random reinit from the first k at every level."""
+    runs = _ladders(frames["runs"])
+    tasks = list(runs["task"].unique())
+    figure, axes = style.panels(1, len(tasks))
+    for axis, task in zip(axes[0], tasks, strict=True):
+        own = runs[runs["task"] == task]
+        _lines(axis, own)
+        _finish(axis, own, task)
+    return figure
+
+
+def best_rewind(frames: Frames, sparse_level: int) -> Figure:
+    """As accuracy_by_density, with IMP at the rewind step of highest mean accuracy, level by level."""
+    runs = _ladders(frames["runs"])
+    tasks = list(runs["task"].unique())
+    figure, axes = style.panels(1, len(tasks))
+    for axis, task in zip(axes[0], tasks, strict=True):
+        own = runs[runs["task"] == task]
+        _lines(axis, own)
+        ladder = own[own["kind"] == "imp"]
+        means = ladder.groupby(["level", "k"])["accuracy"].mean().reset_index()
+        best = means.loc[means.groupby("level")["accuracy"].idxmax(), ["level", "k"]]
+        style.line(axis, ladder.merge(best), "percent", "accuracy", style.COLOURS["best"], style.NAMES["best"], ".")
+        _finish(axis, own, task)
+    return figure
+
+
+def learning_curves(frames: Frames, sparse_level: int) -> Figure:
+    """Error of dense networks during training: test, and the mini-batches as trained."""
+    curves = frames["curves"]
+    dense = curves[(curves["level"] == 0) & (curves["k"] == curves["k"].min())]
+    dense = dense.assign(percent=100 * dense["error"])
+    tasks = list(dense["task"].unique())
+    figure, axes = style.panels(1, len(tasks))
+    for axis, task in zip(axes[0], tasks, strict=True):
+        for split in ("batch", "test"):
+            chosen = dense[(dense["task"] == task) & (dense["split"] == split)]
+            style.line(axis, chosen, "step", "percent", style.SPLITS[split], split, ".")
+        axis.set_yscale("log")
+        axis.set_title(task)
+        axis.set_xlabel("step")
+        axis.set_ylabel("error (%)")
+        axis.legend()
+    return figure

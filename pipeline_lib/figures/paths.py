@@ -1,0 +1,86 @@
+"""Error along the line between two trained networks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline_lib import figure_style as style
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Frames = dict[str, "pd.DataFrame"]
+
+
+def _percent(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(percent=100 * frame["error"])
+
+
+def _finish(axes: Axes, title: str) -> None:
+    axes.set_title(title)
+    axes.set_xlabel("interpolation α")
+    axes.set_ylabel("error (%)")
+    axes.set_ylim(bottom=0)
+    axes.legend()
+
+
+def _kinds(frame: pd.DataFrame) -> list[str]:
+    return [kind for kind in ("imp", "random_prune", "reinit") if kind in set(frame["kind"])]
+
+
+def paths_dense(frames: Frames, sparse_level: int) -> Figure:
+    """Error between dense networks trained from the first k: train and test."""
+    frame = _percent(frames["interpolation"])
+    frame = frame[(frame["level"] == 0) & (frame["k"] == frame["k"].min())]
+    tasks = list(frame["task"].unique())
+    figure, axes = style.panels(1, len(tasks))
+    for axis, task in zip(axes[0], tasks, strict=True):
+        for split in frame["split"].unique():
+            chosen = frame[(frame["task"] == task) & (frame["split"] == split)]
+            style.line(axis, chosen, "alpha", "percent", style.SPLITS[split], split)
+        _finish(axis, f"{task}, k = {frame['k'].min()}")
+    return figure
+
+
+def paths_sparse(frames: Frames, sparse_level: int) -> Figure:
+    """Test error between sparse networks of each kind trained from the first k."""
+    frame = _percent(frames["interpolation"])
+    frame = frame[(frame["level"] == sparse_level) & (frame["k"] == frame["k"].min()) & (frame["split"] == "test")]
+    tasks = list(frame["task"].unique())
+    figure, axes = style.panels(1, len(tasks))
+    for axis, task in zip(axes[0], tasks, strict=True):
+        for kind in _kinds(frame):
+            chosen = frame[(frame["task"] == task) & (frame["kind"] == kind)]
+            style.line(axis, chosen, "alpha", "percent", style.COLOURS[kind], style.NAMES[kind])
+        _finish(axis, f"{task}, k = {frame['k'].min()}, {100 * frame['density'].iloc[0]:.3g} %")
+    return figure
+
+
+def _by_k(frame: pd.DataFrame, rows: list[tuple[str, pd.DataFrame, str]]) -> Figure:
+    """Draw a row of panels a selection and a column a task; a line a rewind step, darker with later k."""
+    tasks, steps = list(frame["task"].unique()), sorted(frame["k"].unique())
+    figure, axes = style.panels(len(rows), len(tasks))
+    for row, (name, selected, colour) in zip(axes, rows, strict=True):
+        for axis, task in zip(row, tasks, strict=True):
+            for k, shade in zip(steps, style.shades(len(steps), colour), strict=True):
+                chosen = selected[(selected["task"] == task) & (selected["k"] == k)]
+                if len(chosen):
+                    style.line(axis, chosen, "alpha", "percent", shade, f"k = {k}")
+            _finish(axis, f"{task}, {name}")
+    return figure
+
+
+def paths_dense_by_k(frames: Frames, sparse_level: int) -> Figure:
+    """Error between dense networks for every k: a row a split."""
+    frame = _percent(frames["interpolation"])
+    frame = frame[frame["level"] == 0]
+    return _by_k(frame, [(s, frame[frame["split"] == s], style.SPLITS[s]) for s in frame["split"].unique()])
+
+
+def paths_sparse_by_k(frames: Frames, sparse_level: int) -> Figure:
+    """Test error between sparse networks for every k: a row a kind."""
+    frame = _percent(frames["interpolation"])
+    frame = frame[(frame["level"] == sparse_level) & (frame["split"] == "test")]
+    return _by_k(frame, [(style.NAMES[k], frame[frame["kind"] == k], style.COLOURS[k]) for k in _kinds(frame)])

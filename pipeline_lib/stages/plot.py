@@ -1,0 +1,16 @@
+"""Tables -> one figure, as SVG and PNG."""
+
+from __future__ import annotations
+
+from pipeline_lib import artifacts, figure_style, registry, tables
+from pipeline_lib.job import Job
+
+
+def run(job: Job) -> None:
+    """Draw one figure and save it in both formats, with the same bytes every time."""
+    frames = {name: tables.read(folders[0] / "table.parquet") for name, folders in job.reads.items()}
+    draw = registry.entries("figures")[job.spec["figure"]].load()
+    with figure_style.applied():
+        figure = draw(frames, sparse_level=job.spec["sparse_level"])
+        for suffix in ("svg", "png"):
+            artifacts.write_atomic(job.folder / f"figure.{suffix}", lambda path, s=suffix: figure_style.save(figure, path, s))

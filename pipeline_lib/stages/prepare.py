@@ -1,0 +1,13 @@
+"""Data set -> uint8 tensors."""
+
+from __future__ import annotations
+
+from pipeline_lib import registry
+from pipeline_lib.job import Job
+from pipeline_lib.stages import data
+
+
+def run(job: Job) -> None:
+    """Load a data set and store it as tensors that every later job maps into memory."""
+    dataset = registry.call("datasets", job.spec["dataset"], data_root=job.data_root)
+    data.write(job.folder / "data.safetensors", dataset, job)

@@ -1,0 +1,37 @@
+"""Trained state + mask -> next mask, without torch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline_lib import artifacts, prune
+from pipeline_lib.job import Job
+from pipeline_lib.rng import numpy_generator
+
+Arrays = dict[str, np.ndarray]
+
+
+def _member(arrays: Arrays, i: int) -> Arrays:
+    return {name: array[i] for name, array in arrays.items()}
+
+
+def _next(job: Job, i: int, seed: int, weights: Arrays | None, mask: Arrays) -> Arrays:
+    spec = job.spec
+    rng = numpy_generator("prune", spec["criterion"], seed, spec["k"], spec["level"])
+    if weights is None:
+        return prune.shuffled(_member(mask, i), rng)
+    criterion = {"magnitude": prune.magnitude, "random": prune.random}[spec["criterion"]]
+    return criterion(_member(weights, i), _member(mask, i), spec["fraction"], spec["scope"], rng)
+
+
+def run(job: Job) -> None:
+    """Make the next masks of a chunk of seeds."""
+    weights: Arrays | None = None
+    mask = artifacts.read_arrays(job.file("mask", "mask.safetensors"))[0] if "mask" in job.reads else {}
+    if "state" in job.reads:
+        arrays, meta = artifacts.read_arrays(job.file("state", "state.safetensors"))
+        weights = {name: arrays[f"params/{name}"] for name in meta["prunable"]}
+        mask = mask or {name: np.ones(weight.shape, dtype=bool) for name, weight in weights.items()}
+    members = [_next(job, i, seed, weights, mask) for i, seed in enumerate(job.spec["seeds"])]
+    stacked = {name: np.stack([member[name] for member in members]) for name in members[0]}
+    artifacts.write_arrays(job.folder / "mask.safetensors", stacked, job.meta())

@@ -1,0 +1,16 @@
+"""State + mask -> masked start, without torch."""
+
+from __future__ import annotations
+
+from pipeline_lib import artifacts
+from pipeline_lib.job import Job
+from pipeline_lib.rewind import rewind
+
+
+def run(job: Job) -> None:
+    """Mask the states that runs start from and set their step."""
+    arrays, meta = artifacts.read_arrays(job.file("state", "state.safetensors"))
+    mask, _ = artifacts.read_arrays(job.file("mask", "mask.safetensors"))
+    start = rewind(arrays, {f"params/{name}": keep for name, keep in mask.items()})
+    header = job.meta(prunable=meta["prunable"], params=meta["params"], step=job.spec["step"])
+    artifacts.write_arrays(job.folder / "state.safetensors", start, header)

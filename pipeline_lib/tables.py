@@ -1,0 +1,151 @@
+"""The tables: their columns, types and meanings, and how they come from measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+STABLE_BELOW = 0.02  # G-10: two percentage points
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: Arrow type, unit ("1" for counts and shares) and meaning."""
+
+    name: str
+    type: str
+    unit: str
+    meaning: str
+
+
+_TASK = Column("task", "string", "-", "name of the task: network, data set and recipe")
+_SEED = Column("seed", "int64", "-", "replicate: initialisation, ladder and data streams are its own")
+_KIND = Column("kind", "string", "-", "imp (level 0 is the dense network), random_prune or reinit")
+_K = Column("k", "int64", "steps", "rewind step: training copies start from the state after so many steps")
+_LEVEL = Column("level", "int64", "-", "pruning level; 0 is dense")
+_DENSITY = Column("density", "double", "1", "share of prunable weights that survive, counted in the mask")
+_ORDER = Column("order", "int64", "-", "order of SGD noise from step k on; the first one is the ladder's own")
+_PAIR = (
+    Column("order_1", "int64", "-", "order of the run at alpha = 1"),
+    Column("order_2", "int64", "-", "order of the run at alpha = 0"),
+)
+_SPLIT = Column("split", "string", "-", "train or test: the whole split, eval mode, no augmentation")
+_ERROR = Column("error", "double", "1", "share of wrong predictions")
+_LOSS = Column("loss", "double", "nats", "mean cross-entropy")
+
+COLUMNS: dict[str, tuple[Column, ...]] = {
+    "runs": (
+        _TASK, _SEED, _ORDER, _KIND,
+        Column("start", "string", "-", "state that the run begins from: rewound (W_k) or fresh (a new initialisation)"),
+        Column("mask", "string", "-", "none, magnitude or random (the criterion of the ladder), or shuffled (a ladder mask permuted inside each layer)"),
+        _K, _LEVEL, _DENSITY,
+        Column("num_params", "int64", "1", "trainable parameters of the dense network"),
+        Column("num_kept", "int64", "1", "surviving prunable weights"),
+        Column("steps", "int64", "steps", "step at which training ends; the run itself takes steps - k"),
+        Column("train_error", "double", "1", "share of wrong predictions on the training split at the end"),
+        Column("train_loss", "double", "nats", "mean cross-entropy on the training split at the end"),
+        Column("test_error", "double", "1", "share of wrong predictions on the test split at the end"),
+        Column("test_loss", "double", "nats", "mean cross-entropy on the test split at the end"),
+    ),
+    "curves": (
+        _TASK, _SEED, _ORDER, _KIND, _K, _LEVEL, _DENSITY,
+        Column("step", "int64", "steps", "optimiser steps since initialisation"),
+        Column("split", "string", "-", "test, or batch: the mean over training mini-batches since the last row, as trained"),
+        _ERROR, _LOSS,
+    ),
+    "interpolation": (
+        _TASK, _SEED, *_PAIR, _KIND, _K, _LEVEL, _DENSITY,
+        Column("alpha", "double", "1", "position on the line: alpha W_1 + (1 - alpha) W_2"),
+        _SPLIT, _ERROR, _LOSS,
+    ),
+    "instability": (
+        _TASK, _SEED, *_PAIR, _KIND, _K, _LEVEL, _DENSITY, _SPLIT,
+        Column("mean_end_error", "double", "1", "mean error of the two runs"),
+        Column("max_error", "double", "1", "highest error on the line"),
+        Column("instability", "double", "1", "max_error - mean_end_error"),
+        Column("l2_params", "double", "1", "L2 distance of the two runs over all trainable parameters"),
+        Column("l2_weights", "double", "1", "L2 distance of the two runs over prunable weights"),
+        Column("stable", "bool", "-", f"instability is below {STABLE_BELOW}"),
+        Column("onset", "bool", "-", f"k is the smallest one whose mean instability over all pairs is below {STABLE_BELOW}"),
+    ),
+}  # fmt: skip
+
+
+def schema(table: str) -> pa.Schema:
+    """Build the Arrow schema of a table, with the unit and meaning of each column in its metadata."""
+    import pyarrow as pa
+
+    types = {"bool": pa.bool_(), "string": pa.string(), "int64": pa.int64(), "double": pa.float64()}
+    return pa.schema(
+        [pa.field(c.name, types[c.type], metadata={"unit": c.unit, "meaning": c.meaning}) for c in COLUMNS[table]]
+    )
+
+
+def to_arrow(rows: Iterable[dict[str, object]] | pd.DataFrame, table: str) -> pa.Table:
+    """Make a table with its columns in order and their documentation attached.
+
+    Args:
+        rows: one mapping a row, or a frame; columns that a measurement leaves to tabulation may be missing.
+        table: name of the table.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    frame = pd.DataFrame(rows)
+    known = schema(table)
+    present = pa.schema([field for field in known if field.name in frame.columns])
+    return pa.Table.from_pandas(frame[present.names], present, preserve_index=False)
+
+
+def with_onset(frame: pd.DataFrame) -> pd.DataFrame:
+    """Add `stable` a pair and `onset` a setting to the instability table.
+
+    The onset is judged on the mean over all pairs of a task, kind, level and split at one k (G-10).
+    """
+    setting = ["task", "kind", "level", "split"]
+    means = frame.groupby([*setting, "k"], as_index=False)["instability"].mean()
+    stable = means[means["instability"] < STABLE_BELOW].groupby(setting, as_index=False)["k"].min()
+    marked = frame.merge(stable.rename(columns={"k": "onset_k"}), on=setting, how="left")
+    onset = (marked["k"] == marked["onset_k"]).to_numpy()
+    return frame.assign(stable=frame["instability"] < STABLE_BELOW, onset=onset)
+
+
+def tabulate(parts: Iterable[Path], table: str) -> pa.Table:
+    """Join the measurements of an experiment to one sorted table.
+
+    Args:
+        parts: Parquet files of the same measurement.
+        table: name of the table.
+    """
+    import pandas as pd
+    import pyarrow.parquet as pq
+
+    frame = pd.concat([pq.ParquetFile(path).read().to_pandas() for path in parts], ignore_index=True)
+    keys = ["kind", "k", "level", "seed", "order", "order_1", "order_2", "split", "step", "alpha"]
+    frame = frame.sort_values(["task", *(key for key in keys if key in frame.columns)], ignore_index=True)
+    if table == "instability":
+        frame = with_onset(frame)
+    return to_arrow(frame, table)
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read one table."""
+    import pandas as pd
+
+    return pd.read_parquet(path)
+
+
+def document() -> str:
+    """Write the data dictionary, `docs/tables.md`, from the same text as the Parquet metadata."""
+    lines = ["# Tables", "", "One row a replicate or pair. Shares are in [0, 1]. Each column's unit and meaning are in the Parquet schema metadata too.", ""]
+    for table, columns in COLUMNS.items():
+        lines += [f"## {table}", "", "| column | type | unit | meaning |", "| --- | --- | --- | --- |"]
+        lines += [f"| `{c.name}` | {c.type} | {c.unit} | {c.meaning} |" for c in columns]
+        lines.append("")
+    return "\n".join(lines)

@@ -1,0 +1,35 @@
+"""Import torchvision beside a CPU-only torch.
+
+The registry's torchvision wheel is built for CUDA. Beside a CPU-only torch its compiled extension does not load, and the import
+fails because two operators are missing. Declaring them lets data sets, transforms and models work; the operators
+themselves (non-maximum suppression) stay unavailable, and nothing here uses them.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import torch
+
+_SIGNATURES = {
+    "nms": "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms": "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+}
+_library: torch.library.Library | None = None  # kept: its declarations live as long as it does
+
+
+def torchvision_datasets() -> ModuleType:
+    """Import `torchvision.datasets`, declaring the operators where the extension cannot."""
+    global _library
+    if _library is None:
+        try:
+            import torchvision
+        except RuntimeError as error:
+            if "torchvision::nms" not in str(error):
+                raise
+            _library = torch.library.Library("torchvision", "DEF")
+            for signature in _SIGNATURES.values():
+                _library.define(signature)
+    import torchvision.datasets
+
+    return torchvision.datasets

@@ -1,0 +1,64 @@
+"""Algebra on flat dicts of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pipeline_lib.types import State, Tensors
+
+
+def to_vector(tensors: Tensors) -> Float[Tensor, " num_params"]:
+    """Concatenate all tensors, in the order of the dict, to one new vector."""
+    return torch.cat([tensor.detach().reshape(-1) for tensor in tensors.values()])
+
+
+def views(vector: Float[Tensor, " num_params"], like: Tensors) -> dict[str, Tensor]:
+    """Cut a vector into tensors with the names and shapes of `like`; they share its memory."""
+    pieces = vector.split([tensor.numel() for tensor in like.values()])
+    return {name: piece.view(tensor.shape) for (name, tensor), piece in zip(like.items(), pieces, strict=True)}
+
+
+def lerp(start: Tensors, end: Tensors, weight: float) -> dict[str, Tensor]:
+    """Mix two dicts: `(1 - weight) * start + weight * end`, exact at both ends.
+
+    Integer tensors (BatchNorm's batch counter) are taken from `start`: they play no part in evaluation.
+    """
+    return {
+        name: torch.lerp(tensor, end[name], weight) if tensor.is_floating_point() else tensor
+        for name, tensor in start.items()
+    }
+
+
+def distance(first: Tensors, second: Tensors, names: Iterable[str]) -> float:
+    """Compute the Euclidean distance over the named tensors, accumulated in float64."""
+    squares = [(first[name].double() - second[name].double()).square().sum() for name in names]
+    return float(torch.stack(squares).sum().sqrt())
+
+
+def stack(members: Sequence[State]) -> State:
+    """Stack a cohort's states along a new leading member axis. All must be at the same step."""
+    steps = {member.step for member in members}
+    if len(steps) != 1:
+        raise ValueError(f"members must be at one step, got {sorted(steps)}; stack states of one stage only")
+
+    def join(trees: Sequence[Tensors]) -> dict[str, Tensor]:
+        return {name: torch.stack([tree[name].detach() for tree in trees]) for name in trees[0]}
+
+    return State(join([m.params for m in members]), join([m.buffers for m in members]), steps.pop())
+
+
+def unstack(cohort: State) -> list[State]:
+    """Split a cohort into its members: the inverse of `stack`."""
+    num_members = len(next(iter(cohort.params.values())))
+    return [
+        State(
+            {name: tensor[i] for name, tensor in cohort.params.items()},
+            {name: tensor[i] for name, tensor in cohort.buffers.items()},
+            cohort.step,
+        )
+        for i in range(num_members)
+    ]

@@ -1,0 +1,70 @@
+# The plan, and what every rule asks of it.
+from pipeline_lib import config as settings, demands, driver, plan as planning
+
+CONFIG_FILES = [Path(name) for name in workflow.configfiles]
+try:
+    PLAN = planning.make_plan(settings.resolve(config))
+    RESULTS = str(PLAN.config.results)
+    PUBLISHED = driver.published(PLAN)
+    if os.environ.setdefault(driver.PLAN_ID, PLAN.identity()) != PLAN.identity():
+        raise ValueError(
+            "config and code must stay as they were planned during a run, got a changed plan; start the run again"
+        )
+    PLAN_FILE = str(driver.write_plan(PLAN, CONFIG_FILES))
+except ValueError as error:
+    raise WorkflowError(str(error)) from None
+
+wildcard_constraints:
+    node=r"[A-Za-z0-9_-]+-[0-9a-f]{12}",
+
+
+def made_by(stage):
+    """Output files of a stage."""
+    return [f"{RESULTS}/artifacts/{stage}/{{node}}/{name}" for name in planning.OUTPUTS[stage]]
+
+
+def read_by(stage):
+    """Input files of a node: the first file of each parent, all files where a table is put together."""
+
+    def files(wildcards):
+        node = PLAN.by_folder.get(f"{stage}/{wildcards.node}")
+        if node is None:
+            raise WorkflowError(f"node must be part of the plan, got {wildcards.node}; ask for it with its own config")
+        parents = [parent for nodes in PLAN.parents(node).values() for parent in nodes]
+        return [f"{RESULTS}/{parent.files()[0]}" for parent in parents]
+
+    return files
+
+
+def command(stage):
+    """Shell line of a stage."""
+    run = f"{sys.executable} -m pipeline_lib {stage} {RESULTS}/artifacts/{stage}/{{wildcards.node}} --plan {PLAN_FILE}"
+    return f"PYTHONPATH={ROOT} {run} > {{log}} 2>&1"
+
+
+def log_of(stage):
+    """Log file of a job."""
+    return f"{RESULTS}/logs/{stage}/{{node}}.log"
+
+
+def benchmark_of(stage):
+    """Benchmark record of a job."""
+    return f"{RESULTS}/benchmarks/{stage}/{{node}}.tsv"
+
+
+def source_of(pattern):
+    """Keyed file that a published one is a copy of."""
+
+    def file(wildcards):
+        name = pattern.format(**wildcards)
+        if name not in PUBLISHED:
+            raise WorkflowError(f"target must be one of {', '.join(PUBLISHED)}, got {name}; choose one")
+        node, made = PUBLISHED[name]
+        return f"{RESULTS}/{node.folder}/{made}"
+
+    return file
+
+
+def key_of(pattern):
+    """Key of the node that a published file is a copy of: when it changes, the copy is made again."""
+    return lambda wildcards: PUBLISHED[pattern.format(**wildcards)][0].key

@@ -1,0 +1,31 @@
+# Masks, and starts made with them. Neither needs torch.
+
+rule prune:
+    # trained state + mask -> next mask
+    input:
+        read_by("prune"),
+    output:
+        made_by("prune"),
+    log:
+        log_of("prune"),
+    benchmark:
+        benchmark_of("prune")
+    threads: 1
+    shell:
+        command("prune")
+
+
+rule rewind:
+    # state + mask -> masked start
+    input:
+        read_by("rewind"),
+    output:
+        made_by("rewind"),
+    log:
+        log_of("rewind"),
+    benchmark:
+        benchmark_of("rewind")
+    threads: 1
+    shell:
+        command("rewind")
+

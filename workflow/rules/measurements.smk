@@ -1,0 +1,16 @@
+# Measurements on trained states.
+
+rule interpolate:
+    # pairs of states -> error along the line between them
+    input:
+        read_by("interpolate"),
+    output:
+        made_by("interpolate"),
+    log:
+        log_of("interpolate"),
+    benchmark:
+        benchmark_of("interpolate")
+    threads: 1
+    shell:
+        command("interpolate")
+

@@ -1,0 +1,65 @@
+# Tables and figures, and the copies of them that users read.
+
+rule tabulate:
+    # measurements -> one table
+    input:
+        read_by("tabulate"),
+    output:
+        made_by("tabulate"),
+    log:
+        log_of("tabulate"),
+    benchmark:
+        benchmark_of("tabulate")
+    threads: 1
+    shell:
+        command("tabulate")
+
+
+rule plot:
+    # tables -> one figure
+    input:
+        read_by("plot"),
+    output:
+        made_by("plot"),
+    log:
+        log_of("plot"),
+    benchmark:
+        benchmark_of("plot")
+    threads: 1
+    shell:
+        command("plot")
+
+
+rule publish_table:
+    # keyed table -> results/<experiment>/<table>.parquet
+    input:
+        source_of("{experiment}/{table}.parquet"),
+    output:
+        f"{RESULTS}/{{experiment}}/{{table}}.parquet",
+    params:
+        key=key_of("{experiment}/{table}.parquet"),
+    shell:
+        "cp {input} {output}"
+
+
+for figure in demands.FIGURES:
+
+    rule:
+        # keyed figure -> results/<experiment>/figures/<figure>.{svg,png}; the SVG is in the report
+        name:
+            f"publish_{figure}"
+        input:
+            svg=source_of(f"{{experiment}}/figures/{figure}.svg"),
+            png=source_of(f"{{experiment}}/figures/{figure}.png"),
+        output:
+            svg=report(
+                f"{RESULTS}/{{experiment}}/figures/{figure}.svg",
+                caption=f"../report/{figure}.rst",
+                category="{experiment}",
+                labels={"figure": figure},
+            ),
+            png=f"{RESULTS}/{{experiment}}/figures/{figure}.png",
+        params:
+            key=key_of(f"{{experiment}}/figures/{figure}.svg"),
+        shell:
+            "cp {input.svg} {output.svg} && cp {input.png} {output.png}"

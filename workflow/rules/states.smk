@@ -1,0 +1,46 @@
+# States: data sets, early states, starts and trained networks.
+
+rule prepare:
+    # data set -> uint8 tensors
+    input:
+        read_by("prepare"),
+    output:
+        made_by("prepare"),
+    log:
+        log_of("prepare"),
+    benchmark:
+        benchmark_of("prepare")
+    threads: 1
+    shell:
+        command("prepare")
+
+
+rule pretrain:
+    # W_0 -> W_k
+    input:
+        read_by("pretrain"),
+    output:
+        made_by("pretrain"),
+    log:
+        log_of("pretrain"),
+    benchmark:
+        benchmark_of("pretrain")
+    threads: 1
+    shell:
+        command("pretrain")
+
+
+rule train:
+    # start + mask + order -> trained state, errors, learning curve
+    input:
+        read_by("train"),
+    output:
+        made_by("train"),
+    log:
+        log_of("train"),
+    benchmark:
+        benchmark_of("train")
+    threads: 1
+    shell:
+        command("train")
+
