@@ -137,6 +137,21 @@ def validate(raw: Mapping[str, Any]) -> None:
         raise ValueError(_explain(error))
 
 
+def typed(value: Any) -> Any:
+    """Give numbers and booleans inside `--config` values their types back; Snakemake hands nested ones over as text."""
+    if isinstance(value, Mapping):
+        return {key: typed(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [typed(each) for each in value]
+    if isinstance(value, str):
+        for parse in (int, float, {"true": True, "false": False, "null": None}.__getitem__):
+            try:
+                return parse(value)
+            except (ValueError, KeyError):
+                continue
+    return value
+
+
 def _replicates(value: int | Sequence[int]) -> tuple[int, ...]:
     return tuple(range(value)) if isinstance(value, int) else tuple(sorted(value))
 
@@ -222,6 +237,7 @@ def resolve(raw: Mapping[str, Any]) -> Config:
     """
     import os
 
+    raw = {key: typed(value) if key in ("experiments", "tasks", "per_job") else value for key, value in raw.items()}
     validate(raw)
     settings = {**_SETTINGS, **raw}
     root = settings["data_root"] or os.environ.get("PIPELINE_DATA_ROOT")
