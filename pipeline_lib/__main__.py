@@ -38,8 +38,13 @@ def _stage(args: argparse.Namespace) -> None:
 def _plan(args: argparse.Namespace) -> None:
     from pipeline_lib import estimate
 
+    def calibrate(task: dict[str, Any], data_root: Path | None) -> tuple[float, float]:
+        from pipeline_lib.stages.calibrate import calibrate
+
+        return calibrate(task, data_root)
+
     made = _load(args)
-    print(estimate.report(made))
+    print(estimate.report(made, calibrate))
     if args.write:
         print(driver.write_plan(made, args.files))
 

@@ -33,14 +33,18 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
         write(private)
         with private.open("rb") as file:
             os.fsync(file.fileno())
-        os.replace(private, path)
+        private.replace(path)
     finally:
         private.unlink(missing_ok=True)
 
 
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically."""
-    write_atomic(path, lambda private: private.write_text(text, encoding="utf-8") and None)
+    """Write a text file atomically, as UTF-8."""
+    write_atomic(path, lambda private: _write(private, text))
 
 
 def write_table(path: Path, table: pa.Table) -> None:
@@ -77,7 +81,9 @@ def read_meta(path: Path) -> Meta:
         raise ValueError(f"artifact {path} must have been made by this pipeline, got a foreign file; remove it and run again")
     meta = json.loads(text)
     if not path.parent.name.endswith(f"-{meta['key']}"):
-        raise ValueError(f"artifact {path} must belong to its folder, got the file of node {meta['key']}; remove it and run again")
+        raise ValueError(
+            f"artifact {path} must belong to its folder, got the file of node {meta['key']}; remove it and run again"
+        )
     return meta
 
 

@@ -53,9 +53,7 @@ def indices(order: Order, num_examples: int, batch_size: int) -> Callable[[int],
     return at
 
 
-def shift_crop(
-    x: UInt8[Tensor, "n c h w"], pad: int, generator: torch.Generator
-) -> UInt8[Tensor, "n c h w"]:
+def shift_crop(x: UInt8[Tensor, "n c h w"], pad: int, generator: torch.Generator) -> UInt8[Tensor, "n c h w"]:
     """Pad every image with `pad` zero pixels on each side and crop it back at a random place."""
     num, _, height, width = x.shape
     padded = torch.nn.functional.pad(x, (pad, pad, pad, pad))

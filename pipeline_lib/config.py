@@ -6,12 +6,12 @@ import copy
 import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import registry
+from pipeline_lib import demands, registry
+from pipeline_lib.experiment import Config, Experiment
 
 ROOT = Path(__file__).parent.parent
 TASKS = ROOT / "config" / "tasks"
@@ -28,35 +28,6 @@ _EXPERIMENT: dict[str, Any] = {
     "splits": ["train", "test"],
 }
 _TASK: dict[str, Any] = {"schedule": {"name": "constant"}, "pad": 0}
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """One experiment, checked and complete; `tasks` maps each task's name to its full description."""
-
-    name: str
-    tasks: dict[str, dict[str, Any]]
-    seeds: tuple[int, ...]
-    orders: tuple[int, ...]
-    rewind: tuple[int, ...]
-    levels: int
-    sparse_level: int
-    pruning: dict[str, Any]
-    controls: tuple[str, ...]
-    alphas: int
-    splits: tuple[str, ...]
-    figures: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Config:
-    """All that was asked for; `resolved` is the merged text of it, for telling whether it has changed."""
-
-    results: Path
-    data_root: Path | None
-    per_job: dict[str, int]
-    fingerprints: dict[str, str]
-    experiments: dict[str, Experiment]
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -193,8 +164,6 @@ def load_task(name: str, inline: Mapping[str, Any] | None = None) -> dict[str, A
 
 
 def _experiment(name: str, given: Mapping[str, Any], inline: Mapping[str, Any]) -> Experiment:
-    from pipeline_lib import demands
-
     e = merge(_EXPERIMENT, given)
     tasks = {task: load_task(task, inline) for task in e["tasks"]}
     for k in e["rewind"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from pipeline_lib.config import Experiment
+from pipeline_lib.experiment import Experiment
 
 
 @dataclass(frozen=True, order=True)

@@ -57,7 +57,9 @@ def _check_current(header: Mapping[str, Any], line: Mapping[str, Any]) -> None:
     code = plan.stage_code(line["stage"], line["spec"], header["fingerprints"])
     parents = {role: tuple(keys) for role, keys in line["parents"].items()}
     if plan.node_key(line["stage"], line["spec"], code, parents) != line["key"]:
-        raise ValueError(f"code of stage {line['stage']} must stay as it was planned during a run, got an edit; start the run again")
+        raise ValueError(
+            f"code of stage {line['stage']} must stay as it was planned during a run, got an edit; start the run again"
+        )
 
 
 def run_node(stage: str, folder: Path, plan_file: Path) -> None:

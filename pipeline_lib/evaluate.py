@@ -46,7 +46,7 @@ def part(tensors: Tensors, prefix: str) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def evaluate(network: nn.Module, state: State, split: Split, dataset: Dataset) -> Score:
+def evaluate(network: nn.Sequential, state: State, split: Split, dataset: Dataset) -> Score:
     """Compute a state's error and loss in eval mode, without augmentation.
 
     Args:
@@ -60,6 +60,6 @@ def evaluate(network: nn.Module, state: State, split: Split, dataset: Dataset) -
     stem, body = part(tensors, "stem"), part(tensors, "body")
     tally = Tally()
     for x, y in zip(split.x.split(CHUNK), split.y.split(CHUNK), strict=True):
-        hidden = functional_call(network.stem, stem, (normalise(x, dataset),))
-        tally.add(functional_call(network.body, body, (hidden,)), y)
+        hidden = functional_call(network[0], stem, (normalise(x, dataset),))
+        tally.add(functional_call(network[1], body, (hidden,)), y)
     return tally.score()

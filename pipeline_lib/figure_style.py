@@ -26,12 +26,12 @@ def applied() -> Iterator[None]:
     import seaborn as sns
 
     mpl.use("Agg")
-    style = {
+    style: dict[str, object] = {
         "svg.hashsalt": "rewind", "svg.fonttype": "path", "font.family": "DejaVu Sans", "font.size": 9, "axes.titlesize": 10,
         "axes.spines.top": False, "axes.spines.right": False, "lines.linewidth": 1.6, "savefig.dpi": 150, "legend.frameon": False,
     }  # fmt: skip
     with mpl.rc_context(), sns.axes_style("ticks"):
-        mpl.rcParams.update(style)
+        mpl.rcParams.update(style)  # type: ignore[arg-type]
         yield
 
 
@@ -41,12 +41,12 @@ def save(figure: Figure, path: Path, suffix: str) -> None:
     figure.savefig(path, format=suffix, metadata=metadata, bbox_inches="tight")
 
 
-def panels(num_rows: int, num_columns: int, *, sharey: str | bool = False) -> tuple[Figure, list[list[Axes]]]:
+def panels(num_rows: int, num_columns: int) -> tuple[Figure, list[list[Axes]]]:
     """Make a grid of panels of one size."""
     import matplotlib.pyplot as plt
 
     size = (3.6 * num_columns + 0.6, 2.7 * num_rows + 0.4)
-    figure, axes = plt.subplots(num_rows, num_columns, figsize=size, squeeze=False, sharey=sharey, layout="constrained")
+    figure, axes = plt.subplots(num_rows, num_columns, figsize=size, squeeze=False, layout="constrained")
     return figure, [list(row) for row in axes]
 
 

@@ -10,9 +10,7 @@ from pipeline_lib.types import State
 
 def prunable(network: nn.Module) -> list[str]:
     """List the prunable parameters: weights of convolutions and linear layers, never biases or BatchNorm (G-4)."""
-    return [
-        f"{name}.weight" for name, module in network.named_modules() if isinstance(module, (nn.Conv2d, nn.Linear))
-    ]
+    return [f"{name}.weight" for name, module in network.named_modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
 
 
 def initialise(network: nn.Module, generator: torch.Generator) -> State:

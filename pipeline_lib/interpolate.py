@@ -34,7 +34,7 @@ def alphas(num: int) -> list[float]:
 
 @torch.no_grad()
 def paths(
-    network: nn.Module,
+    network: nn.Sequential,
     states: Sequence[State],
     pairs: Sequence[Pair],
     weights: Sequence[float],
@@ -43,8 +43,8 @@ def paths(
 ) -> dict[Pair, list[Score]]:
     """Evaluate `alpha * W_i + (1 - alpha) * W_j` for each pair (i, j) and each alpha, in eval mode.
 
-    Every tensor of the state is mixed, BatchNorm statistics included (G-9). The stem is affine in its parameters, so its output at
-    a mixture is the mixture of its outputs at the two ends: it runs once a state instead of once a point. For a
+    Every tensor of the state is mixed, BatchNorm statistics included (G-9). The stem is affine in its parameters, so its
+    output at a mixture is the mixture of its outputs at the two ends: it runs once a state instead of once a point. For a
     fully connected network that is most of the arithmetic. An end of a path is that state's own evaluation, bit for bit.
 
     Args:
@@ -68,13 +68,13 @@ def paths(
     tallies.update({point: Tally() for point in inner})
     for x, y in zip(split.x.split(CHUNK), split.y.split(CHUNK), strict=True):
         inputs = normalise(x, dataset)
-        hidden = [functional_call(network.stem, stem, (inputs,)) for stem in stems]
+        hidden = [functional_call(network[0], stem, (inputs,)) for stem in stems]
         for i in set(ends.values()):
-            tallies[i].add(functional_call(network.body, bodies[i], (hidden[i].clone(),)), y)
+            tallies[i].add(functional_call(network[1], bodies[i], (hidden[i].clone(),)), y)
         for (i, j), alpha in inner:
             body = tree.lerp(bodies[j], bodies[i], alpha)
             mixed = torch.lerp(hidden[j], hidden[i], alpha)
-            tallies[(i, j), alpha].add(functional_call(network.body, body, (mixed,)), y)
+            tallies[(i, j), alpha].add(functional_call(network[1], body, (mixed,)), y)
     scores = {key: tally.score() for key, tally in tallies.items()}
     return {pair: [scores[ends.get((pair, a), (pair, a))] for a in weights] for pair in pairs}
 

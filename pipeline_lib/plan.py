@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pipeline_lib import registry
-from pipeline_lib.config import Config, Experiment, chunks, level_density
+from pipeline_lib.config import chunks, level_density
 from pipeline_lib.demands import FIGURES, Run, with_ancestors
+from pipeline_lib.experiment import Config, Experiment
 from pipeline_lib.fingerprint import fingerprint
 
 # The files that each stage makes; the first is what later stages read unless they say otherwise.
@@ -95,7 +96,7 @@ class Plan:
     figures: dict[str, dict[str, Node]] = field(default_factory=dict)
     asked: dict[str, int] = field(default_factory=lambda: {"runs": 0, "steps": 0})
 
-    def add(self, stage: str, label: str, spec: dict[str, Any], parents: dict[str, Sequence[Node]], **counts: int) -> Node:
+    def add(self, stage: str, label: str, spec: dict[str, Any], parents: Mapping[str, Sequence[Node]], **counts: int) -> Node:
         """Add a node, or return the equal one that is already there."""
         keys = {role: tuple(node.key for node in nodes) for role, nodes in parents.items() if nodes}
         key = node_key(stage, spec, stage_code(stage, spec, self.config.fingerprints), keys)
@@ -191,7 +192,9 @@ class _Walk:
 
     def interpolate(self, run: Run, jobs: list[tuple[tuple[int, ...], Node]]) -> list[Node]:
         """Compare each job's runs among themselves and with all earlier ones of the same seed."""
-        made, seen, nodes = [], [], []
+        made: list[Node] = []
+        seen: list[int] = []
+        nodes: list[Node] = []
         task = {key: self.task[key] for key in ("network", "dataset", "name")}
         for orders, node in jobs:
             pairs = [[s, i, j] for s in self.seeds for j in orders for i in [*seen, *orders] if i < j]

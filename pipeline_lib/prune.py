@@ -40,7 +40,9 @@ def _drop(scores: Arrays, mask: Mask, fraction: float, scope: str) -> dict[str, 
         flat = np.concatenate([scores[name].reshape(-1) for name in names])
         kept = np.concatenate([mask[name].reshape(-1) for name in names])
         if not np.isfinite(flat[kept]).all():
-            raise ValueError("weights to prune must be finite, got NaN or infinity; the run has diverged, lower its learning rate")
+            raise ValueError(
+                "weights to prune must be finite, got NaN or infinity; the run has diverged, lower its learning rate"
+            )
         kept = _lowest(flat, kept, num_pruned(int(kept.sum()), fraction))
         ends = np.cumsum([mask[name].size for name in names])[:-1]
         for name, piece in zip(names, np.split(kept, ends), strict=True):

@@ -72,7 +72,9 @@ def lookup(kind: str, name: str, what: str, only: Sequence[str] | None = None) -
     return valid[name]
 
 
-def bind(kind: str, given: dict[str, Any], supplied: Sequence[str], what: str, only: Sequence[str] | None = None) -> dict[str, Any]:
+def bind(
+    kind: str, given: dict[str, Any], supplied: Sequence[str], what: str, only: Sequence[str] | None = None
+) -> dict[str, Any]:
     """Complete `{"name": ..., option: ...}` with the function's defaults.
 
     Args:

@@ -23,4 +23,6 @@ def rewind(params: Mapping[str, np.ndarray], mask: Mask) -> dict[str, np.ndarray
     Source: paper B, Algorithm 2.
     """
     check_fit(mask, params)
-    return {name: np.where(mask[name], tensor, 0).astype(tensor.dtype) if name in mask else tensor for name, tensor in params.items()}
+    return {
+        name: np.where(mask[name], tensor, 0).astype(tensor.dtype) if name in mask else tensor for name, tensor in params.items()
+    }

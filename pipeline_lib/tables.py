@@ -43,7 +43,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "runs": (
         _TASK, _SEED, _ORDER, _KIND,
         Column("start", "string", "-", "state that the run begins from: rewound (W_k) or fresh (a new initialisation)"),
-        Column("mask", "string", "-", "none, magnitude or random (the criterion of the ladder), or shuffled (a ladder mask permuted inside each layer)"),
+        Column("mask", "string", "-", "none, the ladder's criterion, or shuffled (a ladder mask permuted in each layer)"),
         _K, _LEVEL, _DENSITY,
         Column("num_params", "int64", "1", "trainable parameters of the dense network"),
         Column("num_kept", "int64", "1", "surviving prunable weights"),
@@ -82,25 +82,20 @@ def schema(table: str) -> pa.Schema:
     import pyarrow as pa
 
     types = {"bool": pa.bool_(), "string": pa.string(), "int64": pa.int64(), "double": pa.float64()}
-    return pa.schema(
-        [pa.field(c.name, types[c.type], metadata={"unit": c.unit, "meaning": c.meaning}) for c in COLUMNS[table]]
-    )
+    return pa.schema([pa.field(c.name, types[c.type], metadata={"unit": c.unit, "meaning": c.meaning}) for c in COLUMNS[table]])
 
 
-def to_arrow(rows: Iterable[dict[str, object]] | pd.DataFrame, table: str) -> pa.Table:
-    """Make a table with its columns in order and their documentation attached.
+def to_arrow(rows: list[dict[str, object]], table: str) -> pa.Table:
+    """Make a table with its columns in order and their documentation attached, without importing pandas.
 
     Args:
-        rows: one mapping a row, or a frame; columns that a measurement leaves to tabulation may be missing.
+        rows: one mapping a row; columns that a measurement leaves to tabulation may be missing from all of them.
         table: name of the table.
     """
-    import pandas as pd
     import pyarrow as pa
 
-    frame = pd.DataFrame(rows)
-    known = schema(table)
-    present = pa.schema([field for field in known if field.name in frame.columns])
-    return pa.Table.from_pandas(frame[present.names], present, preserve_index=False)
+    present = pa.schema([field for field in schema(table) if not rows or field.name in rows[0]])
+    return pa.Table.from_pylist(rows, present)
 
 
 def with_onset(frame: pd.DataFrame) -> pd.DataFrame:
@@ -124,6 +119,7 @@ def tabulate(parts: Iterable[Path], table: str) -> pa.Table:
         table: name of the table.
     """
     import pandas as pd
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     frame = pd.concat([pq.ParquetFile(path).read().to_pandas() for path in parts], ignore_index=True)
@@ -131,7 +127,7 @@ def tabulate(parts: Iterable[Path], table: str) -> pa.Table:
     frame = frame.sort_values(["task", *(key for key in keys if key in frame.columns)], ignore_index=True)
     if table == "instability":
         frame = with_onset(frame)
-    return to_arrow(frame, table)
+    return pa.Table.from_pandas(frame[[c.name for c in COLUMNS[table]]], schema(table), preserve_index=False)
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -143,7 +139,12 @@ def read(path: Path) -> pd.DataFrame:
 
 def document() -> str:
     """Write the data dictionary, `docs/tables.md`, from the same text as the Parquet metadata."""
-    lines = ["# Tables", "", "One row a replicate or pair. Shares are in [0, 1]. Each column's unit and meaning are in the Parquet schema metadata too.", ""]
+    lines = [
+        "# Tables",
+        "",
+        "One row a replicate or pair. Shares are in [0, 1]. Units and meanings are in the Parquet schema metadata too.",
+        "",
+    ]
     for table, columns in COLUMNS.items():
         lines += [f"## {table}", "", "| column | type | unit | meaning |", "| --- | --- | --- | --- |"]
         lines += [f"| `{c.name}` | {c.type} | {c.unit} | {c.meaning} |" for c in columns]

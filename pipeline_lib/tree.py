@@ -28,8 +28,7 @@ def lerp(start: Tensors, end: Tensors, weight: float) -> dict[str, Tensor]:
     Integer tensors (BatchNorm's batch counter) are taken from `start`: they play no part in evaluation.
     """
     return {
-        name: torch.lerp(tensor, end[name], weight) if tensor.is_floating_point() else tensor
-        for name, tensor in start.items()
+        name: torch.lerp(tensor, end[name], weight) if tensor.is_floating_point() else tensor for name, tensor in start.items()
     }
 
 

@@ -27,7 +27,9 @@ def _lines(axes: Axes, frame: pd.DataFrame) -> None:
     for kind in ("imp", "random_prune", "reinit"):
         chosen = first[(first["kind"] == kind)]
         if len(chosen):
-            style.line(axes, chosen, "percent", "accuracy", style.COLOURS[kind], f"{style.NAMES[kind]}, k = {first['k'].min()}", ".")
+            style.line(
+                axes, chosen, "percent", "accuracy", style.COLOURS[kind], f"{style.NAMES[kind]}, k = {first['k'].min()}", "."
+            )
 
 
 def _finish(axes: Axes, frame: pd.DataFrame, title: str) -> None:

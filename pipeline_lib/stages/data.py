@@ -32,7 +32,7 @@ def read(job: Job) -> Dataset:
     return Dataset(train, test, meta["num_classes"], tuple(meta["mean"]), tuple(meta["std"]))
 
 
-def build(task: dict[str, Any], dataset: Dataset) -> nn.Module:
+def build(task: dict[str, Any], dataset: Dataset) -> nn.Sequential:
     """Build a task's network for the shape and classes of its data set."""
     shape = tuple(dataset.train.x.shape[1:])
     return registry.call("networks", task["network"], input_shape=shape, num_classes=dataset.num_classes)

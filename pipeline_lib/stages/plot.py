@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from pipeline_lib import artifacts, figure_style, registry, tables
 from pipeline_lib.job import Job
 
@@ -13,4 +15,5 @@ def run(job: Job) -> None:
     with figure_style.applied():
         figure = draw(frames, sparse_level=job.spec["sparse_level"])
         for suffix in ("svg", "png"):
-            artifacts.write_atomic(job.folder / f"figure.{suffix}", lambda path, s=suffix: figure_style.save(figure, path, s))
+            save = partial(figure_style.save, figure, suffix=suffix)
+            artifacts.write_atomic(job.folder / f"figure.{suffix}", save)

@@ -16,21 +16,20 @@ from pipeline_lib.stages.training import Reporter, train_member
 from pipeline_lib.types import Dataset, Mask, State
 
 
-def _masks(job: Job, network: nn.Module, num_seeds: int) -> tuple[list[Mask], str]:
+def _masks(job: Job, network: nn.Sequential, num_seeds: int) -> tuple[list[Mask], str]:
     """Read a mask a seed and the criterion that made them; all ones where nothing is pruned."""
     if "mask" not in job.reads:
-        shapes = dict(network.named_parameters())
-        ones = {name: np.ones(shapes[name].shape, dtype=bool) for name in prunable(network)}
+        ones = {name: np.ones(network.get_parameter(name).shape, dtype=bool) for name in prunable(network)}
         return [ones] * num_seeds, "none"
     arrays, meta = artifacts.read_arrays(job.file("mask", "mask.safetensors"))
     found: list[Mask] = [{name: array[i] for name, array in arrays.items()} for i in range(num_seeds)]
-    shapes = {name: tensor.detach().numpy() for name, tensor in network.named_parameters()}
+    weights = {name: tensor.detach().numpy() for name, tensor in network.named_parameters()}
     for mask in found:
-        masks.check_fit(mask, shapes)
+        masks.check_fit(mask, weights)
     return found, meta["spec"]["criterion"]
 
 
-def _row(spec: dict[str, Any], network: nn.Module, dataset: Dataset, state: State, mask: Mask) -> dict[str, Any]:
+def _row(spec: dict[str, Any], network: nn.Sequential, dataset: Dataset, state: State, mask: Mask) -> dict[str, Any]:
     scores = {part: evaluate(network, state, getattr(dataset, part), dataset) for part in ("train", "test")}
     ends = {f"{part}_{what}": getattr(score, what) for part, score in scores.items() for what in ("error", "loss")}
     sizes = {"num_params": sum(p.numel() for p in network.parameters()), "num_kept": masks.num_kept(mask)}

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipeline_lib import optim, registry, schedules
+from pipeline_lib import registry, schedules
 from pipeline_lib.batches import batches
 from pipeline_lib.evaluate import Score, evaluate
 from pipeline_lib.job import log
@@ -22,7 +22,7 @@ LOG_SECONDS = 5.0
 class Reporter:
     """Logs a line every few seconds; every so many steps it evaluates the test split and adds to the curve."""
 
-    def __init__(self, who: str, network: nn.Module, dataset: Dataset, until: int, evaluate_every: int) -> None:
+    def __init__(self, who: str, network: nn.Sequential, dataset: Dataset, until: int, evaluate_every: int) -> None:
         self._who, self._network, self._dataset = who, network, dataset
         self._until, self._evaluate_every = until, evaluate_every
         self._begun = self._logged = time.monotonic()
@@ -62,7 +62,7 @@ class Reporter:
 
 def train_member(
     task: dict[str, Any],
-    network: nn.Module,
+    network: nn.Sequential,
     dataset: Dataset,
     start: State,
     mask: Mask | None,

@@ -1,6 +1,7 @@
 # The plan, and what every rule asks of it.
 from pipeline_lib import config as settings, demands, driver, plan as planning
 
+ENVIRONMENT = str(ROOT / "environment.yml")
 CONFIG_FILES = [Path(name) for name in workflow.configfiles]
 try:
     PLAN = planning.make_plan(settings.resolve(config))
@@ -14,13 +15,23 @@ try:
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 
+
+# A job runs in the interpreter that runs Snakemake, or in the one of its own environment where Snakemake makes one.
+PYTHON = "python" if workflow.deployment_settings.deployment_method else sys.executable
+
+
 wildcard_constraints:
     node=r"[A-Za-z0-9_-]+-[0-9a-f]{12}",
+    experiment="[a-z0-9_]+",
+    table="[a-z]+",
 
 
 def made_by(stage):
     """Output files of a stage."""
-    return [f"{RESULTS}/artifacts/{stage}/{{node}}/{name}" for name in planning.OUTPUTS[stage]]
+    return [
+        f"{RESULTS}/artifacts/{stage}/{{node}}/{name}"
+        for name in planning.OUTPUTS[stage]
+    ]
 
 
 def read_by(stage):
@@ -29,7 +40,9 @@ def read_by(stage):
     def files(wildcards):
         node = PLAN.by_folder.get(f"{stage}/{wildcards.node}")
         if node is None:
-            raise WorkflowError(f"node must be part of the plan, got {wildcards.node}; ask for it with its own config")
+            raise WorkflowError(
+                f"node must be part of the plan, got {wildcards.node}; ask for it with its own config"
+            )
         parents = [parent for nodes in PLAN.parents(node).values() for parent in nodes]
         return [f"{RESULTS}/{parent.files()[0]}" for parent in parents]
 
@@ -38,7 +51,7 @@ def read_by(stage):
 
 def command(stage):
     """Shell line of a stage."""
-    run = f"{sys.executable} -m pipeline_lib {stage} {RESULTS}/artifacts/{stage}/{{wildcards.node}} --plan {PLAN_FILE}"
+    run = f"{PYTHON} -m pipeline_lib {stage} {RESULTS}/artifacts/{stage}/{{wildcards.node}} --plan {PLAN_FILE}"
     return f"PYTHONPATH={ROOT} {run} > {{log}} 2>&1"
 
 
@@ -58,7 +71,9 @@ def source_of(pattern):
     def file(wildcards):
         name = pattern.format(**wildcards)
         if name not in PUBLISHED:
-            raise WorkflowError(f"target must be one of {', '.join(PUBLISHED)}, got {name}; choose one")
+            raise WorkflowError(
+                f"target must be one of {', '.join(PUBLISHED)}, got {name}; choose one"
+            )
         node, made = PUBLISHED[name]
         return f"{RESULTS}/{node.folder}/{made}"
 

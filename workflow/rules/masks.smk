@@ -1,5 +1,6 @@
 # Masks, and starts made with them. Neither needs torch.
 
+
 rule prune:
     # trained state + mask -> next mask
     input:
@@ -10,7 +11,8 @@ rule prune:
         log_of("prune"),
     benchmark:
         benchmark_of("prune")
-    threads: 1
+    conda:
+        ENVIRONMENT
     shell:
         command("prune")
 
@@ -25,7 +27,7 @@ rule rewind:
         log_of("rewind"),
     benchmark:
         benchmark_of("rewind")
-    threads: 1
+    conda:
+        ENVIRONMENT
     shell:
         command("rewind")
-

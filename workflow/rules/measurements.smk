@@ -1,5 +1,6 @@
 # Measurements on trained states.
 
+
 rule interpolate:
     # pairs of states -> error along the line between them
     input:
@@ -10,7 +11,7 @@ rule interpolate:
         log_of("interpolate"),
     benchmark:
         benchmark_of("interpolate")
-    threads: 1
+    conda:
+        ENVIRONMENT
     shell:
         command("interpolate")
-

@@ -1,5 +1,6 @@
 # Tables and figures, and the copies of them that users read.
 
+
 rule tabulate:
     # measurements -> one table
     input:
@@ -10,7 +11,8 @@ rule tabulate:
         log_of("tabulate"),
     benchmark:
         benchmark_of("tabulate")
-    threads: 1
+    conda:
+        ENVIRONMENT
     shell:
         command("tabulate")
 
@@ -25,7 +27,8 @@ rule plot:
         log_of("plot"),
     benchmark:
         benchmark_of("plot")
-    threads: 1
+    conda:
+        ENVIRONMENT
     shell:
         command("plot")
 
@@ -38,8 +41,12 @@ rule publish_table:
         f"{RESULTS}/{{experiment}}/{{table}}.parquet",
     params:
         key=key_of("{experiment}/{table}.parquet"),
+    log:
+        f"{RESULTS}/logs/publish/{{experiment}}-{{table}}.log",
+    conda:
+        ENVIRONMENT
     shell:
-        "cp {input} {output}"
+        "cp {input} {output} 2> {log}"
 
 
 for figure in demands.FIGURES:
@@ -61,5 +68,9 @@ for figure in demands.FIGURES:
             png=f"{RESULTS}/{{experiment}}/figures/{figure}.png",
         params:
             key=key_of(f"{{experiment}}/figures/{figure}.svg"),
+        log:
+            f"{RESULTS}/logs/publish/{{experiment}}-{figure}.log",
+        conda:
+            ENVIRONMENT
         shell:
-            "cp {input.svg} {output.svg} && cp {input.png} {output.png}"
+            "cp {input.svg} {output.svg} 2> {log} && cp {input.png} {output.png} 2>> {log}"

@@ -1,5 +1,6 @@
 # States: data sets, early states, starts and trained networks.
 
+
 rule prepare:
     # data set -> uint8 tensors
     input:
@@ -10,7 +11,8 @@ rule prepare:
         log_of("prepare"),
     benchmark:
         benchmark_of("prepare")
-    threads: 1
+    conda:
+        ENVIRONMENT
     shell:
         command("prepare")
 
@@ -25,7 +27,8 @@ rule pretrain:
         log_of("pretrain"),
     benchmark:
         benchmark_of("pretrain")
-    threads: 1
+    conda:
+        ENVIRONMENT
     shell:
         command("pretrain")
 
@@ -40,7 +43,7 @@ rule train:
         log_of("train"),
     benchmark:
         benchmark_of("train")
-    threads: 1
+    conda:
+        ENVIRONMENT
     shell:
         command("train")
-

@@ -1,0 +1,86 @@
+"""Run benchmarks: `python -m benchmarks [--full] [NAME ...]`."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import datetime
+import importlib
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
+
+from benchmarks.measure import Line
+
+NAMES = ("lenet_train", "interpolate", "import_share", "plan_20k")
+HERE = Path(__file__).parent
+RESULTS = HERE / "results.csv"
+
+
+def _commit() -> str:
+    """Name the commit, with a `+` where tracked files differ from it."""
+    git = ["git", "-C", str(HERE), "describe", "--always", "--abbrev=10", "--exclude=*", "--dirty=+"]
+    found = subprocess.run(git, capture_output=True, text=True, check=False)
+    return found.stdout.strip() if found.returncode == 0 else "unknown"
+
+
+def _cpu_model() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _circumstances(full: bool) -> dict[str, str]:
+    """Describe when, on what and with what a run was made."""
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    versions = {"python": platform.python_version(), **{name: version(name) for name in ("torch", "snakemake")}}
+    mode = "full" if full else "quick"
+    return {"date": now, "commit": _commit(), "mode": mode, "cpu": _cpu_model(), "cores": str(os.cpu_count()), **versions}
+
+
+def _record(lines: Iterable[Line], circumstances: dict[str, str]) -> None:
+    """Append lines to the results file."""
+    rows = [{**vars(line), **circumstances} for line in lines]
+    new = not RESULTS.is_file()
+    with RESULTS.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        if new:
+            writer.writeheader()
+        for row in rows:
+            writer.writerow({key: f"{value:.4g}" if isinstance(value, float) else value for key, value in row.items()})
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the named benchmarks, or all; print a line each and append it to `results.csv`."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure speed; see benchmarks/README.md.")
+    parser.add_argument("--full", action="store_true", help="full sizes and more repeats")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
+    args = parser.parse_args(arguments)
+    for name in args.names:
+        if name not in NAMES:
+            parser.error(f"NAME must be one of {', '.join(NAMES)}, got {name!r}; choose one")
+    import torch
+
+    torch.set_num_threads(1)
+    circumstances = _circumstances(args.full)
+    print(f"{'name':34} {'ours':>8} {'usual':>8} {'ratio':>6}", flush=True)
+    for name in args.names or NAMES:
+        lines = importlib.import_module(f"benchmarks.{name}").run(args.full)
+        for line in lines:
+            print(f"{line.name:34} {line.ours:8.3f} {line.usual:8.3f} {line.ratio:6.2f}  {line.note}".rstrip(), flush=True)
+        if lines:
+            _record(lines, circumstances)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""What a plan costs: jobs, runs and steps, and hours by the records of earlier jobs on this machine."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from pipeline_lib.plan import OUTPUTS, Node, Plan
+
+# Seconds of a job that is mostly start-up, used until there is a record of one.
+_STARTUP = {"prepare": 5.0, "prune": 0.3, "rewind": 0.3, "tabulate": 1.0, "plot": 2.0}
+_KEPT_RECORDS = 200  # newest jobs looked at, a stage
+
+Calibrate = Callable[[dict[str, Any], Path | None], tuple[float, float]]
+
+
+def _work(stage: str, spec: dict[str, Any]) -> float:
+    """Measure a job's size: training steps, evaluated points, or one."""
+    if stage == "train":
+        return float((spec["task"]["steps"] - spec["k"]) * len(spec["members"]))
+    if stage == "pretrain":
+        return float(spec["k"] * len(spec["seeds"]))
+    if stage == "interpolate":
+        return float(spec["alphas"] * len(spec["pairs"]) * len(spec["splits"]))
+    return 1.0
+
+
+def _kind(stage: str, spec: dict[str, Any]) -> str:
+    """Name what jobs of one speed have in common: training is training, whichever stage asks."""
+    task = spec.get("task")
+    if task is None:
+        return stage
+    parts = [task[key] for key in ("network", "dataset", "batch_size", "pad") if key in task]
+    return json.dumps(["interpolate" if stage == "interpolate" else "train", parts], sort_keys=True)
+
+
+def _rates(results: Path) -> dict[str, float]:
+    """Read seconds a unit of work from the benchmark records of finished jobs."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for stage in OUTPUTS:
+        records = sorted((results / "benchmarks" / stage).glob("*.tsv"), key=lambda path: path.stat().st_mtime)
+        for record in records[-_KEPT_RECORDS:]:
+            described = results / "artifacts" / stage / record.stem / "spec.json"
+            if described.is_file():
+                spec = json.loads(described.read_text(encoding="utf-8"))["spec"]
+                with record.open(encoding="utf-8") as file:
+                    seconds = float(next(csv.DictReader(file, delimiter="\t"))["s"])
+                found[_kind(stage, spec)].append(seconds / max(_work(stage, spec), 1.0))
+    return {kind: median(values) for kind, values in found.items()}
+
+
+def _calibrated(plan: Plan, missing: list[Node], rates: dict[str, float], calibrate: Calibrate) -> set[str]:
+    """Measure what no record tells, and name the tasks that were measured."""
+    measured: dict[str, tuple[float, float]] = {}
+    for node in missing:
+        task, kind = node.spec.get("task"), _kind(node.stage, node.spec)
+        if task and kind not in rates:
+            full = next(t for e in plan.config.experiments.values() for name, t in e.tasks.items() if name == task["name"])
+            if task["name"] not in measured:
+                measured[task["name"]] = calibrate(full, plan.config.data_root)
+            rates[kind] = measured[task["name"]][int(node.stage == "interpolate")]
+    return set(measured)
+
+
+def is_made(plan: Plan, node: Node) -> bool:
+    """Tell whether all of a node's files exist."""
+    return all((plan.config.results / name).is_file() for name in node.files())
+
+
+def report(plan: Plan, calibrate: Calibrate) -> str:
+    """Write what a plan asks for, what exists, what sharing saves and how long the rest takes.
+
+    Args:
+        plan: the plan.
+        calibrate: measures a task where no earlier job tells: seconds a training step and an interpolation point.
+    """
+    made = {key for key, node in plan.nodes.items() if is_made(plan, node)}
+    missing = [node for key, node in plan.nodes.items() if key not in made]
+    rates = _STARTUP | _rates(plan.config.results)
+    measured = _calibrated(plan, missing, rates, calibrate)
+    seconds = dict.fromkeys(OUTPUTS, 0.0)
+    for node in missing:
+        seconds[node.stage] += rates[_kind(node.stage, node.spec)] * _work(node.stage, node.spec)
+    lines = [f"{'stage':12} {'nodes':>7} {'exist':>7} {'hours left':>11}"]
+    for stage in OUTPUTS:
+        keys = [key for key, node in plan.nodes.items() if node.stage == stage]
+        if keys:
+            lines.append(f"{stage:12} {len(keys):7} {len(made.intersection(keys)):7} {seconds[stage] / 3600:11.2f}")
+    return "\n".join([*lines, *_totals(plan, sum(seconds.values()), measured)])
+
+
+def _totals(plan: Plan, seconds: float, measured: set[str]) -> list[str]:
+    trained = [node for node in plan.nodes.values() if node.stage == "train"]
+    runs, steps = sum(node.num_runs for node in trained), sum(node.num_steps for node in trained)
+    asked, cores = plan.asked, os.cpu_count() or 1
+    source = f"a short calibration of {', '.join(sorted(measured))}" if measured else "records of earlier jobs"
+    return [
+        f"training runs: {asked['runs']} asked for figure by figure, {runs} after sharing, {asked['runs'] - runs} saved",
+        f"training steps: {asked['steps']} asked for, {steps} after sharing, {asked['steps'] - steps} saved",
+        f"time left: {seconds / 3600:.2f} core-hours, {seconds / 3600 / cores:.2f} h on {cores} cores, by {source}",
+    ]

@@ -1,0 +1,131 @@
+"""The house rules that a machine can check: import layers, sizes, and pins that agree."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "pipeline_lib"
+LAYERS: list[set[str]] = [
+    {"types", "rng", "tree", "registry"},
+    {"schedules", "masks", "optim", "initialise", "networks", "datasets", "torchvision_import"},
+    {"batches", "train", "evaluate"},
+    {"prune", "rewind", "interpolate"},
+    {"experiment", "config", "demands", "fingerprint", "plan", "artifacts", "tables", "job"},
+    {"figure_style", "figures", "estimate", "garbage", "driver", "stages", "__main__"},
+]
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def _part(module: str) -> str:
+    return module.split(".")[1]
+
+
+def _name(path: Path) -> str:
+    return ".".join(["pipeline_lib", *path.relative_to(PACKAGE).with_suffix("").parts]).removesuffix(".__init__")
+
+
+def _imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "pipeline_lib":
+            found |= {f"pipeline_lib.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("pipeline_lib."):
+            found |= {node.module}
+            found |= {
+                f"{node.module}.{a.name}" for a in node.names if (ROOT / f"{node.module.replace('.', '/')}/{a.name}.py").is_file()
+            }
+    return found
+
+
+def _layer(module: str) -> int:
+    return next(i for i, layer in enumerate(LAYERS) if _part(module) in layer)
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p.parent != PACKAGE or p.name != "__init__.py"], ids=_name)
+def test_imports_point_down(path: Path) -> None:
+    own = _name(path)
+    for module in _imports(path):
+        assert _layer(module) <= _layer(own), f"{own} may not import {module}, which is above it"
+        same_folder = _part(module) == _part(own)
+        if _layer(own) == 3 and not same_folder:
+            assert _layer(module) < 3, f"{own} may not import its sibling {module}"
+
+
+def test_no_import_cycles() -> None:
+    graph = {_name(path): _imports(path) for path in MODULES}
+    done: set[str] = set()
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, f"import cycle: {' > '.join([*trail, module])}"
+        if module not in done:
+            for target in graph.get(module, set()):
+                visit(target, (*trail, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+def test_only_stages_and_their_helpers_touch_artifacts() -> None:
+    allowed = {"driver", "stages", "artifacts"}
+    users = {_name(path) for path in MODULES if "pipeline_lib.artifacts" in _imports(path)}
+    assert {_part(user) for user in users} <= allowed
+
+
+@pytest.mark.parametrize("path", [*MODULES, *sorted((ROOT / "workflow" / "rules").glob("*.smk"))], ids=lambda p: p.name)
+def test_files_have_one_subject(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_functions_are_short(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef):
+            docstring = ast.get_docstring(node, clean=False) or ""
+            length = (node.end_lineno or 0) - node.lineno + 1 - len(docstring.splitlines())
+            assert length <= 48, f"{path.name}:{node.name} has {length} lines of code"
+
+
+def test_snakefile_is_short() -> None:
+    assert len((ROOT / "workflow" / "Snakefile").read_text(encoding="utf-8").splitlines()) <= 50
+
+
+def test_rules_are_thin() -> None:
+    for path in (ROOT / "workflow" / "rules").glob("*.smk"):
+        for rule in re.split(r"\n(?=\s*rule\b)", path.read_text(encoding="utf-8"))[1:]:
+            assert len(rule.rstrip().splitlines()) <= 32, f"rule too long in {path.name}: {rule.splitlines()[0]}"
+            assert "run:" not in rule
+
+
+def _names(requirements: list[str]) -> set[str]:
+    return {re.split(r"[<>=!\[; ]", text)[0].lower().replace("_", "-") for text in requirements}
+
+
+def test_pins_cover_every_dependency_and_agree() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = _names(project["dependencies"] + project["optional-dependencies"]["dev"])
+    lines = [line for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    assert all("==" in line for line in lines)
+    assert wanted <= _names(lines)
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    assert {"pip": ["--constraint constraints.txt", "--editable .[dev]"]} in environment["dependencies"]
+
+
+def test_packages_are_all_installed() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    assert set(listed) == {_name(path) for path in MODULES if path.name == "__init__.py"}
+
+
+def test_every_figure_has_a_demand_a_drawing_and_a_caption() -> None:
+    from pipeline_lib import registry
+    from pipeline_lib.demands import FIGURES
+
+    captions = {path.stem for path in (ROOT / "workflow" / "report").glob("*.rst")}
+    assert set(FIGURES) == set(registry.entries("figures")) == captions

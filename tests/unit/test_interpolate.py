@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import toys
+
+from pipeline_lib import tree
+from pipeline_lib.evaluate import evaluate
+from pipeline_lib.initialise import prunable
+from pipeline_lib.interpolate import alphas, distances, paths
+from pipeline_lib.types import State
+
+DATA = toys.dataset(num_train=37)
+
+
+@pytest.fixture(params=list(toys.NETWORKS))
+def network(request):
+    return toys.NETWORKS[request.param]()
+
+
+def _states(network, num: int = 3) -> list[State]:
+    return [toys.scrambled(network, seed) for seed in range(num)]
+
+
+@pytest.fixture
+def ragged(monkeypatch):
+    """Chunks of ten, so that the last of the 37 images are a partial one."""
+    monkeypatch.setattr("pipeline_lib.interpolate.CHUNK", 10)
+    monkeypatch.setattr("pipeline_lib.evaluate.CHUNK", 10)
+
+
+def test_the_ends_are_the_states_own_evaluations_bit_for_bit(network, ragged):
+    states = _states(network)
+    own = [evaluate(network, state, DATA.train, DATA) for state in states]
+    found = paths(network, states, [(0, 1), (0, 2), (2, 1)], alphas(4), DATA.train, DATA)
+    for (i, j), scores in found.items():
+        assert scores[-1] == own[i]
+        assert scores[0] == own[j]
+
+
+def test_inner_points_are_evaluations_of_the_mixture(network, ragged):
+    states = _states(network)
+    found = paths(network, states, [(0, 1), (2, 1)], [0.0, 0.3, 0.8], DATA.train, DATA)
+    for (i, j), scores in found.items():
+        for alpha, score in zip([0.3, 0.8], scores[1:], strict=True):
+            mixture = State(*(tree.lerp(b, a, alpha) for a, b in zip(_parts(states[i]), _parts(states[j]), strict=True)))
+            expected = evaluate(network, mixture, DATA.train, DATA)
+            assert score.error == expected.error
+            assert score.loss == pytest.approx(expected.loss, rel=1e-5)
+
+
+def _parts(state: State):
+    return state.params, state.buffers
+
+
+def test_statistics_are_mixed_too():
+    network = toys.norm_net()
+    first = toys.scrambled(network)
+    second = State(first.params, toys.scrambled(network, 1).buffers)
+    scores = paths(network, [first, second], [(0, 1)], [0.0, 0.5, 1.0], DATA.train, DATA)[0, 1]
+    frozen = State(first.params, tree.lerp(second.buffers, first.buffers, 0.5))
+    assert scores[1].loss == pytest.approx(evaluate(network, frozen, DATA.train, DATA).loss, rel=1e-5)
+    assert scores[1].loss != pytest.approx(scores[2].loss, rel=1e-3)
+
+
+def test_a_pair_of_equal_states_has_no_instability(network):
+    state = toys.scrambled(network)
+    scores = paths(network, [state, state], [(0, 1)], alphas(30), DATA.train, DATA)[0, 1]
+    assert {score.error for score in scores} == {evaluate(network, state, DATA.train, DATA).error}
+
+
+def test_the_states_are_not_changed(network):
+    states, before = _states(network, 2), _states(network, 2)
+    paths(network, states, [(0, 1)], alphas(3), DATA.train, DATA)
+    assert all(toys.same_state(a, b) for a, b in zip(states, before, strict=True))
+
+
+def test_the_result_does_not_depend_on_the_other_pairs(network):
+    states = _states(network)
+    together = paths(network, states, [(0, 1), (0, 2)], alphas(5), DATA.test, DATA)
+    assert together[0, 1] == paths(network, states[:2], [(0, 1)], alphas(5), DATA.test, DATA)[0, 1]
+
+
+def test_alphas_are_evenly_spaced_with_both_ends():
+    assert alphas(5) == [0, 0.25, 0.5, 0.75, 1]
+    assert (alphas(30)[0], alphas(30)[-1], len(set(alphas(30)))) == (0, 1, 30)
+
+
+def test_a_single_alpha_is_refused():
+    with pytest.raises(ValueError, match="alphas must be at least 2, got 1; the path needs both ends"):
+        alphas(1)
+
+
+def test_distances_in_closed_form():
+    network = toys.norm_net()
+    first = toys.start(network)
+    second = State({n: t + 2 for n, t in first.params.items()}, {n: t + 50 for n, t in first.buffers.items()})
+    gap = distances(first, second, prunable(network))
+    assert gap.params == pytest.approx(2 * 49**0.5, rel=1e-6)
+    assert gap.weights == pytest.approx(2 * (18 + 24) ** 0.5, rel=1e-6)
+
+
+def test_no_gradients_are_kept(network):
+    state = toys.scrambled(network)
+    leaves = State({n: t.clone().requires_grad_() for n, t in state.params.items()}, state.buffers)
+    paths(network, [leaves, leaves], [(0, 1)], alphas(3), DATA.test, DATA)
+    assert all(t.grad is None for t in leaves.params.values())
+    assert torch.is_grad_enabled()
