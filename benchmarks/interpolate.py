@@ -7,16 +7,16 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from pipeline_lib import interpolate
-from pipeline_lib.batches import normalise
-from pipeline_lib.initialise import initialise
-from pipeline_lib.networks.mlp import mlp
-from pipeline_lib.types import Dataset, Split, State
 from torch import nn
 
 from benchmarks import mnist_shaped
 from benchmarks.measure import Line, compare
 from benchmarks.measure import interleave as take_turns
+from pipeline_lib import interpolate
+from pipeline_lib.batches import normalise
+from pipeline_lib.initialise import initialise
+from pipeline_lib.networks.mlp import mlp
+from pipeline_lib.types import Dataset, Split, State
 
 BATCH = 1000
 PAIRS = list(itertools.combinations(range(3), 2))

@@ -13,6 +13,10 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks import mnist_shaped
+from benchmarks.measure import Line, Work, compare, interleave
 from pipeline_lib import optim, tree
 from pipeline_lib.batches import batches
 from pipeline_lib.initialise import initialise, prunable
@@ -22,10 +26,6 @@ from pipeline_lib.stages.training import Reporter
 from pipeline_lib.torchvision_import import torchvision_datasets
 from pipeline_lib.train import train
 from pipeline_lib.types import Dataset, State
-from torch import Tensor, nn
-
-from benchmarks import mnist_shaped
-from benchmarks.measure import Line, Work, compare, interleave
 
 BATCH, RATE, DENSITY = 60, 12e-4, 0.2
 Examples = Iterator[tuple[Tensor, Tensor]]

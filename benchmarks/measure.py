@@ -1,7 +1,7 @@
 """CPU-seconds, interleaved: times on a shared machine that can still be compared.
 
-Wall-clock time measures the neighbours too. CPU-seconds of this process, on one thread, hardly do; what is left (clock speed, shared
-caches) drifts slowly, so the ways that are compared take turns, and the medians are taken over the rounds.
+Wall-clock time measures the neighbours too; CPU-seconds of this process, on one thread, hardly do. What is left of them (clock
+speed, shared caches) drifts slowly, so the ways that are compared take turns, and the medians are taken over the rounds.
 """
 
 from __future__ import annotations

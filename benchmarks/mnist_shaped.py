@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from pipeline_lib.types import Dataset, Split
 
 MEAN, STD = (0.1307,), (0.3081,)

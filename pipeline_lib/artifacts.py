@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,16 +26,25 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     Args:
         path: where the file will be.
         write: writes it to the path that it is given.
+
+    Raises:
+        ValueError: the disk is full, or the folder cannot be written to.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     private = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write(private)
         with private.open("rb") as file:
             os.fsync(file.fileno())
         private.replace(path)
+    except Exception as error:
+        if not isinstance(error, OSError) and type(error).__name__ != "SafetensorError":
+            raise
+        remedy = "free space on its disk, check its folder's permissions, or set results in the config"
+        raise ValueError(f"file {path} must be writable, got: {error}; {remedy}") from error
     finally:
-        private.unlink(missing_ok=True)
+        with suppress(OSError):
+            private.unlink(missing_ok=True)
 
 
 def _write(path: Path, text: str) -> None:

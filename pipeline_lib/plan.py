@@ -252,14 +252,16 @@ def _add_experiment(plan: Plan, e: Experiment) -> None:
 
 
 def make_plan(config: Config) -> Plan:
-    """Expand a config to its plan; equal artifacts of different experiments are one node.
+    """Expand a config to its plan; equal artifacts of different experiments are one node. Nothing is read or written.
 
     Args:
         config: checked and complete.
 
-    Returns:
-        The plan; nothing is read or written.
+    Raises:
+        ValueError: a fingerprint is pinned for a stage that does not exist.
     """
+    for stage in set(config.fingerprints) - set(OUTPUTS):
+        raise registry.unknown("stage of fingerprints", stage, list(OUTPUTS))
     plan = Plan(config)
     for e in config.experiments.values():
         _add_experiment(plan, e)

@@ -120,9 +120,8 @@ def tabulate(parts: Iterable[Path], table: str) -> pa.Table:
     """
     import pandas as pd
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    frame = pd.concat([pq.ParquetFile(path).read().to_pandas() for path in parts], ignore_index=True)
+    frame = pd.concat([read(path) for path in parts], ignore_index=True)
     keys = ["kind", "k", "level", "seed", "order", "order_1", "order_2", "split", "step", "alpha"]
     frame = frame.sort_values(["task", *(key for key in keys if key in frame.columns)], ignore_index=True)
     if table == "instability":
@@ -131,10 +130,19 @@ def tabulate(parts: Iterable[Path], table: str) -> pa.Table:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read one table."""
-    import pandas as pd
+    """Read one table.
 
-    return pd.read_parquet(path)
+    Raises:
+        ValueError: the file is truncated, or not Parquet.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.ParquetFile(path).read().to_pandas()
+    except pa.ArrowInvalid as error:
+        remedy = f"remove the folder {path.parent} and run again"
+        raise ValueError(f"artifact {path} must be a whole Parquet file, got: {error}; {remedy}") from None
 
 
 def document() -> str:

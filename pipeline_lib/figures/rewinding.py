@@ -16,7 +16,7 @@ Frames = dict[str, "pd.DataFrame"]
 
 def _place(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[int]]:
     """Add each row's position on an evenly spaced axis of rewind steps."""
-    steps = sorted(frame["k"].unique())
+    steps = sorted(frame["k"].unique().tolist())
     return frame.assign(place=frame["k"].map({k: i for i, k in enumerate(steps)})), steps
 
 

@@ -1,0 +1,10 @@
+"""Fixtures of the fault tests."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
+
+from checkout_fixtures import base, empty, single, single_done, tiny, tiny_done
+
+__all__ = ["base", "empty", "single", "single_done", "tiny", "tiny_done"]

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import made_up
+import pandas as pd
+import pytest
+
+from pipeline_lib import figure_style, registry
+from pipeline_lib.demands import FIGURES
+
+Frames = dict[str, pd.DataFrame]
+
+
+def _draw(name: str, frames: Frames, folder: Path) -> tuple[bytes, bytes]:
+    import matplotlib.pyplot as plt
+
+    folder.mkdir()
+    with figure_style.applied():
+        drawn = registry.entries("figures")[name].load()(frames, sparse_level=2)
+        for suffix in ("svg", "png"):
+            figure_style.save(drawn, folder / f"figure.{suffix}", suffix)
+        plt.close(drawn)
+    return (folder / "figure.svg").read_bytes(), (folder / "figure.png").read_bytes()
+
+
+def _used(name: str) -> Frames:
+    return {table: frame for table, frame in made_up.frames().items() if table in FIGURES[name].tables}
+
+
+@pytest.fixture(scope="module", params=list(FIGURES))
+def drawn(request, tmp_path_factory):
+    """A figure's name and its files."""
+    return request.param, _draw(request.param, _used(request.param), tmp_path_factory.mktemp("figures") / "first")
+
+
+def test_drawing_twice_gives_the_same_bytes_and_leaves_the_tables_alone(drawn, tmp_path):
+    name, (svg, png) = drawn
+    frames, before = _used(name), _used(name)
+    assert _draw(name, frames, tmp_path / "again") == (svg, png)
+    assert (svg[:5], png[:4]) == (b"<?xml", b"\x89PNG")
+    assert all(frames[table].equals(before[table]) for table in before)
+
+
+def test_other_numbers_give_another_picture(drawn, tmp_path):
+    name, (svg, png) = drawn
+    columns = ["error", "test_error", "instability", "l2_params"]
+    squared = {t: f.assign(**{c: f[c] ** 2 for c in columns if c in f.columns}) for t, f in _used(name).items()}
+    other_svg, other_png = _draw(name, squared, tmp_path / "other")
+    assert other_svg != svg
+    assert other_png != png
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_one_task_one_seed_and_one_rewind_step_are_enough(name, tmp_path):
+    one = {t: f[(f["task"] == "a") & (f["seed"] == 0) & (f["k"] == 0)] for t, f in _used(name).items()}
+    assert all(_draw(name, one, tmp_path / "one"))

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from pipeline_lib import figure_style
+from pipeline_lib.figures import density
+
+
+def _run(level: int, k: int, test_error: float, seed: int = 0, order: int = 0) -> dict[str, object]:
+    row = {"task": "toy", "seed": seed, "order": order, "kind": "imp", "k": k, "level": level, "density": 0.5**level}
+    return row | {"test_error": test_error}
+
+
+RUNS = pd.DataFrame(
+    [
+        _run(0, 0, 0.1),
+        _run(1, 0, 0.3),
+        _run(2, 0, 0.2),
+        _run(0, 9, 0.2),
+        _run(1, 9, 0.1),
+        _run(2, 9, 0.4),
+        _run(1, 9, 0.9, order=1),
+    ]
+)
+
+
+def _lines(figure) -> dict[str, tuple[list[float], list[float]]]:
+    import matplotlib.pyplot as plt
+
+    drawn = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in figure.axes[0].lines}
+    plt.close(figure)
+    return drawn
+
+
+def test_imp_is_drawn_from_the_first_k_in_percent():
+    with figure_style.applied():
+        x, y = _lines(density.accuracy_by_density({"runs": RUNS}, 2))["IMP, k = 0"]
+    assert (x, y) == ([25, 50, 100], pytest.approx([80, 70, 90]))
+
+
+def test_the_best_rewind_step_is_chosen_level_by_level():
+    with figure_style.applied():
+        x, y = _lines(density.best_rewind({"runs": RUNS}, 2))["IMP, best k"]
+    assert (x, y) == ([25, 50, 100], pytest.approx([80, 90, 90]))
+
+
+def test_learning_curves_are_of_dense_networks_from_the_first_k():
+    point = {"task": "toy", "seed": 0, "k": 0, "level": 0, "step": 5, "split": "test", "error": 0.25}
+    others = [point | {"k": 9, "error": 0.9}, point | {"level": 1, "error": 0.8}, point | {"split": "batch", "error": 0.5}]
+    with figure_style.applied():
+        lines = _lines(density.learning_curves({"curves": pd.DataFrame([point, *others])}, 2))
+    assert lines == {"batch": ([5], [50]), "test": ([5], [25])}

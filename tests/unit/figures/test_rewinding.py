@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from pipeline_lib import figure_style
+from pipeline_lib.figures import rewinding
+
+PAIR = {"task": "toy", "seed": 0, "kind": "imp", "k": 0, "level": 0, "split": "test", "instability": 0.4, "l2_params": 3.0}
+PAIRS = pd.DataFrame(
+    [
+        PAIR,
+        PAIR | {"k": 500, "instability": 0.0, "l2_params": 1.0},
+        PAIR | {"split": "train", "instability": 0.2},
+        PAIR | {"level": 2, "instability": 0.6, "l2_params": 9.0},
+        PAIR | {"level": 1, "instability": 0.9, "l2_params": 99.0},
+        PAIR | {"level": 2, "kind": "random_prune", "instability": 0.7, "l2_params": 8.0},
+    ]
+)
+RUN = {"task": "toy", "seed": 0, "kind": "imp", "k": 0, "level": 0, "density": 1.0, "test_error": 0.1}
+RUNS = pd.DataFrame([RUN, RUN | {"k": 500}, RUN | {"level": 2, "density": 0.25, "test_error": 0.3}])
+
+
+def _lines(draw) -> list[dict[str, tuple[list[float], list[float]]]]:
+    import matplotlib.pyplot as plt
+
+    with figure_style.applied():
+        figure = draw({"instability": PAIRS, "runs": RUNS}, 2)
+        found = [
+            {line.get_label(): (list(line.get_xdata()), pytest.approx(list(line.get_ydata()))) for line in axes.lines}
+            for axes in figure.axes
+        ]
+        plt.close(figure)
+    return found
+
+
+def test_dense_instability_is_in_points_at_evenly_spaced_steps():
+    assert _lines(rewinding.instability_dense) == [{"test": ([0, 1], [40, 0]), "train": ([0], [20])}]
+
+
+def test_sparse_instability_is_above_accuracy():
+    above, below = _lines(rewinding.instability_sparse)
+    assert above == {"IMP": ([0], [60]), "random pruning": ([0], [70]), "dense": ([0, 1], [40, 0])}
+    assert below["IMP"] == ([0], [70])
+    assert below["dense, ± 1 sd"][1] == [90, 90]
+
+
+def test_distances_of_dense_networks():
+    assert _lines(rewinding.distance_dense) == [{"dense": ([0, 1], [3, 1])}]
+
+
+def test_distances_of_each_kind():
+    assert _lines(rewinding.distance_sparse) == [{"IMP": ([0], [9]), "random pruning": ([0], [8]), "dense": ([0, 1], [3, 1])}]

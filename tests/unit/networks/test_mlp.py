@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import toys
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.func import functional_call
+
+from pipeline_lib import tree
+from pipeline_lib.networks.mlp import mlp
+
+
+@pytest.mark.parametrize(("widths", "count"), [((300, 100), 266_610), ((5,), 784 * 5 + 5 + 50 + 10)])
+def test_parameter_counts(widths, count):
+    assert sum(p.numel() for p in mlp((1, 28, 28), 10, widths).parameters()) == count
+
+
+@given(st.floats(-1, 2))
+def test_the_stem_is_affine_in_its_parameters(weight):
+    stem = toys.dense_net()[0].double()
+    x = toys.double_batches()(0)[0]
+    first, second = (_random(stem, seed) for seed in (0, 1))
+    mixed = functional_call(stem, tree.lerp(first, second, weight), (x,))
+    ends = [functional_call(stem, params, (x,)) for params in (first, second)]
+    torch.testing.assert_close(mixed, torch.lerp(ends[0], ends[1], weight), rtol=0, atol=1e-12)
+
+
+def _random(stem, seed):
+    generator = torch.Generator().manual_seed(seed)
+    return {n: torch.randn(p.shape, generator=generator, dtype=p.dtype) for n, p in stem.named_parameters()}
+
+
+def test_forward_is_the_body_after_the_stem():
+    network, x = toys.dense_net(), torch.rand(3, *toys.SHAPE)
+    assert [name for name, _ in network.named_children()] == ["stem", "body"]
+    assert torch.equal(network(x), network[1](network[0](x)))
+    assert network(x).shape == (3, toys.CLASSES)
+
+
+def test_the_layers_alternate_with_relus():
+    kinds = [type(m).__name__ for m in mlp((1, 2, 2), 3, (4, 5)).modules() if not list(m.children())]
+    assert kinds == ["Flatten", "Linear", "ReLU", "Linear", "ReLU", "Linear"]

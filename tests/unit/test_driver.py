@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import toys
+import yaml
+
+from pipeline_lib import artifacts, config, driver, plan
+
+
+@pytest.fixture
+def planned(tmp_path):
+    """A config file and the plan that it gives, written."""
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(toys.raw_config(tmp_path / "results", figures=["paths_dense"], rewind=[0], levels=0, seeds=1)))
+    made = driver.load([path])
+    return path, made, driver.write_plan(made, [path])
+
+
+def _prepare(made: plan.Plan) -> plan.Node:
+    return next(node for node in made.nodes.values() if node.stage == "prepare")
+
+
+def _make(planned) -> Path:
+    _, made, plan_file = planned
+    folder = made.config.results / _prepare(made).folder
+    driver.run_node("prepare", folder, plan_file)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [("a: 1 # why\nb: [1,2]\n", True), ("b:\n- 1\n- 2\na: 1", True), ("a: 1\nb: [2, 1]", False), ("a: '1'\nb: [1, 2]", False)],
+)
+def test_the_content_hash_sees_what_a_file_says(tmp_path, text, same):
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    first.write_text("a: 1\nb: [1, 2]\n")
+    second.write_text(text)
+    assert (driver.content_hash(first) == driver.content_hash(second)) is same
+
+
+def test_later_files_and_overrides_lie_over_earlier_ones(tmp_path):
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    first.write_text(yaml.safe_dump(toys.raw_config()))
+    second.write_text("experiments: {tiny: {levels: 1}}")
+    e = driver.load([first, second], {"experiments": {"tiny": {"seeds": 5}}}).config.experiments["tiny"]
+    assert (e.levels, len(e.seeds), e.rewind) == (1, 5, (0, 2))
+
+
+def test_the_plan_file_is_named_by_its_content_and_left_alone_when_equal(planned):
+    path, made, plan_file = planned
+    assert plan_file == made.config.results / "plans" / f"{made.identity()}.jsonl"
+    before = plan_file.stat().st_mtime_ns
+    assert driver.write_plan(made, [path]) == plan_file
+    assert plan_file.stat().st_mtime_ns == before
+
+
+def test_a_node_is_made_with_a_record_of_what_made_it(planned):
+    folder = _make(planned)
+    assert {p.name for p in folder.iterdir()} == {"data.safetensors", "spec.json"}
+    record = json.loads((folder / "spec.json").read_text())
+    assert record["spec"] == {"dataset": {"name": "digits", "size": 8}}
+    assert record["key"] == artifacts.read_meta(folder / "data.safetensors")["key"]
+    assert set(record["versions"]) == {"torch", "numpy", "safetensors"}
+
+
+def test_a_comment_in_the_config_does_not_stop_a_run(planned):
+    path, _, _ = planned
+    path.write_text(f"# a comment\n{path.read_text()}")
+    assert _make(planned).is_dir()
+
+
+def test_a_changed_config_is_refused(planned):
+    path, made, _ = planned
+    path.write_text(path.read_text().replace("alphas: 3", "alphas: 4"))
+    with pytest.raises(
+        ValueError, match=r"config must stay as it was planned .* got a changed config\.yaml; start the run again"
+    ):
+        _make(planned)
+    assert not (made.config.results / "artifacts").exists()
+
+
+def test_a_removed_config_is_refused(planned):
+    planned[0].unlink()
+    with pytest.raises(ValueError, match=r"got a changed config\.yaml"):
+        _make(planned)
+
+
+def test_changed_code_is_refused(planned, monkeypatch):
+    monkeypatch.setattr(plan, "fingerprint", lambda *modules: "f" * 12)
+    with pytest.raises(ValueError, match="code of stage prepare must stay as it was planned during a run, got an edit"):
+        _make(planned)
+
+
+def test_a_node_of_another_stage_or_plan_is_refused(planned):
+    _, made, plan_file = planned
+    folder = made.config.results / _prepare(made).folder
+    with pytest.raises(ValueError, match="must be made by stage prepare, got train; use that one"):
+        driver.run_node("train", folder, plan_file)
+    with pytest.raises(ValueError, match=r"node must be part of the plan .*, got key 000000000000; plan again"):
+        driver.run_node("prepare", folder.with_name("digits-000000000000"), plan_file)
+
+
+def test_published_files_are_copies_of_every_table_and_figure(planned):
+    published = driver.published(planned[1])
+    tables = {f"tiny/{name}.parquet" for name in plan.TABLES}
+    assert set(published) == tables | {"tiny/figures/paths_dense.svg", "tiny/figures/paths_dense.png"}
+    assert all(file in plan.OUTPUTS[node.stage] for node, file in published.values())
+
+
+def _publish(made: plan.Plan, name: str, content: str, source: str | None) -> Path:
+    node, file = driver.published(made)[name]
+    if source is not None:
+        artifacts.write_text(made.config.results / node.folder / file, source)
+    artifacts.write_text(made.config.results / name, content)
+    return made.config.results / name
+
+
+def test_outdated_copies_are_removed_and_fresh_ones_kept(planned):
+    _, made, _ = planned
+    fresh = _publish(made, "tiny/runs.parquet", "same", "same")
+    outdated = _publish(made, "tiny/curves.parquet", "old", "new")
+    orphan = _publish(made, "tiny/figures/paths_dense.svg", "old", None)
+    foreign = made.config.results / "tiny" / "notes.txt"
+    foreign.write_text("mine")
+    assert set(driver.remove_outdated(made)) == {"tiny/curves.parquet", "tiny/figures/paths_dense.svg"}
+    assert [path.exists() for path in (fresh, outdated, orphan, foreign)] == [True, False, False, True]
+    assert driver.remove_outdated(made) == []
+
+
+def test_the_index_has_a_row_an_artifact(planned):
+    folder, results = _make(planned), planned[1].config.results
+    driver.write_index(results)
+    row = pq.read_table(results / "index.parquet").to_pylist()[0]
+    assert folder.name == f"{row['label']}-{row['key']}"
+    assert json.loads(row["spec"]) == _prepare(planned[1]).spec
+
+
+def test_a_results_folder_that_is_a_file_is_one_clear_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    made = plan.make_plan(config.resolve(toys.raw_config(tmp_path / "file" / "results")))
+    with pytest.raises(ValueError, match="must be writable, got"):
+        driver.write_plan(made, [])

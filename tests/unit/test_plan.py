@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+import toys
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline_lib import plan, registry
+
+
+def _plan(**experiment: Any) -> plan.Plan:
+    return toys.make_plan(toys.raw_config(**experiment))
+
+
+def _stages(made: plan.Plan) -> Counter[str]:
+    return Counter(node.stage for node in made.nodes.values())
+
+
+def _keys(made: plan.Plan, *stages: str) -> set[str]:
+    return {key for key, node in made.nodes.items() if node.stage in stages}
+
+
+MEASURED = ("prepare", "pretrain", "prune", "rewind", "train", "interpolate")
+
+
+def test_the_node_counts_of_a_small_experiment():
+    made = _plan(figures=["instability_sparse"], seeds=1)
+    # k = 0, 2: order 0 at levels 0, 1, 2 and order 1 at levels 0, 2
+    assert _stages(made) == {
+        "prepare": 1, "pretrain": 2, "prune": 4, "rewind": 4, "train": 10, "interpolate": 4, "tabulate": 4, "plot": 1,
+    }  # fmt: skip
+
+
+def test_controls_share_the_ladder_and_each_k_has_its_own_reinit():
+    made = _plan(figures=["instability_sparse"], seeds=1, controls=["random_prune", "reinit"])
+    extra = _stages(made) - _stages(_plan(figures=["instability_sparse"], seeds=1))
+    # each of two k: a shuffled mask, two masked starts, two orders of both kinds, a fresh initialisation
+    assert extra == {"prune": 2, "rewind": 4, "train": 8, "interpolate": 4, "pretrain": 2}
+
+
+def test_parents_are_nodes_that_come_before():
+    seen: set[str] = set()
+    for key, node in _plan(controls=["random_prune", "reinit"]).nodes.items():
+        assert {parent for keys in node.parents.values() for parent in keys} <= seen
+        seen.add(key)
+
+
+def test_a_key_is_its_nodes_own_hash_and_ends_its_folder():
+    for key, node in _plan().nodes.items():
+        assert key == plan.node_key(node.stage, node.spec, plan.stage_code(node.stage, node.spec, {}), node.parents)
+        assert node.folder.endswith(f"-{key}")
+        assert node.files() == [f"{node.folder}/{name}" for name in plan.OUTPUTS[node.stage]]
+
+
+def test_planning_twice_gives_the_same_plan():
+    assert _plan().nodes == _plan().nodes
+    assert _plan().identity() == _plan().identity()
+
+
+def test_two_experiments_asked_for_together_share_what_is_equal():
+    raw = toys.raw_config(figures=["instability_dense"])
+    alone = toys.make_plan(raw)
+    raw["experiments"]["second"] = raw["experiments"]["tiny"] | {"figures": ["instability_sparse"]}
+    both = toys.make_plan(raw)
+    second = toys.make_plan({**raw, "experiments": {"second": raw["experiments"]["second"]}})
+    assert _keys(both, *MEASURED) == _keys(second, *MEASURED) > _keys(alone, *MEASURED)
+    assert set(both.nodes) == set(alone.nodes) | set(second.nodes)
+    assert set(both.tables) == {"tiny", "second"}
+    assert both.asked["runs"] == alone.asked["runs"] + second.asked["runs"]
+
+
+@pytest.mark.parametrize(
+    ("less", "more"),
+    [
+        ({"seeds": 2}, {"seeds": 3}),
+        ({"seeds": [1]}, {"seeds": [0, 1, 5]}),
+        ({"orders": 2}, {"orders": 3}),
+        ({"rewind": [2]}, {"rewind": [0, 2]}),
+        ({"levels": 1, "sparse_level": 1}, {"levels": 2, "sparse_level": 1}),
+        ({"controls": []}, {"controls": ["reinit"]}),
+    ],
+)
+def test_asking_for_more_changes_no_artifact_that_was_there(less, more):
+    before, after = _plan(**less), _plan(**more)
+    assert _keys(before, *MEASURED) < _keys(after, *MEASURED)
+
+
+def test_a_seed_more_adds_exactly_its_own_nodes():
+    added = set(_plan(seeds=3).nodes) - set(_plan(seeds=2).nodes)
+    per_seed = _stages(_plan(seeds=[2]))
+    new = Counter(_plan(seeds=3).nodes[key].stage for key in added)
+    assert new == per_seed - Counter({"prepare": 1})
+
+
+def test_an_order_more_adds_runs_and_comparisons_only():
+    added = set(_plan(orders=3).nodes) - set(_plan(orders=2).nodes)
+    stages = {_plan(orders=3).nodes[key].stage for key in added}
+    assert stages == {"train", "interpolate", "tabulate", "plot"}
+
+
+def _changed(before: plan.Plan, after: plan.Plan) -> set[str]:
+    return {before.nodes[key].stage for key in set(before.nodes) - set(after.nodes)}
+
+
+@pytest.mark.parametrize(
+    ("stage", "stages"),
+    [
+        ("plot", {"plot"}),
+        ("tabulate", {"tabulate", "plot"}),
+        ("interpolate", {"interpolate", "tabulate", "plot"}),
+        ("train", {"prune", "rewind", "train", "interpolate", "tabulate", "plot"}),
+        ("rewind", {"prune", "rewind", "train", "interpolate", "tabulate", "plot"}),
+        ("prepare", set(plan.OUTPUTS)),
+    ],
+)
+def test_other_code_of_a_stage_changes_its_keys_and_those_downstream(stage, stages):
+    raw = toys.raw_config()
+    changed = _changed(toys.make_plan(raw), toys.make_plan(raw | {"fingerprints": {stage: "0" * 12}}))
+    assert changed == stages
+
+
+def test_the_dense_runs_do_not_depend_on_pruning():
+    raw = toys.raw_config()
+    before, after = toys.make_plan(raw), toys.make_plan(raw | {"fingerprints": {"prune": "0" * 12}})
+    dense = [n.key for n in before.nodes.values() if n.stage in ("train", "interpolate") and n.spec["level"] == 0]
+    assert dense
+    assert set(dense) <= set(after.nodes)
+
+
+def test_a_pinned_stage_keeps_its_keys_when_its_code_changes(monkeypatch):
+    code = plan.fingerprint("pipeline_lib.stages.plot")
+    pinned = toys.raw_config() | {"fingerprints": dict.fromkeys(plan.OUTPUTS, code)}
+    before = toys.make_plan(pinned)
+    monkeypatch.setattr(plan, "fingerprint", lambda *modules: "f" * 12)
+    assert set(toys.make_plan(pinned).nodes) == set(before.nodes)
+    assert not set(toys.make_plan(toys.raw_config()).nodes) & set(before.nodes)
+
+
+def test_a_pinned_stage_must_exist():
+    with pytest.raises(ValueError, match=r"stage of fingerprints must be one of .*, got 'trian'; did you mean 'train'"):
+        toys.make_plan(toys.raw_config() | {"fingerprints": {"trian": "0" * 12}})
+
+
+def test_a_stage_depends_on_the_registered_functions_that_it_names():
+    spec = {"task": toys.task(), "dataset": {"name": "mnist"}, "figure": "best_rewind"}
+    modules = {stage: plan.stage_modules(stage, spec) for stage in ("prepare", "plot", "train")}
+    assert "pipeline_lib.datasets.torchvision_sets" in modules["prepare"]
+    assert "pipeline_lib.figures.density" in modules["plot"]
+    assert "pipeline_lib.networks.mlp" in modules["train"]
+    assert registry.entries("networks")["resnet_cifar"].module not in modules["train"]
+
+
+@given(st.integers(1, 6), st.integers(1, 5), st.integers(1, 4), st.integers(1, 4))
+def test_every_chunking_trains_every_member_and_compares_every_pair_once(seeds, orders, per_seeds, per_orders):
+    raw = toys.raw_config(seeds=seeds, orders=orders, rewind=[0], figures=["instability_dense"], levels=0)
+    made = toys.make_plan(raw | {"per_job": {"seeds": per_seeds, "orders": per_orders}})
+    members = [tuple(m) for n in made.nodes.values() if n.stage == "train" for m in n.spec["members"]]
+    pairs = [tuple(p) for n in made.nodes.values() if n.stage == "interpolate" for p in n.spec["pairs"]]
+    assert sorted(members) == [(s, o) for s in range(seeds) for o in range(orders)]
+    assert sorted(pairs) == [(s, i, j) for s in range(seeds) for i in range(orders) for j in range(i + 1, orders)]
+
+
+def test_the_ladders_own_order_is_a_job_of_its_own():
+    made = toys.make_plan(toys.raw_config(orders=5) | {"per_job": {"orders": 4}})
+    orders = {tuple(o for _, o in n.spec["members"]) for n in made.nodes.values() if n.stage == "train" and n.spec["level"] == 0}
+    assert orders == {(0,), (1, 2, 3), (4,)}
+
+
+def test_runs_and_steps_are_counted_as_asked_and_as_shared():
+    made = _plan(figures=["paths_dense", "instability_dense"])
+    # 2 seeds x (2 orders at k = 0) for the first figure, and again with k = 2 for the second; 6 steps each, less k
+    assert made.asked == {"runs": 4 + 8, "steps": 4 * 6 + 4 * 6 + 4 * 4}
+    trained = [n for n in made.nodes.values() if n.stage == "train"]
+    assert sum(n.num_runs for n in trained) == 8
+    assert sum(n.num_steps for n in trained) == 4 * 6 + 4 * 4
+
+
+def test_one_shot_pruning_starts_from_the_dense_network():
+    pruning = {"one_shot": True, "densities": [0.5, 0.1]}
+    nodes = [n for n in _plan(pruning=pruning, seeds=1, rewind=[0]).nodes.values() if n.stage == "prune"]
+    assert [n.spec["fraction"] for n in nodes] == [0.5, 0.9]
+    assert all("mask" not in n.parents for n in nodes)
+
+
+def test_listed_densities_become_fractions_of_the_survivors():
+    nodes = [n for n in _plan(pruning={"densities": [0.5, 0.1]}, seeds=1, rewind=[0]).nodes.values() if n.stage == "prune"]
+    assert [n.spec["fraction"] for n in nodes] == [0.5, 0.8]
+
+
+def test_a_plan_file_finds_each_node_by_its_key(tmp_path):
+    made, path = _plan(), tmp_path / "plan.jsonl"
+    path.write_text("\n".join(plan.to_lines(made, {"a.yaml": "0"})) + "\n")
+    for key, node in made.nodes.items():
+        header, line = plan.find_line(path, key)
+        assert (line["spec"], line["folder"]) == (node.spec, node.folder)
+        assert {r: [n.folder for n in nodes] for r, nodes in made.parents(node).items()} == line["reads"]
+    assert header["inputs"] == {"a.yaml": "0"}
+    assert json.loads(path.read_text().splitlines()[0]) == header
+
+
+def test_a_missing_plan_or_node_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"plan must exist, got .*; make it with"):
+        plan.find_line(tmp_path / "none.jsonl", "0" * 12)
+    (tmp_path / "plan.jsonl").write_text('{"inputs": {}}\n')
+    with pytest.raises(ValueError, match=r"node must be part of the plan plan\.jsonl, got key 000000000000"):
+        plan.find_line(tmp_path / "plan.jsonl", "0" * 12)

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline_lib import demands, registry
+from pipeline_lib.networks.mlp import mlp
+
+SGD = {"name": "sgd", "lr": 0.1}
+OPTIMISERS = ("sgd", "adam")
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("networks", {"mlp", "resnet_cifar"}),
+        ("datasets", {"digits", "mnist", "fashionmnist"}),
+        ("schedules", {"constant", "step_drops"}),
+        ("figures", set(demands.FIGURES)),
+    ],
+)
+def test_a_folder_or_module_is_its_registry(kind, names):
+    assert names <= set(registry.entries(kind))
+
+
+def test_every_figure_is_demanded_and_every_demand_has_a_figure():
+    assert set(registry.entries("figures")) == set(demands.FIGURES)
+
+
+def test_an_entry_loads_its_function_and_knows_its_options():
+    entry = registry.entries("networks")["mlp"]
+    assert entry.load() is mlp
+    assert (entry.required, entry.defaults) == (("input_shape", "num_classes"), {"widths": [300, 100]})
+
+
+def test_a_file_added_to_a_folder_is_found(tmp_path, monkeypatch):
+    (tmp_path / "networks").mkdir()
+    (tmp_path / "networks" / "new.py").write_text("def new(size, depth=2):\n    ...\n\ndef _helper():\n    ...\n")
+    (tmp_path / "networks" / "_private.py").write_text("def hidden():\n    ...\n")
+    monkeypatch.setattr(registry, "PACKAGE", tmp_path)
+    registry.entries.cache_clear()
+    try:
+        found = registry.entries("networks")
+    finally:
+        registry.entries.cache_clear()
+    assert found == {"new": registry.Entry("pipeline_lib.networks.new", "new", ("size",), {"depth": 2})}
+
+
+def test_reading_names_imports_no_torch():
+    code = "import sys; from pipeline_lib import registry; registry.entries('networks'); sys.exit('torch' in sys.modules)"
+    root = Path(registry.__file__).parent.parent
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_bind_completes_the_defaults():
+    bound = registry.bind("optim", SGD, ("vector",), "toy.optimiser", OPTIMISERS)
+    assert bound == {"name": "sgd", "lr": 0.1, "momentum": 0.0, "weight_decay": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (SGD | {"name": "agd"}, r"toy\.optimiser\.name must be one of adam, sgd, got 'agd'; did you mean 'sgd'\?"),
+        (SGD | {"name": "zzzz"}, "must be one of adam, sgd, got 'zzzz'; add one as a file in pipeline_lib/optim"),
+        (SGD | {"name": "get_slots"}, "must be one of adam, sgd, got 'get_slots'"),
+        (
+            SGD | {"momentun": 0.9},
+            r"option of toy\.optimiser sgd must be one of lr, momentum, weight_decay, got 'momentun'; did you mean 'momentum'\?",
+        ),
+        (SGD | {"vector": 1}, "option of toy.optimiser sgd must be one of lr, momentum, weight_decay, got 'vector'"),
+        ({"name": "sgd"}, r"toy\.optimiser sgd must have 'lr', got none; add it to the config"),
+    ],
+)
+def test_a_mistake_is_refused_by_name(given, message):
+    with pytest.raises(ValueError, match=message):
+        registry.bind("optim", given, ("vector",), "toy.optimiser", OPTIMISERS)
+
+
+def test_call_fills_in_options_and_what_the_caller_supplies():
+    network = registry.call("networks", {"name": "mlp", "widths": [2]}, input_shape=(1, 2, 2), num_classes=3)
+    assert sum(p.numel() for p in network.parameters()) == 4 * 2 + 2 + 2 * 3 + 3

@@ -1,0 +1,210 @@
+"""A checkout of the project in a folder of its own, and what tests do with it.
+
+One tiny experiment is run to its end once a session; tests work on copies of that checkout.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+PROJECT = Path(__file__).resolve().parents[2]
+FOLDERS = ("pipeline_lib", "workflow", "config")
+Config = dict[str, Any]
+
+TOY = {"base": "digits_mlp", "network": {"name": "mlp", "widths": [16, 8]}, "steps": 30, "evaluate_every": 15}
+
+# Both controls, two rewind steps, two levels: every stage and every figure, in cohorts of two seeds and two orders.
+TINY: Config = {
+    "per_job": {"seeds": 2, "orders": 2},
+    "tasks": {"toy": TOY},
+    "experiments": {
+        "tiny": {
+            "tasks": ["toy"],
+            "seeds": 2,
+            "orders": [0, 2, 3],
+            "rewind": [0, 10],
+            "levels": 2,
+            "sparse_level": 1,
+            "pruning": {"fraction": 0.36},
+            "controls": ["random_prune", "reinit"],
+            "alphas": 5,
+        }
+    },
+}
+
+# The first seed and rewind step of the same, one member a job.
+SINGLE: Config = {
+    "per_job": {"seeds": 1, "orders": 1},
+    "tasks": {"toy": TOY},
+    "experiments": {
+        "single": {
+            "tasks": ["toy"],
+            "seeds": 1,
+            "orders": [0, 2, 3],
+            "rewind": [0],
+            "levels": 1,
+            "pruning": {"fraction": 0.36},
+            "alphas": 5,
+            "figures": ["accuracy_by_density", "instability_sparse"],
+        }
+    },
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended: its exit code, and standard output and error together."""
+
+    code: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A copy of the project with a config file of its own, and further ones to lay over it."""
+
+    root: Path
+    config: Path
+    further: tuple[Path, ...] = ()
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results"
+
+    def path(self, name: str) -> Path:
+        """The only path under the results folder that fits a pattern."""
+        (found,) = self.results.glob(name)
+        return found
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace the only occurrence of a text in a file."""
+        path = self.root / name
+        text = path.read_text(encoding="utf-8")
+        assert text.count(old) == 1, f"{name} has {text.count(old)} places with {old!r}"
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def append(self, name: str, text: str) -> None:
+        """Add lines at the end of a file."""
+        path = self.root / name
+        path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+
+    def configure(self, config: Config) -> None:
+        """Write the config file."""
+        self.config.write_text(yaml.safe_dump(config), encoding="utf-8")
+
+    def table(self, experiment: str, name: str) -> pd.DataFrame:
+        """Read a published table."""
+        return pd.read_parquet(self.results / experiment / f"{name}.parquet")
+
+    def plan_file(self) -> Path:
+        """The plan that was written last."""
+        return max((self.results / "plans").glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+
+    def nodes(self) -> dict[str, dict[str, Any]]:
+        """All nodes of the plan that was written last, by key."""
+        lines = self.plan_file().read_text(encoding="utf-8").splitlines()[1:]
+        return {node["key"]: node for node in map(json.loads, lines)}
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a user's shell: not inside a run."""
+    inherited = ("REWIND_PLAN_ID", "PIPELINE_DATA_ROOT", "PYTHONPATH")
+    return {**{name: value for name, value in os.environ.items() if name not in inherited}, **more}
+
+
+def call(root: Path, *arguments: str, **options: Any) -> Outcome:
+    """Run a Python module in a checkout."""
+    options.setdefault("env", environment())
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **options)
+    return Outcome(done.returncode, done.stdout)
+
+
+def snakemake_command(checkout: Checkout, *arguments: str, cores: int = 2) -> list[str]:
+    """Arguments of Python that run the workflow with the checkout's config file."""
+    return ["-m", "snakemake", *arguments, "--cores", str(cores), "--configfile", *map(str, (checkout.config, *checkout.further))]
+
+
+def snakemake(checkout: Checkout, *arguments: str, **options: Any) -> Outcome:
+    """Run the workflow."""
+    return call(checkout.root, *snakemake_command(checkout, *arguments), **options)
+
+
+def succeed(checkout: Checkout, *arguments: str) -> str:
+    """Run the workflow and insist that it succeeds."""
+    outcome = snakemake(checkout, *arguments)
+    assert outcome.code == 0, outcome.text
+    return outcome.text
+
+
+def job_counts(text: str) -> dict[str, int]:
+    """Read the job statistics that Snakemake prints; `all` and `total` are left out, publishing is summed up."""
+    counts: dict[str, int] = {}
+    table = text.partition("Job stats:")[2].partition("total")[0]
+    for rule, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE):
+        name = "publish" if rule.startswith("publish_") else rule
+        if name != "all":
+            counts[name] = counts.get(name, 0) + int(count)
+    return counts
+
+
+def dry(checkout: Checkout, *arguments: str) -> dict[str, int]:
+    """Count the jobs that a run would start, by stage."""
+    text = succeed(checkout, "--dry-run", *arguments)
+    counts = job_counts(text)
+    assert counts or "Nothing to be done" in text, text
+    return counts
+
+
+def stage(checkout: Checkout, folder: Path, *flags: str, python: tuple[str, ...] = (), **options: Any) -> Outcome:
+    """Make one artifact by hand, as a job does."""
+    name = folder.parent.name
+    relative = str(folder.relative_to(checkout.root))
+    plan = str(checkout.plan_file().relative_to(checkout.root))
+    return call(checkout.root, *python, "-m", "pipeline_lib", *flags, name, relative, "--plan", plan, **options)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Hash all files of a folder, by their path in it."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def blank(root: Path, config: Config) -> Checkout:
+    """Copy the project, without results."""
+    for name in FOLDERS:
+        shutil.copytree(PROJECT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    for path in (path for path in PROJECT.iterdir() if path.is_file()):
+        shutil.copy(path, root)
+    checkout = Checkout(root, root / "experiment.yaml")
+    checkout.configure(config)
+    return checkout
+
+
+@cache
+def finished(base: Path, name: str) -> Checkout:
+    """Run an experiment to its end, once a session. Tests work on copies of it."""
+    checkout = blank(base / f"finished-{name}", {"tiny": TINY, "single": SINGLE}[name])
+    succeed(checkout)
+    return checkout
+
+
+def copy(source: Checkout, root: Path) -> Checkout:
+    """Copy a checkout with its results and Snakemake's records; plans name the config files that they were made from."""
+    shutil.copytree(source.root, root, symlinks=True)
+    for plan in (root / "results" / "plans").glob("*.jsonl"):
+        plan.write_text(plan.read_text(encoding="utf-8").replace(str(source.root), str(root)), encoding="utf-8")
+    return Checkout(root, root / source.config.name)

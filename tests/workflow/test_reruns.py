@@ -1,0 +1,121 @@
+"""What runs again after an edit: exactly the jobs whose results can differ, and what follows from them."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import checkout as co
+import pytest
+from checkout import Checkout
+
+from pipeline_lib import registry
+
+
+def _follow(checkout: Checkout, first: set[str]) -> dict[str, int]:
+    """Count, by stage, some nodes of the plan and all that depend on them, and the copies published of those."""
+    nodes, changed = checkout.nodes(), set(first)
+    for key, node in nodes.items():  # parents come before children
+        if any(parent in changed for keys in node["parents"].values() for parent in keys):
+            changed.add(key)
+    counts = dict(Counter(nodes[key]["stage"] for key in changed))
+    return {**counts, "publish": counts.get("tabulate", 0) + counts.get("plot", 0)}
+
+
+def _of_stage(checkout: Checkout, stage: str) -> set[str]:
+    return {key for key, node in checkout.nodes().items() if node["stage"] == stage}
+
+
+def test_nothing_changed_means_no_job(tiny: Checkout) -> None:
+    assert co.dry(tiny) == {}
+
+
+def test_comments_docstrings_and_layout_rerun_nothing(tiny: Checkout) -> None:
+    tiny.append("pipeline_lib/train.py", "\n\n# A comment.\n")
+    tiny.append("pipeline_lib/stages/train.py", "\n\n\n")
+    for name in ("pipeline_lib/prune.py", "pipeline_lib/tables.py"):
+        path = tiny.root / name
+        path.write_text(path.read_text(encoding="utf-8").replace('"""', '"""In other words: ', 1), encoding="utf-8")
+    tiny.append("config/tasks/digits_mlp.yaml", "# A comment.\n")
+    assert co.dry(tiny) == {}
+
+
+def test_edited_interpolation_reruns_it_and_what_follows(tiny: Checkout) -> None:
+    expected = _follow(tiny, _of_stage(tiny, "interpolate"))
+    assert set(expected) == {"interpolate", "tabulate", "plot", "publish"}
+    assert expected["tabulate"] == 2  # interpolation and instability
+    tiny.append("pipeline_lib/interpolate.py", "\n\nUNUSED = 1\n")
+    assert co.dry(tiny) == expected
+
+
+def test_edited_pruning_reruns_what_follows_from_masks(tiny: Checkout) -> None:
+    expected = _follow(tiny, _of_stage(tiny, "prune"))
+    dense = [n for n in tiny.nodes().values() if n["stage"] == "train" and n["spec"]["level"] == 0]
+    assert expected["train"] == len(_of_stage(tiny, "train")) - len(dense)
+    tiny.append("pipeline_lib/prune.py", "\n\nUNUSED = 1\n")
+    assert co.dry(tiny) == expected
+
+
+def test_edited_figure_reruns_only_the_plots_of_its_module(tiny: Checkout) -> None:
+    module = registry.entries("figures")["accuracy_by_density"].module
+    drawn = {name for name, entry in registry.entries("figures").items() if entry.module == module}
+    plots = [n for n in tiny.nodes().values() if n["stage"] == "plot" and n["spec"]["figure"] in drawn]
+    tiny.append(module.replace(".", "/") + ".py", "\n\nUNUSED = 1\n")
+    assert co.dry(tiny) == {"plot": len(plots), "publish": len(plots)}
+
+
+def test_one_more_seed_runs_its_jobs_and_the_tables(tiny: Checkout) -> None:
+    stages = Counter(node["stage"] for node in tiny.nodes().values())
+    tiny.configure({**co.TINY, "experiments": {"tiny": {**co.TINY["experiments"]["tiny"], "seeds": 3}}})
+    # A chunk of one seed has as many jobs as the chunk of two that is finished.
+    own = {stage: stages[stage] for stage in ("pretrain", "prune", "rewind", "train", "interpolate")}
+    again = {stage: stages[stage] for stage in ("tabulate", "plot")}
+    assert co.dry(tiny) == {**own, **again, "publish": sum(again.values())}
+
+
+def test_jobs_of_the_tiny_grid(tiny_done: Checkout) -> None:
+    stages = Counter(node["stage"] for node in tiny_done.nodes().values())
+    # Two rewind steps: levels 1 and 2 each, and shuffled ones of levels 1 and 2 at the first k, of level 1 at the other.
+    assert stages["prune"] == 2 * 2 + 3
+    # W_0, W_10 and a fresh draw for each k.
+    assert stages["pretrain"] == 4
+    # A masked start for each mask of the ladder, and one each for both controls at three places.
+    assert stages["rewind"] == 4 + 2 * 3
+    # The ladder's own order in one job, the two others in another one where all orders are wanted (dense and level 1).
+    assert stages["train"] == 2 * (2 + 2 + 1) + 2 * (2 + 1 + 2)
+    assert stages["interpolate"] == 2 * 2 + 2 * 2
+
+
+def test_back_to_the_old_code_means_no_job(tiny: Checkout) -> None:
+    path = tiny.root / "pipeline_lib/train.py"
+    before = path.read_text(encoding="utf-8")
+    tiny.append("pipeline_lib/train.py", "\n\nUNUSED = 1\n")
+    assert co.dry(tiny)["train"] == len(_of_stage(tiny, "train"))
+    path.write_text(before, encoding="utf-8")
+    assert co.dry(tiny) == {}
+
+
+@pytest.mark.parametrize("stage", ["train", "interpolate"])
+def test_a_pinned_stage_ignores_edits(tiny: Checkout, stage: str) -> None:
+    tiny.append(f"pipeline_lib/stages/{stage}.py", "\n\nUNUSED = 1\n")
+    from_new = co.dry(tiny)
+    assert from_new[stage] == len(_of_stage(tiny, stage))
+    tiny.configure({**co.TINY, "fingerprints": {stage: "0" * 12}})
+    first = co.dry(tiny)
+    tiny.append(f"pipeline_lib/stages/{stage}.py", "\n\nUNUSED_TOO = 1\n")
+    second = co.dry(tiny)
+    assert first == second
+
+
+def test_after_running_new_code_the_old_one_only_publishes(single: Checkout) -> None:
+    published = co.contents(single.results / "single")
+    path = single.root / "pipeline_lib/interpolate.py"
+    before = path.read_text(encoding="utf-8")
+    single.edit("pipeline_lib/interpolate.py", "tree.distance(first.params, second.params, prunable)", "12.5")
+    expected = _follow(single, _of_stage(single, "interpolate"))
+    co.succeed(single, "results/single/instability.parquet")
+    assert (single.table("single", "instability")["l2_weights"] == 12.5).all()
+    path.write_text(before, encoding="utf-8")
+    assert co.dry(single) == {"publish": expected["publish"]}
+    co.succeed(single)
+    assert co.contents(single.results / "single") == published
+    assert co.dry(single) == {}
