@@ -63,7 +63,9 @@ def train(
     params = tree.views(vector, start.params)
     leaves = [tensor.requires_grad_() for tensor in params.values()]
     buffers = {name: tensor.clone() for name, tensor in start.buffers.items()}
+    tensors = {**params, **buffers}
     kept = _flat_mask(mask, params)
+    gradient = vector.grad = torch.empty_like(vector)
     optimiser = make_optimiser(vector)
     optim.set_slots(optimiser, vector, dict(start.slots))
     peak = optimiser.param_groups[0]["lr"]
@@ -75,14 +77,12 @@ def train(
     network.train()
     for step in range(start.step, until):
         x, y = batches(step)
-        logits = functional_call(network, {**params, **buffers}, (x,))
+        logits = functional_call(network, tensors, (x,))
         loss = F.cross_entropy(logits, y)
-        gradients = torch.autograd.grad(loss, leaves)
-        gradient = torch.cat([g.reshape(-1) for g in gradients])
+        torch.cat([g.reshape(-1) for g in torch.autograd.grad(loss, leaves)], out=gradient)
         if kept is not None:
             gradient.mul_(kept)
         optimiser.param_groups[0]["lr"] = peak * schedule(step)
-        vector.grad = gradient
         optimiser.step()
         if monitor:
             monitor(Progress(step + 1, loss.detach(), logits.detach(), y, partial(state_at, step + 1)))
