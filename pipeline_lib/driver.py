@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import artifacts, config, plan
+from pipeline_lib import artifacts, config, plan, plan_file
 from pipeline_lib.job import Job
 from pipeline_lib.plan import Node, Plan
 
@@ -36,7 +36,7 @@ def write_plan(made: Plan, paths: Iterable[Path]) -> Path:
         ValueError: the results folder cannot be written to.
     """
     inputs = {str(p.resolve()): content_hash(p) for p in [*paths, *config.task_files().values()]}
-    lines = "\n".join(plan.to_lines(made, inputs)) + "\n"
+    lines = "\n".join(plan_file.to_lines(made, inputs)) + "\n"
     target = made.config.results / "plans" / f"{made.identity()}.jsonl"
     if not target.is_file() or target.read_text(encoding="utf-8") != lines:
         artifacts.write_text(target, lines)
@@ -57,22 +57,22 @@ def _check_current(header: Mapping[str, Any], line: Mapping[str, Any]) -> None:
         )
 
 
-def run_node(stage: str, folder: Path, plan_file: Path) -> None:
+def run_node(stage: str, folder: Path, path: Path) -> None:
     """Make one node.
 
     Args:
         stage: which stage the node belongs to.
         folder: where the node goes: `<results>/artifacts/<stage>/<label>-<key>`.
-        plan_file: the plan that it is part of.
+        path: the plan file that it is part of.
 
     Raises:
         ValueError: it is not part of the plan, config or code changed, or the stage refuses its inputs.
     """
-    header, line = plan.find_line(plan_file, folder.name.rpartition("-")[2])
+    header, line = plan_file.find_line(path, folder.name.rpartition("-")[2])
     if line["stage"] != stage:
         raise ValueError(f"node {folder.name} must be made by stage {line['stage']}, got {stage}; use that one")
     _check_current(header, line)
-    results = plan_file.parent.parent
+    results = path.parent.parent
     reads = {role: [results / name for name in names] for role, names in line["reads"].items()}
     root = Path(header["data_root"]) if header["data_root"] else None
     job = Job(line["key"], line["spec"], results / line["folder"], reads, root)

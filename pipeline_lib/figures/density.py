@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pipeline_lib import figure_style as style
@@ -32,39 +33,37 @@ def _lines(axes: Axes, frame: pd.DataFrame) -> None:
             )
 
 
-def _finish(axes: Axes, frame: pd.DataFrame, title: str) -> None:
-    style.density_axis(axes, frame["percent"] / 100)
-    axes.set_title(title)
-    axes.set_ylabel("test accuracy (%)")
-    axes.legend(loc="lower left")
+def _by_density(runs: pd.DataFrame, draw: Callable[[Axes, pd.DataFrame], None]) -> Figure:
+    """Draw a panel a task."""
+    tasks = list(runs["task"].unique())
+    figure, axes = style.panels(1, len(tasks))
+    for axis, task in zip(axes[0], tasks, strict=True):
+        own = runs[runs["task"] == task]
+        draw(axis, own)
+        style.density_axis(axis, own["percent"] / 100)
+        axis.set_title(task)
+        axis.set_ylabel("test accuracy (%)")
+        axis.legend(loc="lower left")
+    return figure
+
+
+def _with_best(axes: Axes, frame: pd.DataFrame) -> None:
+    """Add IMP at the rewind step of highest mean accuracy, level by level."""
+    _lines(axes, frame)
+    ladder = frame[frame["kind"] == "imp"]
+    means = ladder.groupby(["level", "k"])["accuracy"].mean().reset_index()
+    best = means.loc[means.groupby("level")["accuracy"].idxmax(), ["level", "k"]]
+    style.line(axes, ladder.merge(best), "percent", "accuracy", style.COLOURS["best"], style.NAMES["best"], ".")
 
 
 def accuracy_by_density(frames: Frames, sparse_level: int) -> Figure:
     """Test accuracy of IMP, random pruning and random reinit from the first k at every level."""
-    runs = _ladders(frames["runs"])
-    tasks = list(runs["task"].unique())
-    figure, axes = style.panels(1, len(tasks))
-    for axis, task in zip(axes[0], tasks, strict=True):
-        own = runs[runs["task"] == task]
-        _lines(axis, own)
-        _finish(axis, own, task)
-    return figure
+    return _by_density(_ladders(frames["runs"]), _lines)
 
 
 def best_rewind(frames: Frames, sparse_level: int) -> Figure:
-    """As accuracy_by_density, with IMP at the rewind step of highest mean accuracy, level by level."""
-    runs = _ladders(frames["runs"])
-    tasks = list(runs["task"].unique())
-    figure, axes = style.panels(1, len(tasks))
-    for axis, task in zip(axes[0], tasks, strict=True):
-        own = runs[runs["task"] == task]
-        _lines(axis, own)
-        ladder = own[own["kind"] == "imp"]
-        means = ladder.groupby(["level", "k"])["accuracy"].mean().reset_index()
-        best = means.loc[means.groupby("level")["accuracy"].idxmax(), ["level", "k"]]
-        style.line(axis, ladder.merge(best), "percent", "accuracy", style.COLOURS["best"], style.NAMES["best"], ".")
-        _finish(axis, own, task)
-    return figure
+    """As accuracy_by_density, with IMP at the best rewind step of each level."""
+    return _by_density(_ladders(frames["runs"]), _with_best)
 
 
 def learning_curves(frames: Frames, sparse_level: int) -> Figure:
@@ -78,9 +77,9 @@ def learning_curves(frames: Frames, sparse_level: int) -> Figure:
         for split in ("batch", "test"):
             chosen = dense[(dense["task"] == task) & (dense["split"] == split)]
             style.line(axis, chosen, "step", "percent", style.SPLITS[split], split, ".")
-        axis.set_yscale("log")
         axis.set_title(task)
         axis.set_xlabel("step")
         axis.set_ylabel("error (%)")
+        axis.set_ylim(bottom=0)
         axis.legend()
     return figure

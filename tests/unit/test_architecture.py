@@ -17,7 +17,7 @@ LAYERS: list[set[str]] = [
     {"schedules", "masks", "optim", "initialise", "networks", "datasets", "torchvision_import"},
     {"batches", "train", "evaluate"},
     {"prune", "rewind", "interpolate"},
-    {"experiment", "config", "demands", "fingerprint", "plan", "artifacts", "tables", "job"},
+    {"experiment", "config", "demands", "fingerprint", "plan", "plan_file", "artifacts", "tables", "job"},
     {"figure_style", "figures", "estimate", "garbage", "driver", "stages", "__main__"},
 ]
 MODULES = sorted(PACKAGE.rglob("*.py"))

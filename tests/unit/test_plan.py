@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import Any
 
@@ -189,22 +188,3 @@ def test_one_shot_pruning_starts_from_the_dense_network():
 def test_listed_densities_become_fractions_of_the_survivors():
     nodes = [n for n in _plan(pruning={"densities": [0.5, 0.1]}, seeds=1, rewind=[0]).nodes.values() if n.stage == "prune"]
     assert [n.spec["fraction"] for n in nodes] == [0.5, 0.8]
-
-
-def test_a_plan_file_finds_each_node_by_its_key(tmp_path):
-    made, path = _plan(), tmp_path / "plan.jsonl"
-    path.write_text("\n".join(plan.to_lines(made, {"a.yaml": "0"})) + "\n")
-    for key, node in made.nodes.items():
-        header, line = plan.find_line(path, key)
-        assert (line["spec"], line["folder"]) == (node.spec, node.folder)
-        assert {r: [n.folder for n in nodes] for r, nodes in made.parents(node).items()} == line["reads"]
-    assert header["inputs"] == {"a.yaml": "0"}
-    assert json.loads(path.read_text().splitlines()[0]) == header
-
-
-def test_a_missing_plan_or_node_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"plan must exist, got .*; make it with"):
-        plan.find_line(tmp_path / "none.jsonl", "0" * 12)
-    (tmp_path / "plan.jsonl").write_text('{"inputs": {}}\n')
-    with pytest.raises(ValueError, match=r"node must be part of the plan plan\.jsonl, got key 000000000000"):
-        plan.find_line(tmp_path / "plan.jsonl", "0" * 12)
