@@ -175,9 +175,10 @@ def _experiment(name: str, given: Mapping[str, Any], inline: Mapping[str, Any]) 
     pruning = {"criterion": "magnitude", "scope": "global", "fraction": 0.2, **e.get("pruning", {})}
     registry.lookup("prune", pruning["criterion"], f"experiments.{name}.pruning.criterion", ("magnitude", "random"))
     densities = pruning.get("densities")
-    if densities is not None and (densities != sorted(set(densities), reverse=True) or len(densities) < e["levels"]):
+    falls = densities is None or [1, *densities] == sorted({1, *densities}, reverse=True)
+    if not falls or (densities and len(densities) < e["levels"]):
         raise ValueError(
-            f"experiments.{name}.pruning.densities must fall from level to level, one for each of {e['levels']} levels, "
+            f"experiments.{name}.pruning.densities must fall from level to level from below 1, one for each of {e['levels']} levels, "
             f"got {densities}; list them in order"
         )
     sparse = e.get("sparse_level", e["levels"])
