@@ -178,7 +178,7 @@ def _experiment(name: str, given: Mapping[str, Any], inline: Mapping[str, Any]) 
     falls = densities is None or [1, *densities] == sorted({1, *densities}, reverse=True)
     if not falls or (densities and len(densities) < e["levels"]):
         raise ValueError(
-            f"experiments.{name}.pruning.densities must fall from level to level from below 1, one for each of {e['levels']} levels, "
+            f"experiments.{name}.pruning.densities must fall from level to level, one below 1 for each of {e['levels']} levels, "
             f"got {densities}; list them in order"
         )
     sparse = e.get("sparse_level", e["levels"])

@@ -28,7 +28,7 @@ MISTAKES: dict[str, tuple[str, Any, tuple[str, ...]]] = {
     "sparse level too high": (f"{EXPERIMENT}.sparse_level", 3, ("sparse_level must be at most levels = 2", "got 3")),
     "density 0": (f"{EXPERIMENT}.pruning.densities", [0.5, 0], ("densities.1", "above 0", "got 0")),
     "density above 1": (f"{EXPERIMENT}.pruning.densities", [1.5, 0.5], ("densities.0", "at most 1", "got 1.5")),
-    "density 1": (f"{EXPERIMENT}.pruning.densities", [1, 0.5], ("densities must fall", "from below 1", "got [1, 0.5]")),
+    "density 1": (f"{EXPERIMENT}.pruning.densities", [1, 0.5], ("densities must fall", "one below 1 for each", "got [1, 0.5]")),
     "density rises": (f"{EXPERIMENT}.pruning.densities", [0.2, 0.5], ("densities must fall", "got [0.2, 0.5]")),
     "fraction 1": (f"{EXPERIMENT}.pruning.fraction", 1, ("pruning.fraction", "below 1", "got 1")),
     "no seeds": (f"{EXPERIMENT}.seeds", 0, (f"{EXPERIMENT}.seeds", "at least 1", "got 0")),
