@@ -28,7 +28,8 @@ def applied() -> Iterator[None]:
     mpl.use("Agg")
     style: dict[str, object] = {
         "svg.hashsalt": "rewind", "svg.fonttype": "path", "font.family": "DejaVu Sans", "font.size": 9, "axes.titlesize": 10,
-        "axes.spines.top": False, "axes.spines.right": False, "lines.linewidth": 1.6, "savefig.dpi": 150, "legend.frameon": True, "legend.framealpha": 0.7, "legend.edgecolor": "none",
+        "axes.spines.top": False, "axes.spines.right": False, "lines.linewidth": 1.6, "savefig.dpi": 150,
+        "legend.frameon": True, "legend.framealpha": 0.7, "legend.edgecolor": "none",
     }  # fmt: skip
     with mpl.rc_context(), sns.axes_style("ticks"):
         mpl.rcParams.update(style)  # type: ignore[arg-type]
