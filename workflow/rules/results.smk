@@ -39,12 +39,12 @@ rule publish_table:
         source_of("{experiment}/{table}.parquet"),
     output:
         f"{RESULTS}/{{experiment}}/{{table}}.parquet",
-    params:
-        key=key_of("{experiment}/{table}.parquet"),
     log:
         f"{RESULTS}/logs/publish/{{experiment}}-{{table}}.log",
     conda:
         ENVIRONMENT
+    params:
+        key=key_of("{experiment}/{table}.parquet"),
     shell:
         "cp {input} {output} 2> {log}"
 
@@ -66,11 +66,11 @@ for figure in demands.FIGURES:
                 labels={"figure": figure},
             ),
             png=f"{RESULTS}/{{experiment}}/figures/{figure}.png",
-        params:
-            key=key_of(f"{{experiment}}/figures/{figure}.svg"),
         log:
             f"{RESULTS}/logs/publish/{{experiment}}-{figure}.log",
         conda:
             ENVIRONMENT
+        params:
+            key=key_of(f"{{experiment}}/figures/{figure}.svg"),
         shell:
             "cp {input.svg} {output.svg} 2> {log} && cp {input.png} {output.png} 2>> {log}"
