@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import driver, plan
+from pipeline_lib import driver, job, plan
+
+STOPPED = 143  # what a shell reports of a process that SIGTERM ended
 
 
 def _override(text: str) -> dict[str, Any]:
@@ -55,6 +57,12 @@ def _gc(args: argparse.Namespace) -> None:
     print(garbage.collect(_load(args), remove=args.remove))
 
 
+def _tasks(args: argparse.Namespace) -> None:
+    from pipeline_lib import catalogue
+
+    print(catalogue.report())
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline_lib", description="Make one artifact, or ask about a plan.")
     parser.add_argument("--verbose", action="store_true", help="show the traceback of an error")
@@ -64,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("folder", type=Path, help="RESULTS/artifacts/STAGE/LABEL-KEY")
         command.add_argument("--plan", type=Path, required=True, help="the plan file that the artifact is part of")
         command.set_defaults(run=_stage)
+    commands.add_parser("tasks", help="list the tasks of config/tasks").set_defaults(run=_tasks)
     for name, run, text in (("plan", _plan, "print what a config asks for"), ("gc", _gc, "list artifacts that no config needs")):
         command = commands.add_parser(name, help=text)
         command.add_argument("files", type=Path, nargs="+", metavar="CONFIG")
@@ -86,6 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
+    except job.Preempted as stopped:
+        logging.getLogger("pipeline_lib").info("%s", stopped)
+        return STOPPED
     return 0
 
 

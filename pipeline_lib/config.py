@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import demands, registry
-from pipeline_lib.experiment import Config, Experiment
+from pipeline_lib import demands, lengths, registry
+from pipeline_lib.experiment import Config, Experiment, Grid
 
 ROOT = Path(__file__).parent.parent
 TASKS = ROOT / "config" / "tasks"
@@ -27,7 +27,22 @@ _EXPERIMENT: dict[str, Any] = {
     "alphas": 30,
     "splits": ["train", "test"],
 }
-_TASK: dict[str, Any] = {"schedule": {"name": "constant"}, "pad": 0}
+_TASK: dict[str, Any] = {
+    "initialisation": {"name": "kaiming_normal"},
+    "schedule": {"name": "constant"},
+    "pad": 0,
+    "flip": False,
+    "precision": "fp32",
+    "channels_last": False,
+}
+# The registry of each named part of a task, what its functions are given besides the options, and those that may be chosen.
+_PARTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...] | None]] = {
+    "network": ("networks", ("input_shape", "num_classes"), None),
+    "initialisation": ("initialise", ("network", "generator"), None),
+    "dataset": ("datasets", ("data_root",), None),
+    "optimiser": ("optim", ("vector",), ("sgd", "decoupled_sgd", "adam")),
+    "schedule": ("schedules", (), None),
+}
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -104,7 +119,7 @@ def validate(raw: Mapping[str, Any]) -> None:
     if errors:
         error = errors[0]
         while error.context:
-            error = max(error.context, key=lambda e: len(e.absolute_path))
+            error = max(error.context, key=lambda e: (len(e.absolute_path), e.validator != "type"))
         raise ValueError(_explain(error))
 
 
@@ -127,6 +142,16 @@ def _replicates(value: int | Sequence[int]) -> tuple[int, ...]:
     return tuple(range(value)) if isinstance(value, int) else tuple(sorted(value))
 
 
+def _overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one description of a task over another; a part with another name replaces the whole part, options and all."""
+    result = merge(base, over)
+    for part in _PARTS:
+        name = over.get(part, {}).get("name")
+        if name and name != base.get(part, {}).get("name"):
+            result[part] = copy.deepcopy(over[part])
+    return result
+
+
 def task_files() -> dict[str, Path]:
     """List the tasks that have a file of their own in `config/tasks`."""
     return {path.stem: path for path in sorted(TASKS.glob("*.yaml"))}
@@ -141,9 +166,9 @@ def _describe(name: str, inline: Mapping[str, Any], chain: tuple[str, ...] = ())
         raise ValueError(f"base of task {name!r} must not lead back to itself, got {' > '.join([*chain, name])}; remove one")
     found = read_yaml(files[name]) if name in files else {}
     validate({"experiments": {"x": {"tasks": [name]}}, "tasks": {name: found}})
-    found = merge(found, inline.get(name, {}))
+    found = _overlay(found, inline.get(name, {}))
     base = found.pop("base", None)
-    return merge(_describe(base, inline, (*chain, name)), found) if base else found
+    return _overlay(_describe(base, inline, (*chain, name)), found) if base else found
 
 
 def load_task(name: str, inline: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -152,48 +177,66 @@ def load_task(name: str, inline: Mapping[str, Any] | None = None) -> dict[str, A
     Raises:
         ValueError: an unknown or missing name or option.
     """
-    task = merge(_TASK, _describe(name, inline or {}))
+    task = _overlay(_TASK, _describe(name, inline or {}))
     for key in ("network", "dataset", "optimiser", "batch_size", "steps"):
         if key not in task:
             raise ValueError(f"task {name} must have {key!r}, got none; add it to config/tasks/{name}.yaml")
-    task["network"] = registry.bind("networks", task["network"], ("input_shape", "num_classes"), f"{name}.network")
-    task["dataset"] = registry.bind("datasets", task["dataset"], ("data_root",), f"{name}.dataset")
-    task["optimiser"] = registry.bind("optim", task["optimiser"], ("vector",), f"{name}.optimiser", ("sgd", "adam"))
-    task["schedule"] = registry.bind("schedules", task["schedule"], (), f"{name}.schedule")
+    for part, (kind, supplied, only) in _PARTS.items():
+        if "name" not in task[part]:
+            raise ValueError(f"{name}.{part} must have a name, got {task[part]!r}; add name: to it")
+        task[part] = registry.bind(kind, task[part], supplied, f"{name}.{part}", only)
+    task = lengths.to_steps(task, task)
+    registry.call("schedules", task["schedule"])  # a schedule checks its own options
     return {"name": name, "evaluate_every": max(1, task["steps"] // 12), **task}
+
+
+def _rewind(place: str, given: Sequence[Any], task: Mapping[str, Any]) -> tuple[int, ...]:
+    steps = lengths.to_steps(given, task)
+    for k in steps:
+        if k >= task["steps"]:
+            raise ValueError(f"{place}.rewind must be below {task['name']}'s {task['steps']} steps, got {k}; lower it")
+    return tuple(sorted(steps))
+
+
+def _pruning(place: str, given: Mapping[str, Any], levels: int) -> dict[str, Any]:
+    pruning = {"criterion": "magnitude", "scope": "global", "fraction": 0.2, **given}
+    registry.lookup("prune", pruning["criterion"], f"{place}.pruning.criterion", ("magnitude", "random"))
+    densities = pruning.get("densities")
+    falls = densities is None or [1, *densities] == sorted({1, *densities}, reverse=True)
+    if not falls or (densities and len(densities) < levels):
+        raise ValueError(
+            f"{place}.pruning.densities must fall from level to level, one below 1 for each of {levels} levels, "
+            f"got {densities}; list them in order"
+        )
+    return pruning
+
+
+def _grid(place: str, e: Mapping[str, Any], task: dict[str, Any]) -> Grid:
+    levels, sparse = e["levels"], e.get("sparse_level", e["levels"])
+    if sparse > levels:
+        raise ValueError(f"{place}.sparse_level must be at most levels = {levels}, got {sparse}; lower it")
+    return Grid(
+        task, _replicates(e["seeds"]), _replicates(e["orders"]), _rewind(place, e["rewind"], task), levels, sparse,
+        _pruning(place, e.get("pruning", {}), levels), tuple(e["controls"]), e["alphas"], tuple(e["splits"]),
+    )  # fmt: skip
 
 
 def _experiment(name: str, given: Mapping[str, Any], inline: Mapping[str, Any]) -> Experiment:
     e = merge(_EXPERIMENT, given)
-    tasks = {task: load_task(task, inline) for task in e["tasks"]}
-    for k in e["rewind"]:
-        for task in tasks.values():
-            if k >= task["steps"]:
-                raise ValueError(
-                    f"experiments.{name}.rewind must be below {task['name']}'s {task['steps']} steps, got {k}; lower it"
-                )
-    pruning = {"criterion": "magnitude", "scope": "global", "fraction": 0.2, **e.get("pruning", {})}
-    registry.lookup("prune", pruning["criterion"], f"experiments.{name}.pruning.criterion", ("magnitude", "random"))
-    densities = pruning.get("densities")
-    falls = densities is None or [1, *densities] == sorted({1, *densities}, reverse=True)
-    if not falls or (densities and len(densities) < e["levels"]):
-        raise ValueError(
-            f"experiments.{name}.pruning.densities must fall from level to level, one below 1 for each of {e['levels']} levels, "
-            f"got {densities}; list them in order"
-        )
-    sparse = e.get("sparse_level", e["levels"])
-    if sparse > e["levels"]:
-        raise ValueError(f"experiments.{name}.sparse_level must be at most levels = {e['levels']}, got {sparse}; lower it")
-    figures = e.get("figures", demands.default_figures(e["levels"]))
+    place = f"experiments.{name}"
+    own = e["tasks"] if isinstance(e["tasks"], Mapping) else dict.fromkeys(e["tasks"])
+    grids = {
+        task: _grid(f"{place}.tasks.{task}" if over else place, merge(e, over or {}), load_task(task, inline))
+        for task, over in own.items()
+    }
+    figures = e.get("figures", demands.default_figures(min(grid.sparse_level for grid in grids.values())))
     for figure in figures:
         if figure not in demands.FIGURES:
-            raise registry.unknown(f"experiments.{name}.figures", figure, list(demands.FIGURES))
-        if demands.FIGURES[figure].sparse and not sparse:
-            raise ValueError(f"experiments.{name}.levels must be at least 1 for figure {figure}, got {e['levels']}; raise it")
-    return Experiment(
-        name, tasks, _replicates(e["seeds"]), _replicates(e["orders"]), tuple(sorted(e["rewind"])), e["levels"], sparse,
-        pruning, tuple(e["controls"]), e["alphas"], tuple(e["splits"]), tuple(figures),
-    )  # fmt: skip
+            raise registry.unknown(f"{place}.figures", figure, list(demands.FIGURES))
+        for grid in grids.values():
+            if demands.FIGURES[figure].sparse and not grid.sparse_level:
+                raise ValueError(f"{place}.levels must be at least 1 for figure {figure}, got {grid.levels}; raise it")
+    return Experiment(name, grids, tuple(figures))
 
 
 def resolve(raw: Mapping[str, Any]) -> Config:

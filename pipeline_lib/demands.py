@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from pipeline_lib.experiment import Experiment
+from pipeline_lib.experiment import Grid
 
 
 @dataclass(frozen=True, order=True)
@@ -25,43 +25,43 @@ class Run:
     order: int
 
 
-Needs = Callable[[Experiment], set[Run]]
+Needs = Callable[[Grid], set[Run]]
 
 
-def _grid(e: Experiment, kinds: Iterable[str], ks: Iterable[int], levels: Iterable[int], orders: Iterable[int]) -> set[Run]:
+def _runs(e: Grid, kinds: Iterable[str], ks: Iterable[int], levels: Iterable[int], orders: Iterable[int]) -> set[Run]:
     levels, orders, kinds = list(levels), list(orders), list(kinds)
     return {Run(kind, k, level, o) for kind in kinds for k in ks for level in levels for o in orders}
 
 
-def dense_at_first_k(e: Experiment) -> set[Run]:
+def dense_at_first_k(e: Grid) -> set[Run]:
     """Dense networks from the first rewind step, every order."""
-    return _grid(e, ["imp"], e.rewind[:1], [0], e.orders)
+    return _runs(e, ["imp"], e.rewind[:1], [0], e.orders)
 
 
-def dense_at_every_k(e: Experiment) -> set[Run]:
+def dense_at_every_k(e: Grid) -> set[Run]:
     """Dense networks from every rewind step, every order."""
-    return _grid(e, ["imp"], e.rewind, [0], e.orders)
+    return _runs(e, ["imp"], e.rewind, [0], e.orders)
 
 
-def sparse_at_first_k(e: Experiment) -> set[Run]:
+def sparse_at_first_k(e: Grid) -> set[Run]:
     """Every kind of sparse network at the sparse level from the first rewind step, every order, and dense for the level."""
-    return _grid(e, ["imp", *e.controls], e.rewind[:1], [e.sparse_level], e.orders)
+    return _runs(e, ["imp", *e.controls], e.rewind[:1], [e.sparse_level], e.orders)
 
 
-def sparse_at_every_k(e: Experiment) -> set[Run]:
+def sparse_at_every_k(e: Grid) -> set[Run]:
     """Every kind of sparse network at the sparse level and dense ones, every rewind step, every order."""
-    return dense_at_every_k(e) | _grid(e, ["imp", *e.controls], e.rewind, [e.sparse_level], e.orders)
+    return dense_at_every_k(e) | _runs(e, ["imp", *e.controls], e.rewind, [e.sparse_level], e.orders)
 
 
-def ladder_at_first_k(e: Experiment) -> set[Run]:
+def ladder_at_first_k(e: Grid) -> set[Run]:
     """All levels of IMP and the controls from the first rewind step."""
-    controls = _grid(e, e.controls, e.rewind[:1], range(1, e.levels + 1), e.orders[:1])
-    return controls | _grid(e, ["imp"], e.rewind[:1], range(e.levels + 1), e.orders[:1])
+    controls = _runs(e, e.controls, e.rewind[:1], range(1, e.levels + 1), e.orders[:1])
+    return controls | _runs(e, ["imp"], e.rewind[:1], range(e.levels + 1), e.orders[:1])
 
 
-def ladder_at_every_k(e: Experiment) -> set[Run]:
+def ladder_at_every_k(e: Grid) -> set[Run]:
     """All levels of IMP from every rewind step, and the controls from the first."""
-    return ladder_at_first_k(e) | _grid(e, ["imp"], e.rewind, range(e.levels + 1), e.orders[:1])
+    return ladder_at_first_k(e) | _runs(e, ["imp"], e.rewind, range(e.levels + 1), e.orders[:1])
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def default_figures(levels: int) -> tuple[str, ...]:
     return tuple(name for name, demand in FIGURES.items() if levels > 0 or not demand.sparse)
 
 
-def with_ancestors(e: Experiment, runs: Iterable[Run]) -> set[Run]:
+def with_ancestors(e: Grid, runs: Iterable[Run]) -> set[Run]:
     """Add the ladder runs whose masks the given runs use."""
     found = set(runs)
     for run in runs:

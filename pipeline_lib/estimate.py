@@ -36,7 +36,7 @@ def _kind(stage: str, spec: dict[str, Any]) -> str:
     task = spec.get("task")
     if task is None:
         return stage
-    parts = [task[key] for key in ("network", "dataset", "batch_size", "pad") if key in task]
+    parts = [task[key] for key in ("network", "dataset", "batch_size", "pad", "precision", "channels_last") if key in task]
     return json.dumps(["interpolate" if stage == "interpolate" else "train", parts], sort_keys=True)
 
 
@@ -61,7 +61,7 @@ def _calibrated(plan: Plan, missing: list[Node], rates: dict[str, float], calibr
     for node in missing:
         task, kind = node.spec.get("task"), _kind(node.stage, node.spec)
         if task and kind not in rates:
-            full = next(t for e in plan.config.experiments.values() for name, t in e.tasks.items() if name == task["name"])
+            full = next(e.grids[task["name"]].task for e in plan.config.experiments.values() if task["name"] in e.grids)
             if task["name"] not in measured:
                 measured[task["name"]] = calibrate(full, plan.config.data_root)
             rates[kind] = measured[task["name"]][int(node.stage == "interpolate")]

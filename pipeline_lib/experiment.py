@@ -8,11 +8,10 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Experiment:
-    """One experiment, checked and complete; `tasks` maps each task's name to its full description."""
+class Grid:
+    """One task's part of an experiment, checked and complete; `task` is its full description, lengths are in steps."""
 
-    name: str
-    tasks: dict[str, dict[str, Any]]
+    task: dict[str, Any]
     seeds: tuple[int, ...]
     orders: tuple[int, ...]
     rewind: tuple[int, ...]
@@ -22,12 +21,20 @@ class Experiment:
     controls: tuple[str, ...]
     alphas: int
     splits: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment: a grid for each of its tasks, by name, and the figures that are wanted of all."""
+
+    name: str
+    grids: dict[str, Grid]
     figures: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Config:
-    """All that was asked for; `resolved` is the merged text of it, for telling whether it has changed."""
+    """All that was asked for."""
 
     results: Path
     data_root: Path | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +40,16 @@ def save(figure: Figure, path: Path, suffix: str) -> None:
     """Save without dates and versions, so that the same figure has the same bytes."""
     metadata: dict[str, None] = {"Date": None, "Creator": None} if suffix == "svg" else {"Software": None}
     figure.savefig(path, format=suffix, metadata=metadata, bbox_inches="tight")
+
+
+def at_first_k(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep each task's rows at its first rewind step."""
+    return frame[frame["k"] == frame.groupby("task")["k"].transform("min")]
+
+
+def at_sparse_level(frame: pd.DataFrame, sparse_levels: Mapping[str, int]) -> pd.DataFrame:
+    """Keep each task's rows at its sparse level."""
+    return frame[frame["level"] == frame["task"].map(dict(sparse_levels))]
 
 
 def panels(num_rows: int, num_columns: int) -> tuple[Figure, list[list[Axes]]]:

@@ -1,41 +1,76 @@
-"""Random initialisation, as a function of a generator alone."""
+"""Random initialisation, as a function of a generator alone.
+
+Every public function is a name that `initialisation.name` in a task may take. The network's own parameters are neither read nor
+written. Biases are uniform within `1 / sqrt(fan_in)`, which is torch's default; BatchNorm's shift is 0, its statistics 0 and 1.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from pipeline_lib.types import State
 
-
-def prunable(network: nn.Module) -> list[str]:
-    """List the prunable parameters: weights of convolutions and linear layers, never biases or BatchNorm (G-4)."""
-    return [f"{name}.weight" for name, module in network.named_modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
+_Weight = Callable[[torch.Size, torch.Generator], Tensor]
 
 
-def initialise(network: nn.Module, generator: torch.Generator) -> State:
-    """Draw a state at step 0; the network's own parameters are neither read nor written.
-
-    Weights are Kaiming-normal (standard deviation `sqrt(2 / fan_in)`), biases uniform within `1 / sqrt(fan_in)`, BatchNorm scales
-    uniform on [0, 1] with shift 0, running statistics 0 and 1.
-
-    Source: the sibling code of papers A and B (ambiguity G-5).
-    """
+def _draw(network: nn.Module, generator: torch.Generator, weight: _Weight, batchnorm_scale: str) -> State:
+    if batchnorm_scale not in ("uniform", "one"):
+        raise ValueError(f"batchnorm_scale must be uniform or one, got {batchnorm_scale!r}; choose how BatchNorm starts")
     params: dict[str, Tensor] = {}
     for prefix, module in network.named_modules():
         own = dict(module.named_parameters(recurse=False))
         if isinstance(module, (nn.Conv2d, nn.Linear)):
-            weight = own["weight"]
-            fan_in = weight[0].numel()
-            params[f"{prefix}.weight"] = torch.randn(weight.shape, generator=generator) * (2 / fan_in) ** 0.5
+            params[f"{prefix}.weight"] = weight(own["weight"].shape, generator)
             if "bias" in own:
-                bound = fan_in**-0.5
+                bound = own["weight"][0].numel() ** -0.5
                 params[f"{prefix}.bias"] = torch.empty(own["bias"].shape).uniform_(-bound, bound, generator=generator)
         elif isinstance(module, nn.BatchNorm2d):
-            params[f"{prefix}.weight"] = torch.rand(own["weight"].shape, generator=generator)
-            params[f"{prefix}.bias"] = torch.zeros(own["bias"].shape)
+            shape = own["weight"].shape
+            params[f"{prefix}.weight"] = (
+                torch.rand(shape, generator=generator) if batchnorm_scale == "uniform" else torch.ones(shape)
+            )
+            params[f"{prefix}.bias"] = torch.zeros(shape)
         elif own:
             raise ValueError(f"module {prefix!r} must be a conv, linear or BatchNorm layer, got {type(module).__name__}")
     ordered = {name: params[name] for name, _ in network.named_parameters()}
     buffers = {name: buffer.detach().clone() for name, buffer in network.named_buffers()}
     return State(ordered, buffers)
+
+
+def kaiming_normal(network: nn.Module, generator: torch.Generator, batchnorm_scale: str = "uniform") -> State:
+    """Draw weights from a normal distribution of standard deviation `sqrt(2 / fan_in)`.
+
+    Args:
+        network: template.
+        generator: where the draws come from.
+        batchnorm_scale: "uniform" on [0, 1], or "one".
+
+    Source: the sibling code of papers A and B (ambiguity G-5); He et al., 2015.
+    """
+    return _draw(network, generator, lambda s, g: torch.randn(s, generator=g) * (2 / s[1:].numel()) ** 0.5, batchnorm_scale)
+
+
+def glorot_normal(network: nn.Module, generator: torch.Generator, batchnorm_scale: str = "uniform") -> State:
+    """Draw weights from a normal distribution of standard deviation `sqrt(2 / (fan_in + fan_out))`; else as `kaiming_normal`.
+
+    Source: Glorot & Bengio, 2010.
+    """
+
+    def weight(shape: torch.Size, generator: torch.Generator) -> Tensor:
+        kernel = shape[2:].numel()
+        return torch.randn(shape, generator=generator) * (2 / ((shape[0] + shape[1]) * kernel)) ** 0.5
+
+    return _draw(network, generator, weight, batchnorm_scale)
+
+
+def kaiming_uniform(network: nn.Module, generator: torch.Generator, batchnorm_scale: str = "one") -> State:
+    """Draw weights uniformly within `1 / sqrt(fan_in)`, torch's own default; else as `kaiming_normal`."""
+
+    def weight(shape: torch.Size, generator: torch.Generator) -> Tensor:
+        bound = shape[1:].numel() ** -0.5
+        return torch.empty(shape).uniform_(-bound, bound, generator=generator)
+
+    return _draw(network, generator, weight, batchnorm_scale)

@@ -10,8 +10,8 @@ from torch import nn
 from torch.func import functional_call
 
 from pipeline_lib import tree
-from pipeline_lib.batches import normalise
-from pipeline_lib.evaluate import CHUNK, Score, Tally, part
+from pipeline_lib.evaluate import Score, Tally, chunks, part
+from pipeline_lib.precision import Numerics
 from pipeline_lib.types import Dataset, Split, State
 
 Pair = tuple[int, int]
@@ -40,6 +40,7 @@ def paths(
     weights: Sequence[float],
     split: Split,
     dataset: Dataset,
+    numerics: Numerics | None = None,
 ) -> dict[Pair, list[Score]]:
     """Evaluate `alpha * W_i + (1 - alpha) * W_j` for each pair (i, j) and each alpha, in eval mode.
 
@@ -54,27 +55,29 @@ def paths(
         weights: the alphas, each in [0, 1].
         split: the examples, (N, C, H, W).
         dataset: gives the normalisation.
+        numerics: precision and memory layout; float32 if not given.
 
     Returns:
         For each pair, one score for each alpha.
     """
     network.eval()
-    stems = [part({**s.params, **s.buffers}, "stem") for s in states]
-    bodies = [part({**s.params, **s.buffers}, "body") for s in states]
+    numerics = numerics or Numerics()
+    wholes = [numerics.lay_all({**s.params, **s.buffers}) for s in states]
+    stems, bodies = [part(whole, "stem") for whole in wholes], [part(whole, "body") for whole in wholes]
     # An end is shared by several pairs: it is evaluated once, under its state's own number.
     ends = {(pair, alpha): pair[0] if alpha == 1 else pair[1] for pair in pairs for alpha in weights if alpha in (0, 1)}
     tallies: dict[object, Tally] = {key: Tally() for key in set(ends.values())}
     inner = [(pair, alpha) for pair in pairs for alpha in weights if (pair, alpha) not in ends]
     tallies.update({point: Tally() for point in inner})
-    for x, y in zip(split.x.split(CHUNK), split.y.split(CHUNK), strict=True):
-        inputs = normalise(x, dataset)
-        hidden = [functional_call(network[0], stem, (inputs,)) for stem in stems]
-        for i in set(ends.values()):
-            tallies[i].add(functional_call(network[1], bodies[i], (hidden[i].clone(),)), y)
-        for (i, j), alpha in inner:
-            body = tree.lerp(bodies[j], bodies[i], alpha)
-            mixed = torch.lerp(hidden[j], hidden[i], alpha)
-            tallies[(i, j), alpha].add(functional_call(network[1], body, (mixed,)), y)
+    with numerics.autocast(split.y.device):
+        for x, y in chunks(split, dataset, numerics):
+            hidden = [functional_call(network[0], stem, (x,)) for stem in stems]
+            for i in set(ends.values()):
+                tallies[i].add(functional_call(network[1], bodies[i], (hidden[i].clone(),)), y)
+            for (i, j), alpha in inner:
+                body = tree.lerp(bodies[j], bodies[i], alpha)
+                mixed = torch.lerp(hidden[j], hidden[i], alpha)
+                tallies[(i, j), alpha].add(functional_call(network[1], body, (mixed,)), y)
     scores = {key: tally.score() for key, tally in tallies.items()}
     return {pair: [scores[ends.get((pair, a), (pair, a))] for a in weights] for pair in pairs}
 

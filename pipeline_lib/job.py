@@ -10,6 +10,10 @@ from typing import Any
 log = logging.getLogger("pipeline_lib")
 
 
+class Preempted(BaseException):
+    """The job was asked to stop, and has saved what it needs to go on."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One node to make.

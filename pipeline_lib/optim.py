@@ -6,13 +6,39 @@ They are torch's own: over one flat vector its fused kernels make a whole update
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 
 
-def sgd(vector: Tensor, lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> torch.optim.Optimizer:
+class _DecoupledSGD(torch.optim.SGD):
+    """SGD whose weight decay shrinks the weights themselves, in proportion to the schedule's factor."""
+
+    def __init__(self, vector: Tensor, lr: float, momentum: float, decay: float) -> None:
+        super().__init__([vector], lr=lr, momentum=momentum, fused=True)
+        self._vector, self._peak, self._decay = vector, lr, decay
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> Any:
+        self._vector.mul_(1 - self._decay * (self.param_groups[0]["lr"] / self._peak))
+        return super().step(closure)
+
+
+def sgd(
+    vector: Tensor, lr: float, momentum: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False
+) -> torch.optim.Optimizer:
     """Make SGD with momentum and L2 weight decay on all parameters."""
-    return torch.optim.SGD([vector], lr=lr, momentum=momentum, weight_decay=weight_decay, fused=True)
+    return torch.optim.SGD([vector], lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=True)
+
+
+def decoupled_sgd(vector: Tensor, lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> torch.optim.Optimizer:
+    """Make SGD whose weight decay is apart from the gradient: `w <- (1 - weight_decay * rate / lr) w - rate * buffer`.
+
+    Source: Loshchilov & Hutter, 2019, algorithm 1; paper C, appendix B.
+    """
+    return _DecoupledSGD(vector, lr, momentum, weight_decay)
 
 
 def adam(vector: Tensor, lr: float, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> torch.optim.Optimizer:
@@ -30,3 +56,26 @@ def set_slots(optimiser: torch.optim.Optimizer, vector: Tensor, slots: dict[str,
     """Put copied tensors back, so that the next update continues where they were taken."""
     if slots:
         optimiser.state[vector] = {name: tensor.clone() for name, tensor in slots.items()}
+
+
+def rate_setter(optimiser: torch.optim.Optimizer, device: torch.device) -> Callable[[float], None]:
+    """Return the function that sets the learning rate to a factor of its peak.
+
+    On a CUDA device the rate is a tensor there, so that recorded kernels see each new value.
+    """
+    group = optimiser.param_groups[0]
+    peak = float(group["lr"])
+    if device.type != "cuda":
+
+        def set_number(factor: float) -> None:
+            group["lr"] = peak * factor
+
+        return set_number
+    rate = group["lr"] = torch.full((), peak, device=device)
+    group["capturable"] = True
+    optimiser._warned_capturable_if_run_uncaptured = True  # the plain calls before a recording
+
+    def set_tensor(factor: float) -> None:
+        rate.fill_(peak * factor)
+
+    return set_tensor

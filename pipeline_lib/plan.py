@@ -12,7 +12,7 @@ from typing import Any
 from pipeline_lib import registry
 from pipeline_lib.config import chunks, level_density
 from pipeline_lib.demands import FIGURES, Run, with_ancestors
-from pipeline_lib.experiment import Config, Experiment
+from pipeline_lib.experiment import Config, Experiment, Grid
 from pipeline_lib.fingerprint import fingerprint
 
 # The files that each stage makes; the first is what later stages read unless they say otherwise.
@@ -27,7 +27,10 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "plot": ("figure.svg", "figure.png"),
 }
 TABLES = {"runs": "train", "curves": "train", "interpolation": "interpolate", "instability": "interpolate"}
-_DYNAMICS = ("network", "dataset", "optimiser", "schedule", "batch_size", "pad", "name")  # what a step depends on
+_NUMERICS = ("precision", "channels_last")
+# What a training step depends on, and what a measurement does.
+_DYNAMICS = ("name", "network", "initialisation", "dataset", "optimiser", "schedule", "batch_size", "pad", "flip", *_NUMERICS)
+_MEASURED = ("name", "network", "dataset", *_NUMERICS)
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ def stage_modules(stage: str, spec: dict[str, Any]) -> tuple[str, ...]:
     modules = [f"pipeline_lib.stages.{stage}"]
     if "task" in spec:
         modules.append(registry.entries("networks")[spec["task"]["network"]["name"]].module)
+    if stage == "pretrain":
+        modules.append("pipeline_lib.initialise")
     if stage == "prepare":
         modules.append(registry.entries("datasets")[spec["dataset"]["name"]].module)
     if stage == "plot":
@@ -126,11 +131,11 @@ def _span(prefix: str, values: Sequence[int]) -> str:
 class _Walk:
     """Adds the nodes of one task and one chunk of seeds to a plan."""
 
-    def __init__(self, plan: Plan, e: Experiment, task: dict[str, Any], seeds: tuple[int, ...]) -> None:
-        self.plan, self.e, self.task, self.seeds = plan, e, task, seeds
-        self.who = f"{task['name']}-{_span('s', seeds)}"
-        name = task["dataset"]["name"]
-        self.data = plan.add("prepare", name, {"dataset": task["dataset"]}, {})
+    def __init__(self, plan: Plan, e: Grid, seeds: tuple[int, ...]) -> None:
+        self.plan, self.e, self.task, self.seeds = plan, e, e.task, seeds
+        self.who = f"{e.task['name']}-{_span('s', seeds)}"
+        name = e.task["dataset"]["name"]
+        self.data = plan.add("prepare", name, {"dataset": e.task["dataset"]}, {})
         self.masks: dict[tuple[str, int, int], Node] = {}
         self.starts: dict[tuple[str, int, int], Node] = {}
 
@@ -194,7 +199,7 @@ class _Walk:
         made: list[Node] = []
         seen: list[int] = []
         nodes: list[Node] = []
-        task = {key: self.task[key] for key in ("network", "dataset", "name")}
+        task = {key: self.task[key] for key in _MEASURED}
         for orders, node in jobs:
             pairs = [[s, i, j] for s in self.seeds for j in orders for i in [*seen, *orders] if i < j]
             seen, nodes = [*seen, *orders], [*nodes, node]
@@ -207,45 +212,49 @@ class _Walk:
         return made
 
 
-def _measure(plan: Plan, e: Experiment, runs: set[Run]) -> dict[str, list[Node]]:
-    """Add the training and interpolation nodes of an experiment, by stage."""
+def _measure(plan: Plan, e: Grid, runs: set[Run]) -> dict[str, dict[str, Node]]:
+    """Add the training and interpolation nodes of a task's part of an experiment, by stage and key."""
     by_start: dict[tuple[str, int, int], set[int]] = {}
     for run in sorted(runs):
         by_start.setdefault((run.kind, run.k, run.level), set()).add(run.order)
     found: dict[str, dict[str, Node]] = {"train": {}, "interpolate": {}}
-    for task in e.tasks.values():
-        for seeds in chunks(e.seeds, plan.config.per_job["seeds"]):
-            walk = _Walk(plan, e, task, seeds)
-            for (kind, k, level), orders in by_start.items():
-                run = Run(kind, k, level, e.orders[0])
-                jobs = [(group, walk.train(run, group)) for group in walk.orders_apart(orders)]
-                found["train"].update({node.key: node for _, node in jobs})
-                found["interpolate"].update({node.key: node for node in walk.interpolate(run, jobs)})
-    return {stage: list(nodes.values()) for stage, nodes in found.items()}
+    for seeds in chunks(e.seeds, plan.config.per_job["seeds"]):
+        walk = _Walk(plan, e, seeds)
+        for (kind, k, level), orders in by_start.items():
+            run = Run(kind, k, level, e.orders[0])
+            jobs = [(group, walk.train(run, group)) for group in walk.orders_apart(orders)]
+            found["train"].update({node.key: node for _, node in jobs})
+            found["interpolate"].update({node.key: node for node in walk.interpolate(run, jobs)})
+    return found
 
 
-def _count_asked(plan: Plan, e: Experiment, runs: set[Run]) -> None:
-    for task in e.tasks.values():
+def _needed(plan: Plan, e: Grid, figures: Sequence[str]) -> set[Run]:
+    """Unite what the figures need, and count what they ask for one by one."""
+    needed: set[Run] = set()
+    for figure in figures:
+        runs = with_ancestors(e, FIGURES[figure].runs(e))
         plan.asked["runs"] += len(runs) * len(e.seeds)
-        plan.asked["steps"] += sum(task["steps"] - run.k for run in runs) * len(e.seeds)
+        plan.asked["steps"] += sum(e.task["steps"] - run.k for run in runs) * len(e.seeds)
+        needed |= runs
+    return needed
 
 
 def _add_experiment(plan: Plan, e: Experiment) -> None:
-    needed: set[Run] = set()
-    for figure in e.figures:
-        runs = with_ancestors(e, FIGURES[figure].runs(e))
-        _count_asked(plan, e, runs)
-        needed |= runs
-    nodes = _measure(plan, e, needed)
+    nodes: dict[str, dict[str, Node]] = {"train": {}, "interpolate": {}}
+    for grid in e.grids.values():
+        for stage, found in _measure(plan, grid, _needed(plan, grid, e.figures)).items():
+            nodes[stage] |= found
     tables = {}
     for table, stage in TABLES.items():
         if nodes[stage]:
-            tables[table] = plan.add("tabulate", _label(e.name, table), {"table": table}, {"parts": nodes[stage]})
+            parts = {"parts": list(nodes[stage].values())}
+            tables[table] = plan.add("tabulate", _label(e.name, table), {"table": table}, parts)
     figures = {}
+    sparse_levels = {task: grid.sparse_level for task, grid in e.grids.items()}
     for figure in e.figures:
         used = {table: [tables[table]] for table in FIGURES[figure].tables if table in tables}
         if len(used) == len(FIGURES[figure].tables):
-            spec = {"figure": figure, "sparse_level": e.sparse_level}
+            spec = {"figure": figure, "sparse_levels": sparse_levels if FIGURES[figure].sparse else {}}
             figures[figure] = plan.add("plot", _label(e.name, figure), spec, dict(used))
     plan.tables[e.name], plan.figures[e.name] = tables, figures
 

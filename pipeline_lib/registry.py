@@ -97,7 +97,9 @@ def bind(
     missing = [name for name in required if name not in options]
     if missing:
         raise ValueError(f"{what} {entry.name} must have {missing[0]!r}, got none; add it to the config")
-    return {"name": entry.name, **entry.defaults, **options}
+    # A whole number where a fraction is meant: 5 and 5.0 are one option, and so one key.
+    whole = {k: float(v) for k, v in options.items() if isinstance(entry.defaults.get(k), float) and type(v) is int}
+    return {"name": entry.name, **entry.defaults, **options, **whole}
 
 
 def call(kind: str, bound: dict[str, Any], **supplied: Any) -> Any:

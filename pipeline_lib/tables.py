@@ -47,7 +47,11 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _K, _LEVEL, _DENSITY,
         Column("num_params", "int64", "1", "trainable parameters of the dense network"),
         Column("num_kept", "int64", "1", "surviving prunable weights"),
+        Column("precision", "string", "-", "number format of training and evaluation: fp32, tf32 or bf16"),
+        Column("channels_last", "bool", "-", "memory layout of images and convolutions"),
         Column("steps", "int64", "steps", "step at which training ends; the run itself takes steps - k"),
+        Column("diverged", "bool", "-", "a weight became infinite or NaN here or where the mask comes from; errors are null"),
+        Column("last_finite_step", "int64", "steps", "last step with a finite loss of a diverged run, else null"),
         Column("train_error", "double", "1", "share of wrong predictions on the training split at the end"),
         Column("train_loss", "double", "nats", "mean cross-entropy on the training split at the end"),
         Column("test_error", "double", "1", "share of wrong predictions on the test split at the end"),
@@ -104,7 +108,8 @@ def with_onset(frame: pd.DataFrame) -> pd.DataFrame:
     The onset is judged on the mean over all pairs of a task, kind, level and split at one k (G-10).
     """
     setting = ["task", "kind", "level", "split"]
-    means = frame.groupby([*setting, "k"], as_index=False)["instability"].mean()
+    known = frame.assign(instability=frame["instability"].fillna(float("inf")))  # a diverged run is not stable
+    means = known.groupby([*setting, "k"], as_index=False)["instability"].mean()
     stable = means[means["instability"] < STABLE_BELOW].groupby(setting, as_index=False)["k"].min()
     marked = frame.merge(stable.rename(columns={"k": "onset_k"}), on=setting, how="left")
     onset = (marked["k"] == marked["onset_k"]).to_numpy()

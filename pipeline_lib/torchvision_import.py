@@ -18,18 +18,39 @@ _SIGNATURES = {
 _library: torch.library.Library | None = None  # kept: its declarations live as long as it does
 
 
-def torchvision_datasets() -> ModuleType:
-    """Import `torchvision.datasets`, declaring the operators where the extension cannot."""
+def _torchvision() -> None:
+    """Import torchvision, declaring the operators where the extension cannot."""
     global _library
     if _library is None:
         try:
-            import torchvision
+            pass
         except RuntimeError as error:
             if "torchvision::nms" not in str(error):
                 raise
             _library = torch.library.Library("torchvision", "DEF")
             for signature in _SIGNATURES.values():
                 _library.define(signature)
+
+
+def torchvision_datasets() -> ModuleType:
+    """Import `torchvision.datasets`."""
+    _torchvision()
     import torchvision.datasets
 
     return torchvision.datasets
+
+
+def torchvision_models() -> ModuleType:
+    """Import `torchvision.models`."""
+    _torchvision()
+    import torchvision.models
+
+    return torchvision.models
+
+
+def torchvision_functional() -> ModuleType:
+    """Import `torchvision.transforms.v2.functional`."""
+    _torchvision()
+    import torchvision.transforms.v2.functional
+
+    return torchvision.transforms.v2.functional

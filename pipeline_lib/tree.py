@@ -11,15 +11,34 @@ from torch import Tensor
 from pipeline_lib.types import State, Tensors
 
 
+def _in_memory_order(tensor: Tensor, channels_last: bool) -> Tensor:
+    return tensor.permute(0, 2, 3, 1) if channels_last else tensor
+
+
+def is_channels_last(tensor: Tensor) -> bool:
+    """Tell whether a tensor lies in memory with its channels innermost."""
+    return tensor.dim() == 4 and not tensor.is_contiguous() and tensor.is_contiguous(memory_format=torch.channels_last)
+
+
+def flat(tensors: Iterable[Tensor], channels_last: Iterable[bool]) -> list[Tensor]:
+    """Flatten tensors in the memory order that is asked for, one after the other."""
+    return [_in_memory_order(t, last).reshape(-1) for t, last in zip(tensors, channels_last, strict=True)]
+
+
 def to_vector(tensors: Tensors) -> Float[Tensor, " num_params"]:
-    """Concatenate all tensors, in the order of the dict, to one new vector."""
-    return torch.cat([tensor.detach().reshape(-1) for tensor in tensors.values()])
+    """Concatenate all tensors, in the order of the dict and each in its own memory order, to one new vector."""
+    values = [tensor.detach() for tensor in tensors.values()]
+    return torch.cat(flat(values, map(is_channels_last, values)))
 
 
 def views(vector: Float[Tensor, " num_params"], like: Tensors) -> dict[str, Tensor]:
-    """Cut a vector into tensors with the names and shapes of `like`; they share its memory."""
-    pieces = vector.split([tensor.numel() for tensor in like.values()])
-    return {name: piece.view(tensor.shape) for (name, tensor), piece in zip(like.items(), pieces, strict=True)}
+    """Cut a vector into tensors with the names, shapes and memory orders of `like`; they share its memory."""
+    cut: dict[str, Tensor] = {}
+    for (name, tensor), piece in zip(like.items(), vector.split([t.numel() for t in like.values()]), strict=True):
+        last = is_channels_last(tensor)
+        shaped = piece.view(_in_memory_order(tensor, last).shape)
+        cut[name] = shaped.permute(0, 3, 1, 2) if last else shaped
+    return cut
 
 
 def lerp(start: Tensors, end: Tensors, weight: float) -> dict[str, Tensor]:
@@ -61,3 +80,12 @@ def unstack(cohort: State) -> list[State]:
         )
         for i in range(num_members)
     ]
+
+
+def moved(state: State, device: torch.device) -> State:
+    """Put a state on a device."""
+
+    def to(tensors: Tensors) -> dict[str, Tensor]:
+        return {name: tensor.to(device) for name, tensor in tensors.items()}
+
+    return State(to(state.params), to(state.buffers), state.step, to(state.slots))

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from pipeline_lib import config, plan
-from pipeline_lib.batches import Batches
-from pipeline_lib.initialise import initialise, prunable
+from pipeline_lib.anatomy import prunable
+from pipeline_lib.initialise import kaiming_normal
 from pipeline_lib.networks.mlp import mlp
 from pipeline_lib.rng import numpy_generator, torch_generator
+from pipeline_lib.train import Member, Recipe, train
 from pipeline_lib.types import Dataset, Split, State
 
 CLASSES = 3
@@ -44,7 +45,7 @@ def double(state: State) -> State:
 
 
 def start(network: nn.Module, seed: int = 0) -> State:
-    return initialise(network, torch_generator("toy", seed))
+    return kaiming_normal(network, torch_generator("toy", seed))
 
 
 def scrambled(network: nn.Module, seed: int = 0) -> State:
@@ -66,13 +67,29 @@ def masked(state: State, mask: Mapping[str, np.ndarray]) -> State:
     return State(params, state.buffers, state.step, state.slots)
 
 
-def double_batches(seed: int = 0, order: int = 0, size: int = 6) -> Batches:
-    def at(step: int) -> tuple[Tensor, Tensor]:
-        generator = torch_generator("toy batch", seed, order, step)
-        x = torch.randn((size, *SHAPE), generator=generator, dtype=torch.float64)
-        return x, torch.randint(CLASSES, (size,), generator=generator)
+class DoubleStream:
+    """Batches of six random examples in float64."""
 
-    return at
+    def __init__(self, seed: int = 0, order: int = 0, size: int = 6) -> None:
+        self._who, self._size = (seed, order), size
+
+    def load(self, step: int) -> None:
+        generator = torch_generator("toy batch", *self._who, step)
+        x = torch.randn((self._size, *SHAPE), generator=generator, dtype=torch.float64)
+        self._batch = x, torch.randint(CLASSES, (self._size,), generator=generator)
+
+    def draw(self) -> tuple[Tensor, Tensor]:
+        return self._batch
+
+    def at(self, step: int) -> tuple[Tensor, Tensor]:
+        self.load(step)
+        return self.draw()
+
+
+def train_one(network, start, mask, stream, make_optimiser, schedule, until, monitor=None) -> State:
+    """Train a single member and return its state."""
+    member = Member(start, mask, stream, monitor)
+    return train(network, [member], Recipe(make_optimiser, schedule), until)[0].state
 
 
 def split(num: int, name: str = "train", shape: tuple[int, int, int] = SHAPE) -> Split:

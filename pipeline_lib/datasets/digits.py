@@ -7,15 +7,17 @@ from pathlib import Path
 from pipeline_lib.rng import torch_generator
 from pipeline_lib.types import Dataset, Split
 
-_NUM_TRAIN = 1440
+EXAMPLES = {"digits": ((1, 8, 8), 10)}
+_NUM_TRAIN = 1440  # of 1,797; the others are for testing
 
 
-def digits(data_root: Path | None, size: int = 8) -> Dataset:
+def digits(data_root: Path | None, size: int = 8, num_train: int = 1440) -> Dataset:
     """Load the digits with a fixed split of 1,440 training and 357 test images.
 
     Args:
         data_root: not used; the images are in the package.
         size: height and width in pixels, 8 or 16; 16 repeats every pixel twice.
+        num_train: how many of the training images to use.
 
     Source: UCI Optical Recognition of Handwritten Digits, test part.
     """
@@ -24,11 +26,13 @@ def digits(data_root: Path | None, size: int = 8) -> Dataset:
 
     if size not in (8, 16):
         raise ValueError(f"size must be 8 or 16, got {size}; the images are 8x8")
+    if not 1 <= num_train <= _NUM_TRAIN:
+        raise ValueError(f"num_train must be in [1, {_NUM_TRAIN}], got {num_train}; the digits have that many training images")
     images, labels = load_digits(return_X_y=True)
     x = torch.from_numpy(images).reshape(-1, 1, 8, 8).mul(255 / 16).round().to(torch.uint8)
     x = x.repeat_interleave(size // 8, 2).repeat_interleave(size // 8, 3)
     y = torch.from_numpy(labels).long()
     chosen = torch.randperm(len(x), generator=torch_generator("digits", "split"))
     train, test = chosen[:_NUM_TRAIN], chosen[_NUM_TRAIN:]
-    scaled = x[train].double() / 255
+    scaled, train = x[train].double() / 255, train[:num_train]
     return Dataset(Split(x[train], y[train]), Split(x[test], y[test]), 10, (float(scaled.mean()),), (float(scaled.std()),))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Frames = dict[str, "pd.DataFrame"]
+Levels = dict[str, int]
 
 
 def _ladders(runs: pd.DataFrame) -> pd.DataFrame:
@@ -56,20 +57,20 @@ def _with_best(axes: Axes, frame: pd.DataFrame) -> None:
     style.line(axes, ladder.merge(best), "percent", "accuracy", style.COLOURS["best"], style.NAMES["best"], ".")
 
 
-def accuracy_by_density(frames: Frames, sparse_level: int) -> Figure:
+def accuracy_by_density(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test accuracy of IMP, random pruning and random reinit from the first k at every level."""
     return _by_density(_ladders(frames["runs"]), _lines)
 
 
-def best_rewind(frames: Frames, sparse_level: int) -> Figure:
+def best_rewind(frames: Frames, sparse_levels: Levels) -> Figure:
     """As accuracy_by_density, with IMP at the best rewind step of each level."""
     return _by_density(_ladders(frames["runs"]), _with_best)
 
 
-def learning_curves(frames: Frames, sparse_level: int) -> Figure:
+def learning_curves(frames: Frames, sparse_levels: Levels) -> Figure:
     """Error of dense networks during training: test, and the mini-batches as trained."""
     curves = frames["curves"]
-    dense = curves[(curves["level"] == 0) & (curves["k"] == curves["k"].min())]
+    dense = style.at_first_k(curves[curves["level"] == 0])
     dense = dense.assign(percent=100 * dense["error"])
     tasks = list(dense["task"].unique())
     figure, axes = style.panels(1, len(tasks))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Frames = dict[str, "pd.DataFrame"]
+Levels = dict[str, int]
 
 
 def _percent(frame: pd.DataFrame) -> pd.DataFrame:
@@ -30,31 +31,31 @@ def _kinds(frame: pd.DataFrame) -> list[str]:
     return [kind for kind in ("imp", "random_prune", "reinit") if kind in set(frame["kind"])]
 
 
-def paths_dense(frames: Frames, sparse_level: int) -> Figure:
+def paths_dense(frames: Frames, sparse_levels: Levels) -> Figure:
     """Error between dense networks trained from the first k: train and test."""
     frame = _percent(frames["interpolation"])
-    frame = frame[(frame["level"] == 0) & (frame["k"] == frame["k"].min())]
+    frame = style.at_first_k(frame[frame["level"] == 0])
     tasks = list(frame["task"].unique())
     figure, axes = style.panels(1, len(tasks))
     for axis, task in zip(axes[0], tasks, strict=True):
         for split in frame["split"].unique():
             chosen = frame[(frame["task"] == task) & (frame["split"] == split)]
             style.line(axis, chosen, "alpha", "percent", style.SPLITS[split], split)
-        _finish(axis, f"{task}, k = {frame['k'].min()}")
+        _finish(axis, f"{task}, k = {chosen['k'].min()}")
     return figure
 
 
-def paths_sparse(frames: Frames, sparse_level: int) -> Figure:
+def paths_sparse(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test error between sparse networks of each kind trained from the first k."""
     frame = _percent(frames["interpolation"])
-    frame = frame[(frame["level"] == sparse_level) & (frame["k"] == frame["k"].min()) & (frame["split"] == "test")]
+    frame = style.at_first_k(style.at_sparse_level(frame[frame["split"] == "test"], sparse_levels))
     tasks = list(frame["task"].unique())
     figure, axes = style.panels(1, len(tasks))
     for axis, task in zip(axes[0], tasks, strict=True):
         for kind in _kinds(frame):
             chosen = frame[(frame["task"] == task) & (frame["kind"] == kind)]
             style.line(axis, chosen, "alpha", "percent", style.COLOURS[kind], style.NAMES[kind])
-        _finish(axis, f"{task}, k = {frame['k'].min()}, {100 * frame['density'].iloc[0]:.3g} %")
+        _finish(axis, f"{task}, k = {chosen['k'].min()}, {100 * chosen['density'].iloc[0]:.3g} %")
     return figure
 
 
@@ -72,15 +73,15 @@ def _by_k(frame: pd.DataFrame, rows: list[tuple[str, pd.DataFrame, str]]) -> Fig
     return figure
 
 
-def paths_dense_by_k(frames: Frames, sparse_level: int) -> Figure:
+def paths_dense_by_k(frames: Frames, sparse_levels: Levels) -> Figure:
     """Error between dense networks for every k: a row a split."""
     frame = _percent(frames["interpolation"])
     frame = frame[frame["level"] == 0]
     return _by_k(frame, [(s, frame[frame["split"] == s], style.SPLITS[s]) for s in frame["split"].unique()])
 
 
-def paths_sparse_by_k(frames: Frames, sparse_level: int) -> Figure:
+def paths_sparse_by_k(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test error between sparse networks for every k: a row a kind."""
     frame = _percent(frames["interpolation"])
-    frame = frame[(frame["level"] == sparse_level) & (frame["split"] == "test")]
+    frame = style.at_sparse_level(frame[frame["split"] == "test"], sparse_levels)
     return _by_k(frame, [(style.NAMES[k], frame[frame["kind"] == k], style.COLOURS[k]) for k in _kinds(frame)])

@@ -6,29 +6,51 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from pipeline_lib import artifacts, registry
 from pipeline_lib.job import Job
+from pipeline_lib.jpegs import Jpegs
 from pipeline_lib.types import Dataset, Split
 
+CPU = torch.device("cpu")
 
-def _digest(dataset: Dataset) -> str:
-    tensors = (dataset.train.x, dataset.train.y, dataset.test.x, dataset.test.y)
-    return hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in tensors)).hexdigest()
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    return hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in tensors.values())).hexdigest()
 
 
 def write(path: Path, dataset: Dataset, job: Job) -> None:
-    """Write a data set as uint8 tensors, with a checksum of its content in the header."""
-    tensors = {"train_x": dataset.train.x, "train_y": dataset.train.y, "test_x": dataset.test.x, "test_y": dataset.test.y}
-    constants = {"num_classes": dataset.num_classes, "mean": dataset.mean, "std": dataset.std}
-    artifacts.write_tensors(path, tensors, job.meta(sha256=_digest(dataset), **constants))
+    """Write a data set, with a checksum of its content in the header: uint8 tensors, or the list of its files."""
+    tensors: dict[str, Tensor] = {}
+    files: dict[str, Any] = {}
+    for part, split in (("train", dataset.train), ("test", dataset.test)):
+        if isinstance(split.x, Jpegs):
+            tensors[f"{part}_paths"] = torch.frombuffer(bytearray("\n".join(split.x.paths).encode()), dtype=torch.uint8)
+            files = {key: getattr(split.x, key) for key in ("size", "resize", "min_scale")} | {"folder": split.x.root.name}
+        elif isinstance(split.x, Tensor):
+            tensors[f"{part}_x"] = split.x
+        tensors[f"{part}_y"] = split.y
+    constants = {"num_classes": dataset.num_classes, "mean": dataset.mean, "std": dataset.std, "files": files}
+    artifacts.write_tensors(path, tensors, job.meta(sha256=_digest(tensors), **constants))
 
 
-def read(job: Job) -> Dataset:
-    """Map the data set that a job reads into memory."""
+def _split(tensors: dict[str, Tensor], part: str, files: dict[str, Any], job: Job, device: torch.device) -> Split:
+    y = tensors[f"{part}_y"].to(device)
+    if not files:
+        return Split(tensors[f"{part}_x"].to(device), y)
+    if job.data_root is None:
+        raise ValueError("data_root must be set for a folder of images, got none; set it in the config or PIPELINE_DATA_ROOT")
+    paths = tuple(tensors[f"{part}_paths"].numpy().tobytes().decode().split("\n"))
+    options = {key: files[key] for key in ("size", "resize", "min_scale")}
+    return Split(Jpegs(job.data_root / files["folder"], paths, **options), y)
+
+
+def read(job: Job, device: torch.device = CPU) -> Dataset:
+    """Read the data set that a job uses: small ones whole, onto the device; of folders the list of files."""
     tensors, meta = artifacts.read_tensors(job.file("data", "data.safetensors"))
-    train, test = (Split(tensors[f"{part}_x"], tensors[f"{part}_y"]) for part in ("train", "test"))
+    train, test = (_split(tensors, part, meta["files"], job, device) for part in ("train", "test"))
     return Dataset(train, test, meta["num_classes"], tuple(meta["mean"]), tuple(meta["std"]))
 
 

@@ -13,7 +13,7 @@ def run(job: Job) -> None:
     frames = {name: tables.read(folders[0] / "table.parquet") for name, folders in job.reads.items()}
     draw = registry.entries("figures")[job.spec["figure"]].load()
     with figure_style.applied():
-        figure = draw(frames, sparse_level=job.spec["sparse_level"])
+        figure = draw(frames, sparse_levels=job.spec["sparse_levels"])
         for suffix in ("svg", "png"):
             save = partial(figure_style.save, figure, suffix=suffix)
             artifacts.write_atomic(job.folder / f"figure.{suffix}", save)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from pipeline_lib import artifacts
-from pipeline_lib.initialise import initialise, prunable
+from pipeline_lib import artifacts, registry
+from pipeline_lib.anatomy import prunable
 from pipeline_lib.job import Job
 from pipeline_lib.rng import torch_generator
-from pipeline_lib.stages import data
-from pipeline_lib.stages.training import Reporter, train_member
+from pipeline_lib.stages import data, device, resume
+from pipeline_lib.stages.training import Run, Setting, numerics, train_cohort
 
 
 def run(job: Job) -> None:
     """Make the states at step k of a chunk of seeds."""
-    spec, dataset = job.spec, data.read(job)
-    network = data.build(spec["task"], dataset)
-    members = []
+    spec, task = job.spec, job.spec["task"]
+    dataset = data.read(job, device.pick(numerics(task)))
+    setting = Setting(task, data.build(task, dataset), dataset, spec["k"])
+    runs = []
     for seed in spec["seeds"]:
-        start = initialise(network, torch_generator("init", seed, spec["draw"]))
-        reporter = Reporter(f"seed {seed}", network, dataset, spec["k"], 0)
-        members.append(train_member(spec["task"], network, dataset, start, None, (seed, spec["order"]), spec["k"], reporter))
-    meta = job.meta(prunable=prunable(network), params=list(members[0].params))
-    artifacts.write_states(job.folder / "state.safetensors", members, meta)
+        generator = torch_generator("init", seed, spec["draw"])
+        start = registry.call("initialise", task["initialisation"], network=setting.network, generator=generator)
+        runs.append(Run(start, None, (seed, spec["order"])))
+    with resume.kept(job, spec["k"]) as keeper:
+        trained = [result for result, _ in train_cohort(setting, runs, keeper)]
+        diverged = [result.last_finite is not None for result in trained]
+        meta = job.meta(prunable=prunable(setting.network), params=list(runs[0].start.params), diverged=diverged)
+        artifacts.write_states(job.folder / "state.safetensors", [result.state for result in trained], meta)

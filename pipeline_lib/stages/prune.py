@@ -25,13 +25,18 @@ def _next(job: Job, i: int, seed: int, weights: Arrays | None, mask: Arrays) -> 
 
 
 def run(job: Job) -> None:
-    """Make the next masks of a chunk of seeds."""
+    """Make the next masks of a chunk of seeds. Where a ladder's run has diverged, its masks say so from there on."""
     weights: Arrays | None = None
-    mask = artifacts.read_arrays(job.file("mask", "mask.safetensors"))[0] if "mask" in job.reads else {}
+    mask: Arrays = {}
+    diverged = [False] * len(job.spec["seeds"])
+    if "mask" in job.reads:
+        mask, meta = artifacts.read_arrays(job.file("mask", "mask.safetensors"))
+        diverged = meta["diverged"]
     if "state" in job.reads:
         arrays, meta = artifacts.read_arrays(job.file("state", "state.safetensors"))
         weights = {name: arrays[f"params/{name}"] for name in meta["prunable"]}
         mask = mask or {name: np.ones(weight.shape, dtype=bool) for name, weight in weights.items()}
+        diverged = [before or now for before, now in zip(diverged, meta["diverged"], strict=True)]
     members = [_next(job, i, seed, weights, mask) for i, seed in enumerate(job.spec["seeds"])]
     stacked = {name: np.stack([member[name] for member in members]) for name in members[0]}
-    artifacts.write_arrays(job.folder / "mask.safetensors", stacked, job.meta())
+    artifacts.write_arrays(job.folder / "mask.safetensors", stacked, job.meta(diverged=diverged))

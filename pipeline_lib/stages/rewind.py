@@ -12,5 +12,6 @@ def run(job: Job) -> None:
     arrays, meta = artifacts.read_arrays(job.file("state", "state.safetensors"))
     mask, _ = artifacts.read_arrays(job.file("mask", "mask.safetensors"))
     start = rewind(arrays, {f"params/{name}": keep for name, keep in mask.items()})
-    header = job.meta(prunable=meta["prunable"], params=meta["params"], step=job.spec["step"])
+    kept = {key: meta[key] for key in ("prunable", "params", "diverged")}
+    header = job.meta(**kept, step=job.spec["step"])
     artifacts.write_arrays(job.folder / "state.safetensors", start, header)

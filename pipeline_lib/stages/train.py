@@ -5,58 +5,76 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from torch import nn
 
-from pipeline_lib import artifacts, masks, tables
+from pipeline_lib import artifacts, masks, tables, tree
+from pipeline_lib.anatomy import num_params, prunable
 from pipeline_lib.evaluate import evaluate
-from pipeline_lib.initialise import prunable
 from pipeline_lib.job import Job, log
-from pipeline_lib.stages import data
-from pipeline_lib.stages.training import Reporter, train_member
-from pipeline_lib.types import Dataset, Mask, State
+from pipeline_lib.stages import data, device, resume
+from pipeline_lib.stages.training import Run, Setting, numerics, train_cohort
+from pipeline_lib.train import Trained
+from pipeline_lib.types import Mask, State
+
+_ERRORS = [f"{part}_{what}" for part in ("train", "test") for what in ("error", "loss")]
 
 
-def _masks(job: Job, network: nn.Sequential, num_seeds: int) -> tuple[list[Mask], str]:
-    """Read a mask a seed and the criterion that made them; all ones where nothing is pruned."""
+def _masks(job: Job, setting: Setting, num_seeds: int) -> tuple[list[Mask], str, list[bool]]:
+    """Read a mask a seed, the criterion that made them and whose ladder has diverged; all ones where nothing is pruned."""
+    network = setting.network
     if "mask" not in job.reads:
         ones = {name: np.ones(network.get_parameter(name).shape, dtype=bool) for name in prunable(network)}
-        return [ones] * num_seeds, "none"
+        return [ones] * num_seeds, "none", [False] * num_seeds
     arrays, meta = artifacts.read_arrays(job.file("mask", "mask.safetensors"))
     found: list[Mask] = [{name: array[i] for name, array in arrays.items()} for i in range(num_seeds)]
     weights = {name: tensor.detach().numpy() for name, tensor in network.named_parameters()}
     for mask in found:
         masks.check_fit(mask, weights)
-    return found, meta["spec"]["criterion"]
+    return found, meta["spec"]["criterion"], meta["diverged"]
 
 
-def _row(spec: dict[str, Any], network: nn.Sequential, dataset: Dataset, state: State, mask: Mask) -> dict[str, Any]:
-    scores = {part: evaluate(network, state, getattr(dataset, part), dataset) for part in ("train", "test")}
-    ends = {f"{part}_{what}": getattr(score, what) for part, score in scores.items() for what in ("error", "loss")}
-    sizes = {"num_params": sum(p.numel() for p in network.parameters()), "num_kept": masks.num_kept(mask)}
-    return {**sizes, **ends, "steps": state.step, "start": "fresh" if spec["kind"] == "reinit" else "rewound"}
+def _row(setting: Setting, state: State, mask: Mask, diverged: bool) -> dict[str, Any]:
+    task, sizes = setting.task, {"num_params": num_params(setting.network), "num_kept": masks.num_kept(mask)}
+    how = {"precision": task["precision"], "channels_last": task["channels_last"], "steps": state.step, "diverged": diverged}
+    if diverged:
+        return sizes | how | dict.fromkeys(_ERRORS)
+    state = tree.moved(state, setting.device)
+    dataset = setting.dataset
+    scores = [evaluate(setting.network, state, part, dataset, setting.numerics) for part in (dataset.train, dataset.test)]
+    return sizes | how | dict(zip(_ERRORS, [value for s in scores for value in (s.error, s.loss)], strict=True))
+
+
+def _train(setting: Setting, runs: list[Run], doomed: list[bool], keeper: resume.Keeper) -> list[tuple[Trained, list[Any]]]:
+    """Train all runs but those whose start or mask comes from a diverged run: these have diverged before their first step."""
+    going = iter(train_cohort(setting, [run for run, lost in zip(runs, doomed, strict=True) if not lost], keeper))
+    ended = [Trained(State(run.start.params, run.start.buffers, setting.until), run.start.step) for run in runs]
+    return [(end, []) if lost else next(going) for end, lost in zip(ended, doomed, strict=True)]
 
 
 def run(job: Job) -> None:
-    """Train a cohort, member by member, from step k to the end of its task."""
-    spec, dataset = job.spec, data.read(job)
-    task, network = spec["task"], data.build(spec["task"], dataset)
-    starts, _ = artifacts.read_states(job.file("start", "state.safetensors"))
+    """Train a cohort from step k to the end of its task."""
+    spec, task = job.spec, job.spec["task"]
+    dataset = data.read(job, device.pick(numerics(task)))
+    setting = Setting(task, data.build(task, dataset), dataset, task["steps"], task["evaluate_every"])
+    starts, head = artifacts.read_states(job.file("start", "state.safetensors"))
     seeds = sorted({seed for seed, _ in spec["members"]})
-    seed_masks, criterion = _masks(job, network, len(seeds))
-    trained, rows, curves = [], [], []
-    for seed, order in spec["members"]:
-        mask, start = seed_masks[seeds.index(seed)], starts[seeds.index(seed)]
-        reporter = Reporter(f"seed {seed} order {order}", network, dataset, task["steps"], task["evaluate_every"])
-        used = mask if criterion != "none" else None
-        state = train_member(task, network, dataset, start, used, (seed, order), task["steps"], reporter)
-        who = {key: spec[key] for key in ("kind", "k", "level")}
-        who |= {"task": task["name"], "seed": seed, "order": order, "density": masks.density(mask), "mask": criterion}
-        rows.append(who | _row(spec, network, dataset, state, mask))
-        curves += [who | point for point in reporter.curve]
-        trained.append(state)
-        log.info("seed %d order %d: test accuracy %.2f %%", seed, order, 100 * (1 - rows[-1]["test_error"]))
-    artifacts.write_table(job.folder / "runs.parquet", tables.to_arrow(rows, "runs"))
-    artifacts.write_table(job.folder / "curves.parquet", tables.to_arrow(curves, "curves"))
-    density = [row["density"] for row in rows]
-    meta = job.meta(prunable=prunable(network), params=list(trained[0].params), density=density)
-    artifacts.write_states(job.folder / "state.safetensors", trained, meta)
+    seed_masks, criterion, lost = _masks(job, setting, len(seeds))
+    places = [seeds.index(seed) for seed, _ in spec["members"]]
+    used = [None if criterion == "none" else seed_masks[at] for at in places]
+    runs = [Run(starts[at], mask, (*member,)) for at, mask, member in zip(places, used, spec["members"], strict=True)]
+    rows, curves = [], []
+    with resume.kept(job, task["steps"]) as keeper:
+        results = _train(setting, runs, [head["diverged"][at] or lost[at] for at in places], keeper)
+        for (result, curve), (seed, order), at in zip(results, spec["members"], places, strict=True):
+            who = {key: spec[key] for key in ("kind", "k", "level")} | {"task": task["name"], "seed": seed, "order": order}
+            who |= {"density": masks.density(seed_masks[at]), "mask": criterion}
+            row = _row(setting, result.state, seed_masks[at], result.last_finite is not None)
+            start = "fresh" if spec["kind"] == "reinit" else "rewound"
+            rows.append(who | row | {"start": start, "last_finite_step": result.last_finite})
+            curves += [who | point for point in curve]
+            text = f"diverged after step {result.last_finite}" if row["diverged"] else f"test error {row['test_error']:.2%}"
+            log.info("seed %d order %d: %s", seed, order, text)
+        artifacts.write_table(job.folder / "runs.parquet", tables.to_arrow(rows, "runs"))
+        artifacts.write_table(job.folder / "curves.parquet", tables.to_arrow(curves, "curves"))
+        each = {"density": [row["density"] for row in rows], "diverged": [row["diverged"] for row in rows]}
+        meta = job.meta(prunable=prunable(setting.network), params=list(starts[0].params), device=str(setting.device), **each)
+        artifacts.write_states(job.folder / "state.safetensors", [result.state for result, _ in results], meta)

@@ -3,75 +3,160 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
-from pipeline_lib import registry, schedules
-from pipeline_lib.batches import batches
-from pipeline_lib.evaluate import Score, evaluate
+from pipeline_lib import registry, schedules, tree
+from pipeline_lib.batches import stream
+from pipeline_lib.evaluate import evaluate
 from pipeline_lib.job import log
-from pipeline_lib.train import train
-from pipeline_lib.types import Dataset, Mask, Monitor, Progress, State
+from pipeline_lib.precision import Numerics
+from pipeline_lib.stages.resume import Keeper, Saved
+from pipeline_lib.train import Member, Recipe, Trained, train
+from pipeline_lib.types import Dataset, Mask, Progress, State
 
 LOG_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a cohort: where it starts, what it may change, and its order (seed, order)."""
+
+    start: State
+    mask: Mask | None
+    order: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the runs of a cohort share."""
+
+    task: dict[str, Any]
+    network: nn.Sequential
+    dataset: Dataset
+    until: int
+    evaluate_every: int = 0
+
+    @property
+    def numerics(self) -> Numerics:
+        """The task's precision and memory layout."""
+        return numerics(self.task)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the data are."""
+        return self.dataset.train.y.device
+
+
+def numerics(task: dict[str, Any]) -> Numerics:
+    """Read a task's precision and memory layout."""
+    return Numerics(task["precision"], task["channels_last"])
 
 
 class Reporter:
     """Logs a line every few seconds; every so many steps it evaluates the test split and adds to the curve."""
 
-    def __init__(self, who: str, network: nn.Sequential, dataset: Dataset, until: int, evaluate_every: int) -> None:
-        self._who, self._network, self._dataset = who, network, dataset
-        self._until, self._evaluate_every = until, evaluate_every
-        self._begun = self._logged = time.monotonic()
-        self._first: int | None = None
-        self._loss, self._wrong, self._steps, self._seen = torch.zeros(()), torch.zeros(()), 0, 0
-        self.curve: list[dict[str, Any]] = []
+    def __init__(self, setting: Setting, order: tuple[int, int], curve: list[dict[str, Any]]) -> None:
+        self._setting, self._who = setting, f"seed {order[0]} order {order[1]}"
+        self._begun: tuple[float, int] | None = None
+        self._logged = 0.0
+        self.curve = list(curve)
 
     def __call__(self, progress: Progress) -> None:
         """Take one report of the training loop."""
-        self._loss += progress.loss
-        self._wrong += (progress.logits.argmax(1) != progress.y).sum()
-        self._steps, self._seen = self._steps + 1, self._seen + len(progress.y)
-        if self._first is None:
-            self._first = progress.step
+        if self._begun is None:
+            self._logged = time.monotonic()
+            self._begun = self._logged, progress.step
         if time.monotonic() - self._logged >= LOG_SECONDS:
-            self._log(progress.step)
-        if self._evaluate_every and (progress.step % self._evaluate_every == 0 or progress.step == self._until):
+            self._log(progress, *self._begun)
+        every = self._setting.evaluate_every
+        if every and (progress.step % every == 0 or progress.step == self._setting.until):
             self._record(progress)
 
-    def _batch_score(self) -> Score:
-        return Score(float(self._wrong) / self._seen, float(self._loss) / self._steps)
-
-    def _log(self, step: int) -> None:
-        score, self._logged = self._batch_score(), time.monotonic()
-        speed = (step - (self._first or 0)) / (self._logged - self._begun)
-        left = (self._until - step) / max(speed, 1e-9)
-        text = "%s step %d/%d loss %.4f batch accuracy %.1f %% %.0f steps/s, %.0f s left"
-        log.info(text, self._who, step, self._until, score.loss, 100 * (1 - score.error), speed, left)
+    def _log(self, progress: Progress, begun: float, first: int) -> None:
+        loss, _, seen, _ = progress.sums.get()
+        self._logged = time.monotonic()
+        speed = (progress.step - first) / (self._logged - begun)
+        left = (self._setting.until - progress.step) / max(speed, 1e-9)
+        text = "%s step %d/%d loss %.4f %.1f steps/s, %.0f s left"
+        log.info(text, self._who, progress.step, self._setting.until, loss / seen, speed, left)
 
     def _record(self, progress: Progress) -> None:
-        score = evaluate(self._network, progress.state(), self._dataset.test, self._dataset)
-        self._network.train()
-        for split, each in (("batch", self._batch_score()), ("test", score)):
-            self.curve.append({"step": progress.step, "split": split, "error": each.error, "loss": each.loss})
-        self._loss, self._wrong, self._steps, self._seen = torch.zeros(()), torch.zeros(()), 0, 0
+        s = self._setting
+        score = evaluate(s.network, progress.state(), s.dataset.test, s.dataset, s.numerics)
+        s.network.train()
+        batch_loss, batch_error = progress.sums.take()
+        for split, error, loss in (("batch", batch_error, batch_loss), ("test", score.error, score.loss)):
+            self.curve.append({"step": progress.step, "split": split, "error": error, "loss": loss})
 
 
-def train_member(
-    task: dict[str, Any],
-    network: nn.Sequential,
-    dataset: Dataset,
-    start: State,
-    mask: Mask | None,
-    order: tuple[int, int],
-    until: int,
-    monitor: Monitor,
-) -> State:
-    """Train one member of a cohort by its task's recipe."""
-    make = partial(registry.call, "optim", task["optimiser"])
-    schedule: schedules.Schedule = registry.call("schedules", task["schedule"])
-    stream = batches(dataset, order, task["batch_size"], task["pad"])
-    return train(network, start, mask, stream, lambda vector: make(vector=vector), schedule, until, monitor)
+def _recipe(setting: Setting) -> Recipe:
+    make = partial(registry.call, "optim", setting.task["optimiser"])
+    schedule: schedules.Schedule = registry.call("schedules", setting.task["schedule"])
+    return Recipe(lambda vector: make(vector=vector), schedule, setting.numerics)
+
+
+def _prepare(setting: Setting, run: Run, saved: Saved | None, i: int, keeper: Keeper | None) -> tuple[Member, Reporter]:
+    """Put one run on the device, at its start or where an earlier try was stopped."""
+    task = setting.task
+    batches = stream(
+        setting.dataset, run.order, task["batch_size"], task["pad"], task["flip"], channels_last=task["channels_last"]
+    )
+    reporter = Reporter(setting, run.order, saved.curve if saved else [])
+
+    def monitor(progress: Progress) -> None:
+        reporter(progress)
+        if keeper:
+            keeper.report(i, progress, reporter.curve)
+
+    start = tree.moved(saved.state if saved else run.start, setting.device)
+    return Member(start, run.mask, batches, monitor, saved.sums if saved else None), reporter
+
+
+def _train(setting: Setting, runs: dict[int, Run], keeper: Keeper | None) -> dict[int, tuple[Trained, list[dict[str, Any]]]]:
+    """Train runs by number; where the device's memory is too small for all of them, in two halves."""
+    ready = {i: _prepare(setting, run, keeper.members.get(i) if keeper else None, i, keeper) for i, run in runs.items()}
+    try:
+        done = train(setting.network, [member for member, _ in ready.values()], _recipe(setting), setting.until)
+        return {i: (trained, reporter.curve) for (i, (_, reporter)), trained in zip(ready.items(), done, strict=True)}
+    except torch.OutOfMemoryError as error:
+        if len(runs) == 1:
+            name, words = setting.task["name"], str(error).splitlines()[0]
+            raise ValueError(f"one run of {name} must fit into the GPU's memory, got: {words}; lower batch_size") from None
+    # Outside the handler: its traceback would keep what the failed try had allocated.
+    del ready
+    if setting.device.type == "cuda":
+        torch.cuda.empty_cache()
+    numbers = list(runs)
+    halves = numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :]
+    log.info("out of memory with %d runs side by side: going on with %d, then %d", len(numbers), len(halves[0]), len(halves[1]))
+    return {i: r for half in halves for i, r in _train(setting, {i: runs[i] for i in half}, keeper).items()}
+
+
+def train_cohort(setting: Setting, runs: list[Run], keeper: Keeper | None = None) -> list[tuple[Trained, list[dict[str, Any]]]]:
+    """Train the runs of a cohort by their task's recipe.
+
+    Args:
+        setting: what they share.
+        runs: what tells them apart.
+        keeper: where to go on from, and keeps them while they train.
+
+    Returns:
+        For each run its result, on the CPU, and its learning curve. A diverged run's state is its start.
+
+    Raises:
+        ValueError: not even one run fits into the GPU's memory.
+    """
+    results = _train(setting, dict(enumerate(runs)), keeper)
+    cpu = torch.device("cpu")
+    found = []
+    for i, run in enumerate(runs):
+        trained, curve = results[i]
+        diverged = trained.last_finite is not None
+        state = State(run.start.params, run.start.buffers, setting.until) if diverged else tree.moved(trained.state, cpu)
+        found.append((Trained(state, trained.last_finite), curve))
+    return found

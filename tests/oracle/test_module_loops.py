@@ -13,6 +13,7 @@ from pipeline_lib.evaluate import Score, evaluate
 from pipeline_lib.interpolate import alphas, paths
 from pipeline_lib.networks.mlp import mlp
 from pipeline_lib.networks.resnet import resnet_cifar
+from pipeline_lib.precision import Numerics
 from pipeline_lib.types import Split, State
 
 SHAPE = (1, 8, 8)
@@ -30,8 +31,7 @@ def network(request):
 
 @pytest.fixture(autouse=True)
 def ragged(monkeypatch):
-    monkeypatch.setattr("pipeline_lib.evaluate.CHUNK", 10)
-    monkeypatch.setattr("pipeline_lib.interpolate.CHUNK", 10)
+    monkeypatch.setattr("pipeline_lib.evaluate.chunk_size", lambda split: 10)
 
 
 def _by_hand(network: nn.Sequential, tensors: dict[str, Tensor], split: Split) -> Score:
@@ -56,9 +56,10 @@ def _mixture(first: State, second: State, alpha: float) -> dict[str, Tensor]:
     return {n: alpha * t + (1 - alpha) * ends[1][n] if t.is_floating_point() else t for n, t in ends[0].items()}
 
 
-def test_evaluate_is_the_loop_over_images(network):
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_evaluate_is_the_loop_over_images(network, channels_last):
     for state in _states(network):
-        score = evaluate(network, state, DATA.train, DATA)
+        score = evaluate(network, state, DATA.train, DATA, Numerics(channels_last=channels_last))
         expected = _by_hand(network, {**state.params, **state.buffers}, DATA.train)
         assert score.error == expected.error
         assert score.loss == pytest.approx(expected.loss, rel=1e-5)

@@ -14,7 +14,6 @@ from torch import nn
 
 from pipeline_lib import optim
 from pipeline_lib.schedules import step_drops
-from pipeline_lib.train import train
 from pipeline_lib.types import State
 
 DROPS, STEPS, LR = [2, 4], 6, 0.05
@@ -34,10 +33,10 @@ SETTINGS: dict[str, tuple[Callable[..., torch.optim.Optimizer], Callable[..., to
 def _plainly(network: nn.Module, begin: State, make: Callable[..., torch.optim.Optimizer]) -> dict[str, torch.Tensor]:
     network.double().load_state_dict({**begin.params, **begin.buffers})
     network.train()
-    optimiser, stream = make(network.parameters()), toys.double_batches()
+    optimiser, stream = make(network.parameters()), toys.DoubleStream()
     scheduler = torch.optim.lr_scheduler.MultiStepLR(optimiser, DROPS)
     for step in range(STEPS):
-        x, y = stream(step)
+        x, y = stream.at(step)
         optimiser.zero_grad()
         F.cross_entropy(network(x), y).backward()
         optimiser.step()
@@ -51,7 +50,7 @@ def test_training_is_the_textbook_loop(network, setting):
     ours, theirs = SETTINGS[setting]
     net = toys.NETWORKS[network]()
     begin = toys.double(toys.start(net))
-    end = train(net, begin, None, toys.double_batches(), ours, step_drops(DROPS), STEPS)
+    end = toys.train_one(net, begin, None, toys.DoubleStream(), ours, step_drops(DROPS), STEPS)
     found, expected = {**end.params, **end.buffers}, _plainly(net, begin, theirs)
     assert set(found) == set(expected)
     for name, tensor in expected.items():

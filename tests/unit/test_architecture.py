@@ -13,12 +13,12 @@ import yaml
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "pipeline_lib"
 LAYERS: list[set[str]] = [
-    {"types", "rng", "tree", "registry"},
-    {"schedules", "masks", "optim", "initialise", "networks", "datasets", "torchvision_import"},
+    {"types", "rng", "tree", "registry", "replay"},
+    {"schedules", "masks", "optim", "initialise", "anatomy", "precision", "jpegs", "networks", "datasets", "torchvision_import"},
     {"batches", "train", "evaluate"},
     {"prune", "rewind", "interpolate"},
-    {"experiment", "config", "demands", "fingerprint", "plan", "plan_file", "artifacts", "tables", "job"},
-    {"figure_style", "figures", "estimate", "garbage", "driver", "stages", "__main__"},
+    {"experiment", "config", "lengths", "demands", "fingerprint", "plan", "plan_file", "artifacts", "tables", "job"},
+    {"figure_style", "figures", "catalogue", "estimate", "garbage", "driver", "stages", "__main__"},
 ]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -26,11 +26,13 @@ MISTAKES = {
     "task": (toys.raw_config(tasks=["lenet_mnst"]), "task must be one of .*, got 'lenet_mnst'; did you mean 'lenet_mnist'"),
     "network": (_with_task(network={"name": "mpl"}), r"toy\.network\.name must be one of .*, got 'mpl'; did you mean 'mlp'"),
     "data set": (_with_task(dataset={"name": "mnits"}), r"toy\.dataset\.name must be .*, got 'mnits'; did you mean 'mnist'"),
-    "schedule": (_with_task(schedule={"name": "drops"}), r"toy\.schedule\.name must be one of constant, step_drops, got 'drops'"),
+    "schedule": (_with_task(schedule={"name": "drops"}), r"toy\.schedule\.name must be one of constant, .*, got 'drops'"),
     "figure": (toys.raw_config(figures=["paths"]), "figures must be one of .*, got 'paths'"),
     "criterion": (toys.raw_config(pruning={"criterion": "shuffled"}), "must be one of magnitude, random, got 'shuffled'"),
     "control": (toys.raw_config(controls=["reint"]), "must be one of random_prune, reinit, got 'reint'; .* 'reinit'"),
     "option": (_with_task(network={"name": "mlp", "width": [2]}), "must be one of widths, got 'width'; did you mean 'widths'"),
+    "no name": (_with_task(network={"widths": [2]}), r"toy\.network must have a name, got .*; add name: to it"),
+    "length": (_with_task(steps="6 epochs"), r"tasks\.toy\.steps must be text that matches"),
     "no steps": (_without("steps"), "task toy must have 'steps', got none"),
     "no optimiser": (_without("optimiser"), "task toy must have 'optimiser', got none"),
     "late rewind": (toys.raw_config(rewind=[0, 6]), r"experiments\.tiny\.rewind must be below toy's 6 steps, got 6; lower it"),
@@ -59,21 +61,23 @@ def test_a_mistake_is_refused_by_its_place(mistake):
 
 def test_the_defaults_are_complete():
     raw = {"experiments": {"e": {"tasks": ["digits_mlp"]}}}
-    e = config.resolve(raw).experiments["e"]
+    e = config.resolve(raw).experiments["e"].grids["digits_mlp"]
     assert (e.seeds, e.orders, e.rewind, e.levels, e.sparse_level, e.alphas) == ((0, 1, 2), (0, 1, 2), (0,), 0, 0, 30)
     assert e.pruning == {"criterion": "magnitude", "scope": "global", "fraction": 0.2}
     assert e.splits == ("train", "test")
 
 
 def test_replicates_are_a_number_or_a_list():
-    e = config.resolve(toys.raw_config(seeds=3, orders=[7, 2])).experiments["tiny"]
+    e = config.resolve(toys.raw_config(seeds=3, orders=[7, 2])).experiments["tiny"].grids["toy"]
     assert (e.seeds, e.orders) == ((0, 1, 2), (2, 7))
 
 
 def test_every_option_of_a_task_is_spelled_out():
     task = config.load_task("lenet_mnist")
     assert task["optimiser"] == {"name": "adam", "lr": 0.0012, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
-    assert task["schedule"] == {"name": "constant"}
+    assert task["schedule"] == {"name": "constant", "warmup": 0}
+    assert task["initialisation"] == {"name": "kaiming_normal", "batchnorm_scale": "uniform"}
+    assert (task["precision"], task["channels_last"], task["flip"]) == ("fp32", False, False)
     assert (task["pad"], task["name"]) == (0, "lenet_mnist")
 
 
@@ -93,7 +97,7 @@ def test_fashionmnist_is_an_inline_task_that_names_it():
     inline = {"lenet_fashion": {"base": "lenet_mnist", "dataset": {"name": "fashionmnist"}}}
     task, base = config.load_task("lenet_fashion", inline), config.load_task("lenet_mnist")
     assert {k for k in task if task[k] != base[k]} == {"name", "dataset"}
-    assert task["dataset"] == {"name": "fashionmnist"}
+    assert task["dataset"] == {"name": "fashionmnist", "num_train": 60_000}
 
 
 @pytest.mark.parametrize(
@@ -162,3 +166,36 @@ def test_the_data_root_comes_from_the_config_before_the_environment(monkeypatch)
     monkeypatch.setenv("PIPELINE_DATA_ROOT", "from_environment")
     assert config.resolve(toys.raw_config()).data_root == Path("from_environment")
     assert config.resolve(toys.raw_config() | {"data_root": "given"}).data_root == Path("given")
+
+
+def test_lengths_in_epochs_are_reckoned_by_task():
+    long = toys.task(steps="2ep", schedule={"name": "step_drops", "drops": ["1ep", "60it"]}, evaluate_every="1ep")
+    raw = toys.raw_config(rewind=[0, "1ep"], tasks=["toy", "small"])
+    raw["tasks"] = {"toy": long, "small": {"base": "toy", "batch_size": 48}}
+    grids = config.resolve(raw).experiments["tiny"].grids
+    assert {name: grid.task["steps"] for name, grid in grids.items()} == {"toy": 90, "small": 60}
+    assert {name: grid.rewind for name, grid in grids.items()} == {"toy": (0, 45), "small": (0, 30)}
+    assert grids["toy"].task["schedule"]["drops"] == [45, 60]
+    assert grids["toy"].task["evaluate_every"] == 45
+
+
+def test_a_task_may_differ_from_its_experiment():
+    raw = toys.raw_config(tasks={"toy": {"levels": 1, "rewind": [1]}, "other": None})
+    raw["tasks"]["other"] = {"base": "toy"}
+    grids = config.resolve(raw).experiments["tiny"].grids
+    assert [(g.levels, g.sparse_level, g.rewind, g.seeds) for g in grids.values()] == [
+        (1, 1, (1,), (0, 1)),
+        (2, 2, (0, 2), (0, 1)),
+    ]
+
+
+def test_a_mistake_in_a_tasks_own_options_is_refused_by_its_place():
+    with pytest.raises(ValueError, match=r"experiments\.tiny\.tasks\.toy\.sparse_level must be at most levels = 2, got 3"):
+        config.resolve(toys.raw_config(tasks={"toy": {"sparse_level": 3}}))
+    with pytest.raises(ValueError, match=r"key of experiments\.tiny\.tasks\.toy must be one of .*, got 'level'"):
+        config.resolve(toys.raw_config(tasks={"toy": {"level": 3}}))
+
+
+def test_another_name_replaces_a_part_and_its_options():
+    inline = {"a": toys.task(network={"name": "mlp", "widths": [5]}), "b": {"base": "a", "network": {"name": "vgg"}}}
+    assert config.load_task("b", inline)["network"] == {"name": "vgg", "depth": 16, "prune_head": False}

@@ -9,9 +9,9 @@ from pipeline_lib import config, demands, tables
 from pipeline_lib.demands import FIGURES, Run
 
 
-def _experiment(**more: Any) -> config.Experiment:
+def _experiment(**more: Any) -> config.Grid:
     given = {"rewind": [3, 0], "levels": 2, "orders": [4, 5], "controls": ["reinit"], "figures": ["paths_dense"]}
-    return config.resolve(toys.raw_config(**(given | more))).experiments["tiny"]
+    return config.resolve(toys.raw_config(**(given | more))).experiments["tiny"].grids["toy"]
 
 
 DENSE_FIRST = {Run("imp", 0, 0, 4), Run("imp", 0, 0, 5)}

@@ -46,7 +46,7 @@ def test_later_files_and_overrides_lie_over_earlier_ones(tmp_path):
     first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
     first.write_text(yaml.safe_dump(toys.raw_config()))
     second.write_text("experiments: {tiny: {levels: 1}}")
-    e = driver.load([first, second], {"experiments": {"tiny": {"seeds": 5}}}).config.experiments["tiny"]
+    e = driver.load([first, second], {"experiments": {"tiny": {"seeds": 5}}}).config.experiments["tiny"].grids["toy"]
     assert (e.levels, len(e.seeds), e.rewind) == (1, 5, (0, 2))
 
 
@@ -62,7 +62,7 @@ def test_a_node_is_made_with_a_record_of_what_made_it(planned):
     folder = _make(planned)
     assert {p.name for p in folder.iterdir()} == {"data.safetensors", "spec.json"}
     record = json.loads((folder / "spec.json").read_text())
-    assert record["spec"] == {"dataset": {"name": "digits", "size": 8}}
+    assert record["spec"] == {"dataset": {"name": "digits", "size": 8, "num_train": 1440}}
     assert record["key"] == artifacts.read_meta(folder / "data.safetensors")["key"]
     assert set(record["versions"]) == {"torch", "numpy", "safetensors"}
 

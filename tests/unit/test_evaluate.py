@@ -4,7 +4,8 @@ import pytest
 import torch
 import toys
 
-from pipeline_lib.evaluate import Score, Tally, evaluate, part
+from pipeline_lib.evaluate import Score, Tally, chunk_size, evaluate, part
+from pipeline_lib.types import Split
 
 DATA = toys.dataset(num_train=25)
 
@@ -22,7 +23,7 @@ def test_a_partial_last_chunk_counts_by_its_examples(monkeypatch):
     network = toys.norm_net()
     state = toys.scrambled(network)
     whole = evaluate(network, state, DATA.train, DATA)
-    monkeypatch.setattr("pipeline_lib.evaluate.CHUNK", 7)
+    monkeypatch.setattr("pipeline_lib.evaluate.chunk_size", lambda split: 7)
     chunked = evaluate(network, state, DATA.train, DATA)
     assert chunked.error == whole.error
     assert chunked.loss == pytest.approx(whole.loss, rel=1e-6)
@@ -51,3 +52,8 @@ def test_part_takes_the_names_under_a_prefix():
 
 def test_scores_are_compared_by_value():
     assert Score(0.1, 2.0) == Score(0.1, 2.0)
+
+
+@pytest.mark.parametrize(("shape", "size"), [((3, 32, 32), 130), ((1, 28, 28), 510), ((1, 8, 8), 4000), ((3, 224, 224), 16)])
+def test_chunks_fit_the_caches_of_a_cpu(shape, size):
+    assert chunk_size(Split(torch.zeros((2, *shape), dtype=torch.uint8), torch.zeros(2, dtype=torch.int64))) == size

@@ -100,7 +100,7 @@ def test_a_module_outside_the_package_is_refused(package):
 
 @pytest.mark.parametrize("stage", ["train", "pretrain"])
 def test_a_training_stage_covers_the_loop_and_its_parts(stage):
-    parts = {"train", "optim", "batches", "rng", "tree", "initialise", "stages.training", "stages.data", "artifacts"}
+    parts = {"train", "optim", "batches", "rng", "tree", "precision", "replay", "stages.training", "stages.data", "artifacts"}
     assert {f"pipeline_lib.{name}" for name in parts} <= set(module.closure(f"pipeline_lib.stages.{stage}"))
 
 

@@ -5,8 +5,8 @@ import torch
 import toys
 
 from pipeline_lib import tree
+from pipeline_lib.anatomy import prunable
 from pipeline_lib.evaluate import evaluate
-from pipeline_lib.initialise import prunable
 from pipeline_lib.interpolate import alphas, distances, paths
 from pipeline_lib.types import State
 
@@ -25,8 +25,7 @@ def _states(network, num: int = 3) -> list[State]:
 @pytest.fixture
 def ragged(monkeypatch):
     """Chunks of ten, so that the last of the 37 images are a partial one."""
-    monkeypatch.setattr("pipeline_lib.interpolate.CHUNK", 10)
-    monkeypatch.setattr("pipeline_lib.evaluate.CHUNK", 10)
+    monkeypatch.setattr("pipeline_lib.evaluate.chunk_size", lambda split: 10)
 
 
 def test_the_ends_are_the_states_own_evaluations_bit_for_bit(network, ragged):

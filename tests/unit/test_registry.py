@@ -57,7 +57,12 @@ def test_reading_names_imports_no_torch():
 
 def test_bind_completes_the_defaults():
     bound = registry.bind("optim", SGD, ("vector",), "toy.optimiser", OPTIMISERS)
-    assert bound == {"name": "sgd", "lr": 0.1, "momentum": 0.0, "weight_decay": 0.0}
+    assert bound == {"name": "sgd", "lr": 0.1, "momentum": 0.0, "weight_decay": 0.0, "nesterov": False}
+
+
+def test_a_whole_number_stands_for_the_fraction():
+    bound = registry.bind("schedules", {"name": "step_drops", "drops": [3], "factor": 5}, (), "toy.schedule")
+    assert (bound["factor"], type(bound["factor"])) == (5.0, float)
 
 
 @pytest.mark.parametrize(
@@ -68,9 +73,9 @@ def test_bind_completes_the_defaults():
         (SGD | {"name": "get_slots"}, "must be one of adam, sgd, got 'get_slots'"),
         (
             SGD | {"momentun": 0.9},
-            r"option of toy\.optimiser sgd must be one of lr, momentum, weight_decay, got 'momentun'; did you mean 'momentum'\?",
+            r"optimiser sgd must be one of lr, momentum, nesterov, weight_decay, got 'momentun'; did you mean 'momentum'\?",
         ),
-        (SGD | {"vector": 1}, "option of toy.optimiser sgd must be one of lr, momentum, weight_decay, got 'vector'"),
+        (SGD | {"vector": 1}, "option of toy.optimiser sgd must be one of .*, got 'vector'"),
         ({"name": "sgd"}, r"toy\.optimiser sgd must have 'lr', got none; add it to the config"),
     ],
 )

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
+import torch.nn.functional as F
 import toys
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipeline_lib import optim, tree
-from pipeline_lib.batches import batches
+from pipeline_lib.batches import stream
+from pipeline_lib.precision import Numerics
+from pipeline_lib.replay import Replay
 from pipeline_lib.schedules import constant, step_drops
-from pipeline_lib.train import train
+from pipeline_lib.train import CHECK_EVERY, Member, Recipe, _Run, train
 from pipeline_lib.types import Progress, State
 
 STEPS = 7
@@ -30,8 +36,8 @@ def _go(
     mask = toys.random_mask(net) if masked else None
     begin = begin or toys.double(toys.start(net))
     begin = toys.masked(begin, mask) if mask else begin
-    stream = toys.double_batches(order=order)
-    return train(net, begin, mask, stream, OPTIMISERS[optimiser], step_drops([3, 5]), until, monitor)
+    stream = toys.DoubleStream(order=order)
+    return toys.train_one(net, begin, mask, stream, OPTIMISERS[optimiser], step_drops([3, 5]), until, monitor)
 
 
 @pytest.mark.parametrize(("network", "optimiser", "masked"), SETTINGS)
@@ -92,7 +98,7 @@ def test_the_start_is_not_changed(optimiser):
 def test_the_template_is_not_changed():
     net = toys.norm_net()
     before = {n: t.clone() for n, t in net.state_dict().items()}
-    train(net, toys.double(toys.start(net)), None, toys.double_batches(), OPTIMISERS["sgd"], constant(), STEPS)
+    toys.train_one(net, toys.double(toys.start(net)), None, toys.DoubleStream(), OPTIMISERS["sgd"], constant(), STEPS)
     assert toys.same(net.state_dict(), before)
 
 
@@ -116,16 +122,18 @@ def test_until_the_start_returns_the_start():
 
 def test_the_network_learns():
     losses: list[float] = []
-    net, x = toys.dense_net(), toys.double_batches(size=12)(0)
-    train(net, toys.double(toys.start(net)), None, lambda step: x, OPTIMISERS["adam"], constant(), 60,
+    net, same = toys.dense_net(), toys.DoubleStream(size=12)
+    same.load(0)
+    same.load = lambda step: None
+    toys.train_one(net, toys.double(toys.start(net)), None, same, OPTIMISERS["adam"], constant(), 60,
           lambda progress: losses.append(float(progress.loss)))  # fmt: skip
     assert losses[-1] < 0.2 * losses[0]
 
 
 def _member(seed: int, order: int) -> State:
     net = toys.norm_net()
-    stream = batches(toys.dataset(), (seed, order), 6, pad=1)
-    return train(net, toys.start(net, seed), None, stream, OPTIMISERS["sgd"], constant(), STEPS)
+    batches = stream(toys.dataset(), (seed, order), 6, pad=1)
+    return toys.train_one(net, toys.start(net, seed), None, batches, OPTIMISERS["sgd"], constant(), STEPS)
 
 
 def test_same_order_same_bits_and_two_orders_differ():
@@ -143,3 +151,153 @@ def test_a_member_does_not_depend_on_the_members_trained_beside_it():
     for member in reversed(members):
         assert toys.same_state(_member(*member), alone[member])
         torch.rand(3)
+
+
+def _cohort(members: list[Member], until: int = STEPS, **recipe):
+    return train(toys.norm_net(), members, Recipe(OPTIMISERS["sgd"], constant(), **recipe), until)
+
+
+def _new(seed: int, order: int, **more) -> Member:
+    return Member(toys.start(toys.norm_net(), seed), None, stream(toys.dataset(), (seed, order), 6, pad=1), **more)
+
+
+def test_a_cohorts_members_are_the_runs_alone():
+    found = _cohort([_new(0, 1), _new(1, 0), _new(0, 2)])
+    for trained, (seed, order) in zip(found, [(0, 1), (1, 0), (0, 2)], strict=True):
+        assert toys.same_state(trained.state, _member(seed, order))
+        assert trained.last_finite is None
+
+
+def test_sums_are_means_since_they_were_last_taken():
+    losses, found = [], []
+
+    def monitor(progress: Progress) -> None:
+        losses.append(float(progress.loss))
+        if progress.step in (3, STEPS):
+            found.append(progress.sums.take())
+
+    _cohort([_new(0, 0, monitor=monitor)])
+    assert found[0][0] == pytest.approx(sum(losses[:3]) / 3, rel=1e-6)
+    assert found[1][0] == pytest.approx(sum(losses[3:]) / (STEPS - 3), rel=1e-6)
+    assert all(0 <= error <= 1 and (error * 6 * 3).is_integer() for _, error in found[:1])
+
+
+def test_sums_go_on_from_where_they_were_copied():
+    def last(begin: Member, until: int) -> tuple[list[float], State]:
+        kept = []
+        member = replace(begin, monitor=lambda progress: kept.append((progress.sums.get(), progress.state())))
+        _cohort([member], until)
+        return kept[-1]
+
+    whole, _ = last(_new(0, 0), STEPS)
+    sums, state = last(_new(0, 0), 3)
+    again, _ = last(replace(_new(0, 0), start=state, sums=sums), STEPS)
+    assert again == whole
+
+
+@pytest.mark.parametrize("bad", [1, 4, CHECK_EVERY + 2])
+def test_a_diverged_run_ends_with_its_last_finite_step_and_its_start(bad):
+    """At step `bad` the images are infinite; everything before is finite."""
+
+    class Poisoned(toys.DoubleStream):
+        def load(self, step: int) -> None:
+            super().load(step)
+            if step == bad:
+                self._batch = (self._batch[0] * float("inf"), self._batch[1])
+
+    seen: list[int] = []
+    net = toys.norm_net()
+    begin = toys.double(toys.start(net))
+    poisoned = Member(begin, None, Poisoned(), lambda progress: seen.append(progress.step))
+    sound = Member(begin, None, toys.DoubleStream())
+    recipe, until = Recipe(OPTIMISERS["sgd"], constant()), 3 * CHECK_EVERY
+    lost, kept = train(net, [poisoned, sound], recipe, until)
+    assert (lost.last_finite, lost.state.step) == (bad, until)
+    assert toys.same(lost.state.params, begin.params)
+    assert seen[-1] == (bad // CHECK_EVERY + 1) * CHECK_EVERY
+    assert kept.last_finite is None
+    assert toys.same_state(kept.state, train(net, [sound], recipe, until)[0].state)
+
+
+def test_channels_last_trains_the_same_network():
+    plain, other = (_cohort([_new(0, 0)], numerics=Numerics(channels_last=last))[0].state for last in (False, True))
+    assert all(tensor.is_contiguous() for tensor in other.params.values())
+    for name, tensor in plain.params.items():
+        torch.testing.assert_close(other.params[name], tensor, rtol=1e-5, atol=1e-6)
+
+
+def test_bf16_keeps_weights_in_float32_and_stays_near():
+    plain, rough = (_cohort([_new(0, 0)], numerics=Numerics(precision))[0].state for precision in ("fp32", "bf16"))
+    assert {tensor.dtype for tensor in rough.params.values()} == {torch.float32}
+    assert not toys.same(plain.params, rough.params)
+    for name, tensor in plain.params.items():
+        torch.testing.assert_close(rough.params[name], tensor, rtol=0, atol=0.05)
+
+
+class _NoWaiting(TorchDispatchMode):
+    """Refuses every operation that would make the host wait for the device."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        assert "_local_scalar_dense" not in str(function), "a value was asked for in the middle of a step"
+        assert "nonzero" not in str(function), "a shape that depends on values"
+        return function(*args, **(kwargs or {}))
+
+
+def test_a_step_never_waits_for_the_device(monkeypatch):
+    """What a recording of a step needs: its work asks for no value."""
+    calls = []
+
+    def replay(self: Replay) -> None:
+        with _NoWaiting():
+            self._work()
+        calls.append(1)
+
+    monkeypatch.setattr(Replay, "__call__", replay)
+    mask = toys.random_mask(toys.norm_net())
+    begin = toys.masked(toys.start(toys.norm_net()), mask)
+    _cohort([Member(begin, mask, stream(toys.dataset(), (0, 0), 6, pad=1, flip=True, channels_last=True))])
+    assert len(calls) == STEPS
+
+
+def test_a_steps_tensors_stay_where_they_are():
+    """What a recording of a step needs, too: every step works on the memory of the first."""
+    places = []
+
+    def monitor(progress: Progress) -> None:
+        places.append((progress.loss.data_ptr(), progress.gradient.data_ptr()))
+
+    _cohort([_new(0, 0, monitor=monitor)])
+    assert len(places) == STEPS
+    assert len(set(places)) == 1
+
+
+class _TwoHeads(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.main, self.second = torch.nn.Linear(16, toys.CLASSES), torch.nn.Linear(16, toys.CLASSES)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        x = x.flatten(1)
+        return (self.main(x), self.second(x)) if self.training else self.main(x)
+
+
+def test_a_second_head_adds_its_share_of_the_loss():
+    net, losses, batches = _TwoHeads(), [], toys.DoubleStream()
+    state = toys.double(State({name: p.detach().clone() for name, p in net.named_parameters()}))
+    toys.train_one(net, state, None, batches, OPTIMISERS["sgd"], constant(), 1, lambda p: losses.append(float(p.loss)))
+    x, y = batches.at(0)
+    heads = [F.linear(x.flatten(1), state.params[f"{h}.weight"], state.params[f"{h}.bias"]) for h in ("main", "second")]
+    assert losses[0] == pytest.approx(float(F.cross_entropy(heads[0], y) + 0.4 * F.cross_entropy(heads[1], y)))
+
+
+def test_a_steps_tensors_are_all_on_one_device(monkeypatch):
+    """A step on torch's meta device, which refuses to mix with another: no constant of it was left on the CPU."""
+    monkeypatch.setattr(Numerics, "autocast", lambda self, device: nullcontext())
+    net, data, meta = toys.norm_net(), toys.dataset(), torch.device("meta")
+    mask, moved = toys.random_mask(net), replace(data, train=toys.Split(data.train.x.to(meta), data.train.y.to(meta)))
+    member = Member(tree.moved(toys.start(net), meta), mask, stream(moved, (0, 0), 6, pad=1, flip=True, channels_last=True))
+    make = partial(torch.optim.SGD, lr=0.1, momentum=0.9, foreach=False)
+    run = _Run(net, member, Recipe(lambda vector: make([vector]), constant(), Numerics(channels_last=True)))
+    run.advance()
+    run.advance()
+    assert (run.step, {tensor.device for tensor in run.state(2).params.values()}) == (2, {meta})

@@ -88,3 +88,100 @@ def test_unstack_is_the_inverse_of_stack():
 def test_states_at_different_steps_do_not_stack():
     with pytest.raises(ValueError, match=r"members must be at one step, got \[0, 4\]"):
         tree.stack([FIRST, State(SECOND.params, SECOND.buffers, 4)])
+
+
+KERNELS = [(4, 3, 3, 3), (2, 5, 1, 3), (3, 2, 2, 1)]
+
+
+def _mixed_layouts() -> dict[str, torch.Tensor]:
+    """Kernels with their channels innermost, among tensors that cannot have them there."""
+    tensors = {f"conv{i}": torch.arange(float(torch.Size(shape).numel())).view(shape) for i, shape in enumerate(KERNELS)}
+    laid = {name: tensor.contiguous(memory_format=torch.channels_last) for name, tensor in tensors.items()}
+    return {"bias": torch.tensor([1.0, 2.0]), **laid, "linear": torch.arange(6.0).view(2, 3), "plain": tensors["conv0"] + 100}
+
+
+def test_channels_last_is_told_from_plain_memory():
+    found = {name for name, tensor in _mixed_layouts().items() if tree.is_channels_last(tensor)}
+    assert found == {"conv0", "conv1", "conv2"}
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 2, 2), (3, 4, 1, 1), (1, 1, 1, 1)])
+def test_where_both_layouts_are_one_memory_is_plain(shape):
+    assert not tree.is_channels_last(torch.zeros(shape).contiguous(memory_format=torch.channels_last))
+
+
+def test_a_vector_holds_each_tensor_in_its_own_memory_order():
+    tensors = _mixed_layouts()
+    pieces = tree.to_vector(tensors).split([tensor.numel() for tensor in tensors.values()])
+    for piece, tensor in zip(pieces, tensors.values(), strict=True):
+        assert torch.equal(piece, torch.as_strided(tensor, (tensor.numel(),), (1,)))
+
+
+def test_views_is_the_inverse_of_to_vector_in_any_layout():
+    tensors = _mixed_layouts()
+    views = tree.views(tree.to_vector(tensors), tensors)
+    assert toys.same(views, tensors)
+    assert [view.stride() for view in views.values()] == [tensor.stride() for tensor in tensors.values()]
+
+
+def test_to_vector_is_the_inverse_of_views_in_any_layout():
+    tensors = _mixed_layouts()
+    vector = torch.randperm(sum(t.numel() for t in tensors.values()), generator=torch.Generator().manual_seed(0)).float()
+    assert torch.equal(tree.to_vector(tree.views(vector, tensors)), vector)
+
+
+def test_views_in_any_layout_share_the_vectors_memory():
+    tensors = _mixed_layouts()
+    vector = tree.to_vector(tensors)
+    views = tree.views(vector, tensors)
+    for view in views.values():
+        assert view.untyped_storage().data_ptr() == vector.untyped_storage().data_ptr()
+    views["conv0"][1, 2, 0, 1] = -7
+    assert (vector == -7).sum() == 1
+    vector.fill_(5)
+    assert all((view == 5).all() for view in views.values())
+
+
+@given(st.tuples(*[st.integers(1, 4)] * 4), st.booleans())
+def test_views_of_any_kernel_are_inverse_and_share_memory(shape, channels_last):
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    tensors = {"w": torch.arange(float(torch.Size(shape).numel())).view(shape).contiguous(memory_format=layout)}
+    vector = tree.to_vector(tensors)
+    view = tree.views(vector, tensors)["w"]
+    assert torch.equal(view, tensors["w"])
+    assert view.is_contiguous(memory_format=layout)
+    assert view.data_ptr() == vector.data_ptr()
+
+
+@pytest.mark.parametrize("like", [torch.contiguous_format, torch.channels_last])
+def test_flat_takes_the_order_that_is_asked_for(like):
+    tensor = torch.arange(24.0).view(2, 3, 2, 2)
+    (last,), (plain,) = (tree.flat([tensor.contiguous(memory_format=like)], [wanted]) for wanted in (True, False))
+    assert plain.tolist() == list(range(24))
+    assert last[:4].tolist() == [0, 4, 8, 1]
+
+
+def test_flat_of_a_gradient_lines_up_with_the_vector():
+    tensors = _mixed_layouts()
+    plain = [tensor.contiguous() for tensor in tensors.values()]
+    laid = [tree.is_channels_last(tensor) for tensor in tensors.values()]
+    assert torch.equal(torch.cat(tree.flat(plain, laid)), tree.to_vector(tensors))
+
+
+def _full_state() -> State:
+    return State(FIRST.params, FIRST.buffers, 7, {"momentum_buffer": torch.arange(49.0)})
+
+
+def test_a_state_moved_to_its_own_device_is_the_same():
+    assert toys.same_state(tree.moved(_full_state(), torch.device("cpu")), _full_state())
+
+
+def test_moving_takes_every_tensor_along_and_leaves_the_original():
+    state = _full_state()
+    there = tree.moved(state, torch.device("meta"))
+    for before, after in ((state.params, there.params), (state.buffers, there.buffers), (state.slots, there.slots)):
+        assert [(n, t.shape, t.dtype, t.device.type) for n, t in after.items()] == [
+            (n, t.shape, t.dtype, "meta") for n, t in before.items()
+        ]
+        assert {t.device.type for t in before.values()} == {"cpu"}
+    assert there.step == 7

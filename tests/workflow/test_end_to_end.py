@@ -40,7 +40,7 @@ def test_tables_have_their_schema_and_rows(tiny_done: Checkout, name: str) -> No
     assert all(table.schema_arrow.field(c.name).metadata[b"meaning"].decode() == c.meaning for c in tables.COLUMNS[name])
     assert table.metadata.num_rows == ROWS[name]
     frame = tiny_done.table("tiny", name)
-    assert not frame.isna().any().any()
+    assert not frame.drop(columns="last_finite_step", errors="ignore").isna().any().any()
     keys = [key for key in (*RUN, "order", "order_1", "order_2", "split", "step", "alpha") if key in frame.columns]
     assert not frame.duplicated(keys).any()
 

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import hashlib
+import pickle
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,9 +13,26 @@ import torch
 
 from pipeline_lib.datasets import torchvision_sets
 from pipeline_lib.rng import numpy_generator
+from pipeline_lib.types import Dataset
 
-SETS = {"MNIST": torchvision_sets.mnist, "FashionMNIST": torchvision_sets.fashionmnist}
+GREY = {"MNIST": torchvision_sets.mnist, "FashionMNIST": torchvision_sets.fashionmnist}
+COLOUR = {"CIFAR10": torchvision_sets.cifar10, "CIFAR100": torchvision_sets.cifar100}
+SETS: dict[str, Callable[..., Dataset]] = {**GREY, **COLOUR}
+CLASSES = {"MNIST": 10, "FashionMNIST": 10, "CIFAR10": 10, "CIFAR100": 100}
 SIZES = {"train": 12, "t10k": 5}
+Made = dict[str, tuple[np.ndarray, np.ndarray]]
+
+# Of each CIFAR set its folder, its files by part, and the keys of its labels and of the names of its classes.
+LAYOUT: dict[str, tuple[str, dict[str, list[str]], str, str, str]] = {
+    "CIFAR10": (
+        "cifar-10-batches-py",
+        {"train": ["data_batch_1", "data_batch_2"], "t10k": ["test_batch"]},
+        "labels",
+        "batches.meta",
+        "label_names",
+    ),
+    "CIFAR100": ("cifar-100-python", {"train": ["train"], "t10k": ["test"]}, "fine_labels", "meta", "fine_label_names"),
+}
 
 
 def _write_idx(path: Path, array: np.ndarray) -> None:
@@ -20,58 +41,218 @@ def _write_idx(path: Path, array: np.ndarray) -> None:
     path.write_bytes(struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes())
 
 
-def _write(root: Path, name: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _write_grey(root: Path, name: str) -> Made:
     rng, made = numpy_generator("idx", name), {}
     for part, num in SIZES.items():
         images = rng.integers(0, 256, (num, 28, 28), dtype=np.uint8)
         labels = rng.integers(0, 10, num, dtype=np.uint8)
         _write_idx(root / name / "raw" / f"{part}-images-idx3-ubyte", images)
         _write_idx(root / name / "raw" / f"{part}-labels-idx1-ubyte", labels)
-        made[part] = images, labels
+        made[part] = images[:, None], labels
     return made
 
 
+def _pickle(path: Path, content: dict[str, Any]) -> list[str]:
+    """Write a file as CIFAR's are, and return its name and checksum."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(pickle.dumps(content, protocol=2))
+    return [path.name, hashlib.md5(path.read_bytes()).hexdigest()]
+
+
+def _write_colour(root: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Made:
+    """Write a small set in CIFAR's layout, rows of 1,024 red, then green, then blue bytes, and have torchvision expect it."""
+    folder, files, key, meta, names = LAYOUT[name]
+    rng, made, maker = numpy_generator("cifar", name), {}, getattr(torchvision_sets.torchvision_datasets(), name)
+    for part, attribute in (("train", "train_list"), ("t10k", "test_list")):
+        images = rng.integers(0, 256, (SIZES[part], 3, 32, 32), dtype=np.uint8)
+        labels = rng.integers(0, CLASSES[name], SIZES[part])
+        pieces = zip(files[part], *(np.array_split(a, len(files[part])) for a in (images, labels)), strict=True)
+        listed = [_pickle(root / folder / file, {"data": x.reshape(-1, 3072), key: y.tolist()}) for file, x, y in pieces]
+        monkeypatch.setattr(maker, attribute, listed)
+        made[part] = images, labels
+    md5 = _pickle(root / folder / meta, {names: [str(i) for i in range(CLASSES[name])]})[1]
+    monkeypatch.setattr(maker, "meta", {"filename": meta, "key": names, "md5": md5})
+    return made
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    return lambda name: _write_grey(tmp_path, name) if name in GREY else _write_colour(tmp_path, name, monkeypatch)
+
+
 @pytest.mark.parametrize("name", SETS)
-def test_files_in_torchvisions_layout_are_read(name, tmp_path):
-    made, data = _write(tmp_path, name), SETS[name](tmp_path)
+def test_files_in_torchvisions_layout_are_read(name, write, tmp_path):
+    made, data = write(name), SETS[name](tmp_path, num_train=SIZES["train"])
     for split, (images, labels) in ((data.train, made["train"]), (data.test, made["t10k"])):
-        assert split.x.dtype == torch.uint8
-        assert torch.equal(split.x, torch.from_numpy(images)[:, None])
+        assert (split.x.dtype, split.y.dtype) == (torch.uint8, torch.int64)
+        assert split.x.is_contiguous()
+        assert torch.equal(split.x, torch.from_numpy(images))
         assert torch.equal(split.y, torch.from_numpy(labels).long())
-    assert data.num_classes == 10
-
-
-def test_each_set_reads_its_own_folder(tmp_path):
-    made = {name: _write(tmp_path, name) for name in SETS}
-    for name, load in SETS.items():
-        assert torch.equal(load(tmp_path).train.y, torch.from_numpy(made[name]["train"][1]).long())
+    assert data.num_classes == CLASSES[name]
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_a_missing_set_is_one_error_that_names_both_ways(name, tmp_path):
+def test_images_are_like_the_sets_example(name, write, tmp_path):
+    write(name)
+    data = SETS[name](tmp_path, num_train=3)
+    shape, num_classes = torchvision_sets.EXAMPLES[name.lower()]
+    assert (tuple(data.train.x.shape[1:]), data.num_classes) == (shape, num_classes)
+    assert len(data.mean) == len(data.std) == shape[0]
+
+
+@pytest.mark.parametrize("name", COLOUR)
+def test_channels_are_red_green_blue(name, tmp_path, monkeypatch):
+    _write_colour(tmp_path, name, monkeypatch)
+    folder, files, key, _, _ = LAYOUT[name]
+    row = np.repeat(np.array([10, 20, 30], dtype=np.uint8), 1024)
+    row[[1, 1024 + 32]] = 99  # red: first row, second column; green: second row, first column
+    listed = [_pickle(tmp_path / folder / files["train"][0], {"data": row[None], key: [4]})]
+    monkeypatch.setattr(getattr(torchvision_sets.torchvision_datasets(), name), "train_list", listed)
+    image = SETS[name](tmp_path, num_train=1).train.x[0]
+    assert image[:, 9, 9].tolist() == [10, 20, 30]
+    assert (image == 99).nonzero().tolist() == [[0, 0, 1], [1, 1, 0]]
+
+
+def test_each_set_reads_its_own_folder(write, tmp_path):
+    made = {name: write(name) for name in SETS}
+    for name, load in SETS.items():
+        assert torch.equal(load(tmp_path, num_train=12).train.y, torch.from_numpy(made[name]["train"][1]).long())
+
+
+def _found(part, whole) -> list[int]:
+    """The place in the whole of each image of a part."""
+    rows = [image.flatten().tolist() for image in whole.x]
+    return [rows.index(image.flatten().tolist()) for image in part.x]
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_fewer_training_images_are_a_fixed_part(name, write, tmp_path):
+    write(name)
+    whole, some, again = (SETS[name](tmp_path, num_train=num) for num in (12, 5, 5))
+    places = _found(some.train, whole.train)
+    assert len(set(places)) == 5
+    assert torch.equal(some.train.y, whole.train.y[places])
+    assert torch.equal(some.train.x, again.train.x)
+    assert torch.equal(some.test.x, whole.test.x)
+    assert (some.mean, some.std) == (whole.mean, whole.std)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_smaller_part_lies_in_a_larger_one(name, write, tmp_path):
+    write(name)
+    small, large = (SETS[name](tmp_path, num_train=num).train for num in (3, 8))
+    assert torch.equal(small.x, large.x[:3])
+
+
+def test_a_part_is_drawn_and_not_the_beginning(write, tmp_path):
+    write("CIFAR10")
+    whole, some = (SETS["CIFAR10"](tmp_path, num_train=num).train for num in (12, 11))
+    assert _found(some, whole) != list(range(11))
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("num_train", [0, -3, 13])
+def test_a_number_of_training_images_out_of_range_is_refused(name, num_train, write, tmp_path):
+    write(name)
+    with pytest.raises(ValueError) as caught:
+        SETS[name](tmp_path, num_train=num_train)
+    assert str(caught.value) == f"num_train must be in [1, 12], got {num_train}; {name} has that many training images"
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_without_an_option_all_training_images_are_used(name, write, tmp_path):
+    write(name)
+    whole = {"MNIST": 60_000, "FashionMNIST": 60_000, "CIFAR10": 50_000, "CIFAR100": 50_000}[name]
+    with pytest.raises(ValueError, match=rf"num_train must be in \[1, 12\], got {whole};"):
+        SETS[name](tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "holds"),
+    [
+        ("MNIST", "MNIST/raw"),
+        ("FashionMNIST", "FashionMNIST/raw"),
+        ("CIFAR10", "cifar-10-batches-py"),
+        ("CIFAR100", "cifar-100-python"),
+    ],
+)
+def test_a_missing_set_is_one_error_that_names_both_ways(name, holds, tmp_path):
     with pytest.raises(ValueError, match=f"data set {name} must be under") as caught:
         SETS[name](tmp_path)
     message = str(caught.value)
     assert str(tmp_path) in message
     assert "connect to the network once" in message
     assert "set data_root" in message
-    assert f"{name}/raw" in message
+    assert f"holds {holds}" in message
     assert "\n" not in message
 
 
 def test_a_set_that_is_half_there_is_the_same_error(tmp_path):
-    _write(tmp_path, "MNIST")
+    _write_grey(tmp_path, "MNIST")
     (tmp_path / "MNIST" / "raw" / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(ValueError, match="data set MNIST must be under"):
         SETS["MNIST"](tmp_path)
 
 
-def test_a_failed_download_is_the_same_error(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", SETS)
+def test_a_failed_download_is_the_same_error(name, tmp_path, monkeypatch):
     monkeypatch.setattr(torchvision_sets, "_default_root", lambda: tmp_path)
 
     def refuse(*args, **kwargs):
         raise OSError("Network is unreachable\nand more")
 
-    monkeypatch.setattr(torchvision_sets.torchvision_datasets(), "MNIST", refuse)
+    monkeypatch.setattr(torchvision_sets.torchvision_datasets(), name, refuse)
     with pytest.raises(ValueError, match="got: Network is unreachable; either connect"):
-        SETS["MNIST"](None)
+        SETS[name](None)
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("given", [True, False])
+def test_only_the_default_folder_is_downloaded_to(name, given, tmp_path, monkeypatch):
+    monkeypatch.setattr(torchvision_sets, "_default_root", lambda: tmp_path / "cache")
+    calls = []
+
+    def note(root, train, download):
+        calls.append((Path(root), train, download))
+        raise OSError("enough")
+
+    monkeypatch.setattr(torchvision_sets.torchvision_datasets(), name, note)
+    with pytest.raises(ValueError, match="enough"):
+        SETS[name](tmp_path if given else None)
+    assert calls == [(tmp_path if given else tmp_path / "cache", True, not given)]
+
+
+class _Payload:
+    """Unpickling it creates a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self._path,)
+
+
+@pytest.mark.parametrize("name", COLOUR)
+@pytest.mark.parametrize("part", ["train", "t10k", "meta"])
+def test_a_corrupted_file_is_refused_before_it_is_unpickled(name, part, tmp_path, monkeypatch):
+    _write_colour(tmp_path, name, monkeypatch)
+    folder, files, _, meta, _ = LAYOUT[name]
+    bait, payload = tmp_path / "created", pickle.dumps(_Payload(tmp_path / "created"))
+    (tmp_path / folder / (meta if part == "meta" else files[part][-1])).write_bytes(payload)
+    with pytest.raises(ValueError, match=f"^data set {name} must be under"):
+        SETS[name](tmp_path, num_train=12)
+    assert not bait.exists()
+    pickle.loads(payload)
+    assert bait.exists()
+
+
+@pytest.mark.parametrize("name", COLOUR)
+def test_a_forged_set_is_refused_before_it_is_unpickled(name, tmp_path):
+    folder = tmp_path / LAYOUT[name][0]
+    folder.mkdir()
+    names = ["batches.meta", "meta", "test_batch", "train", "test", *(f"data_batch_{i}" for i in range(1, 6))]
+    for file in names:
+        (folder / file).write_bytes(pickle.dumps(_Payload(tmp_path / "created")))
+    with pytest.raises(ValueError, match=f"^data set {name} must be under"):
+        SETS[name](tmp_path)
+    assert not (tmp_path / "created").exists()

@@ -17,7 +17,7 @@ def _draw(name: str, frames: Frames, folder: Path) -> tuple[bytes, bytes]:
 
     folder.mkdir()
     with figure_style.applied():
-        drawn = registry.entries("figures")[name].load()(frames, sparse_level=2)
+        drawn = registry.entries("figures")[name].load()(frames, sparse_levels={"a": 2, "b": 2})
         for suffix in ("svg", "png"):
             figure_style.save(drawn, folder / f"figure.{suffix}", suffix)
         plt.close(drawn)

@@ -35,13 +35,13 @@ def _lines(figure) -> dict[str, tuple[list[float], list[float]]]:
 
 def test_imp_is_drawn_from_the_first_k_in_percent():
     with figure_style.applied():
-        x, y = _lines(density.accuracy_by_density({"runs": RUNS}, 2))["IMP, k = 0"]
+        x, y = _lines(density.accuracy_by_density({"runs": RUNS}, {"toy": 2}))["IMP, k = 0"]
     assert (x, y) == ([25, 50, 100], pytest.approx([80, 70, 90]))
 
 
 def test_the_best_rewind_step_is_chosen_level_by_level():
     with figure_style.applied():
-        x, y = _lines(density.best_rewind({"runs": RUNS}, 2))["IMP, best k"]
+        x, y = _lines(density.best_rewind({"runs": RUNS}, {"toy": 2}))["IMP, best k"]
     assert (x, y) == ([25, 50, 100], pytest.approx([80, 90, 90]))
 
 
@@ -49,5 +49,5 @@ def test_learning_curves_are_of_dense_networks_from_the_first_k():
     point = {"task": "toy", "seed": 0, "k": 0, "level": 0, "step": 5, "split": "test", "error": 0.25}
     others = [point | {"k": 9, "error": 0.9}, point | {"level": 1, "error": 0.8}, point | {"split": "batch", "error": 0.5}]
     with figure_style.applied():
-        lines = _lines(density.learning_curves({"curves": pd.DataFrame([point, *others])}, 2))
+        lines = _lines(density.learning_curves({"curves": pd.DataFrame([point, *others])}, {"toy": 2}))
     assert lines == {"batch": ([5], [50]), "test": ([5], [25])}

@@ -25,7 +25,7 @@ def _lines(draw) -> list[dict[str, float]]:
     import matplotlib.pyplot as plt
 
     with figure_style.applied():
-        figure = draw({"interpolation": FRAME}, 2)
+        figure = draw({"interpolation": FRAME}, {"toy": 2})
         found = [{line.get_label(): pytest.approx(line.get_ydata()[0]) for line in axes.lines} for axes in figure.axes]
         plt.close(figure)
     return found

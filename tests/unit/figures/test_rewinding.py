@@ -25,7 +25,7 @@ def _lines(draw) -> list[dict[str, tuple[list[float], list[float]]]]:
     import matplotlib.pyplot as plt
 
     with figure_style.applied():
-        figure = draw({"instability": PAIRS, "runs": RUNS}, 2)
+        figure = draw({"instability": PAIRS, "runs": RUNS}, {"toy": 2})
         found = [
             {line.get_label(): (list(line.get_xdata()), pytest.approx(list(line.get_ydata()))) for line in axes.lines}
             for axes in figure.axes

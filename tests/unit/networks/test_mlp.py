@@ -16,10 +16,14 @@ def test_parameter_counts(widths, count):
     assert sum(p.numel() for p in mlp((1, 28, 28), 10, widths).parameters()) == count
 
 
+def test_the_default_is_lenet_300_100():
+    assert [p.shape[0] for p in mlp((1, 28, 28), 10).parameters()] == [300, 300, 100, 100, 10, 10]
+
+
 @given(st.floats(-1, 2))
 def test_the_stem_is_affine_in_its_parameters(weight):
     stem = toys.dense_net()[0].double()
-    x = toys.double_batches()(0)[0]
+    x = toys.DoubleStream().at(0)[0]
     first, second = (_random(stem, seed) for seed in (0, 1))
     mixed = functional_call(stem, tree.lerp(first, second, weight), (x,))
     ends = [functional_call(stem, params, (x,)) for params in (first, second)]
@@ -41,3 +45,12 @@ def test_forward_is_the_body_after_the_stem():
 def test_the_layers_alternate_with_relus():
     kinds = [type(m).__name__ for m in mlp((1, 2, 2), 3, (4, 5)).modules() if not list(m.children())]
     assert kinds == ["Flatten", "Linear", "ReLU", "Linear", "ReLU", "Linear"]
+
+
+def test_forward_is_the_formula():
+    network = mlp((1, 2, 3), 4, (7, 5)).double()
+    x = torch.randn((3, 1, 2, 3), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    w1, b1, w2, b2, w3, b3 = network.parameters()
+    hidden = (x.reshape(3, 6) @ w1.T + b1).clamp(min=0)
+    expected = (hidden @ w2.T + b2).clamp(min=0) @ w3.T + b3
+    torch.testing.assert_close(network(x), expected, rtol=0, atol=1e-13)

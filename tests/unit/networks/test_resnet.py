@@ -7,17 +7,30 @@ from torch.func import functional_call
 
 from pipeline_lib import tree
 from pipeline_lib.networks.resnet import resnet_cifar
+from pipeline_lib.rng import torch_generator
+from pipeline_lib.torchvision_import import torchvision_models
 
 
 def _tiny() -> nn.Sequential:
     return resnet_cifar((1, 8, 8), 3, blocks=1, width=1)
 
 
-def test_resnet_20_has_the_published_number_of_parameters():
-    assert sum(p.numel() for p in resnet_cifar((3, 32, 32), 10, blocks=3, width=16).parameters()) == 272_474
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [
+        ({"blocks": 3}, 272_474),
+        ({"blocks": 5}, 466_906),
+        ({"blocks": 9}, 855_770),
+        ({"blocks": 18}, 1_730_714),
+        ({"blocks": 2, "width": 128}, 11_093_130),
+    ],
+)
+def test_parameter_counts(options, count):
+    with torch.device("meta"):
+        assert sum(p.numel() for p in resnet_cifar((3, 32, 32), 10, **options).parameters()) == count
 
 
-@pytest.mark.parametrize(("blocks", "layers"), [(1, 8), (3, 20), (5, 32)])
+@pytest.mark.parametrize(("blocks", "layers"), [(1, 8), (3, 20), (5, 32), (9, 56), (18, 110)])
 def test_the_number_of_weight_layers(blocks, layers):
     network = resnet_cifar((3, 32, 32), 10, blocks, width=1)
     weights = [name for name, m in network.named_modules() if isinstance(m, (nn.Conv2d, nn.Linear)) and "shortcut" not in name]
@@ -52,3 +65,35 @@ def test_each_later_stage_halves_the_image_and_doubles_the_filters():
         block.register_forward_hook(lambda module, args, out: shapes.append(tuple(out.shape[1:])))
     network.eval()(torch.rand(1, 1, 8, 8))
     assert shapes == [(2, 8, 8), (4, 4, 4), (8, 2, 2)]
+
+
+def _torchvisions(block: nn.Module) -> nn.Module:
+    """torchvision's basic block, with the same weights and statistics."""
+    conv, downsample = block.conv1, None
+    if isinstance(block.shortcut, nn.Sequential):
+        downsample = nn.Sequential(nn.Conv2d(conv.in_channels, conv.out_channels, 1, conv.stride, bias=False))
+        downsample.append(nn.BatchNorm2d(conv.out_channels))
+    theirs = torchvision_models().resnet.BasicBlock(conv.in_channels, conv.out_channels, conv.stride, downsample)
+    named = {n.replace("shortcut.conv", "downsample.0").replace("shortcut.bn", "downsample.1") for n in block.state_dict()}
+    assert named == set(theirs.state_dict())
+    theirs.load_state_dict(dict(zip(theirs.state_dict(), block.state_dict().values(), strict=True)))
+    return theirs
+
+
+def _scramble_norms(network: nn.Module) -> nn.Module:
+    generator = torch_generator("norms")
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for tensor in (module.weight.data, module.bias.data, module.running_mean, module.running_var):
+                tensor.uniform_(0.5, 1.5, generator=generator)
+    return network
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", ["stage1_block1", "stage2_block1", "stage2_block2"])
+def test_a_block_is_torchvisions_basic_block(name, training):
+    network = _scramble_norms(resnet_cifar((3, 16, 16), 10, blocks=2, width=4)).train(training)
+    block = network[1].get_submodule(name)
+    theirs = _torchvisions(block).train(training)
+    x = torch.randn((3, block.conv1.in_channels, 8, 8), generator=torch_generator("x"))
+    assert torch.equal(block(x.clone()), theirs(x.clone()))

@@ -64,7 +64,7 @@ def test_there_is_a_row_a_run_and_an_alpha(frames):
 def test_the_tables_have_exactly_their_documented_columns(frames):
     for name, frame in frames.items():
         assert list(frame.columns) == [column.name for column in tables.COLUMNS[name]]
-        assert not frame.isna().any(axis=None)
+        assert not frame.drop(columns="last_finite_step", errors="ignore").isna().any(axis=None)
 
 
 def test_runs_say_where_they_came_from(frames):

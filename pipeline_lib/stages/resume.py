@@ -1,0 +1,114 @@
+"""Going on after a job was stopped: what a cohort has trained so far, in an undeclared file beside its outputs."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline_lib import artifacts
+from pipeline_lib.job import Job, Preempted, log
+from pipeline_lib.types import Progress, State
+
+SAVE_SECONDS = 180.0
+NAME = ".resume.safetensors"
+
+
+@dataclass(frozen=True)
+class Saved:
+    """How far one member is: its state with the optimiser's slots, running sums, and learning curve."""
+
+    state: State
+    sums: list[float]
+    curve: list[dict[str, Any]]
+
+
+def _write(path: Path, members: dict[int, Saved], meta: dict[str, Any]) -> None:
+    tensors: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
+    for i, saved in members.items():
+        for part in ("params", "buffers", "slots"):
+            tensors |= {f"{i}/{part}/{name}": tensor for name, tensor in getattr(saved.state, part).items()}
+        names = {part: list(getattr(saved.state, part)) for part in ("params", "buffers")}  # safetensors sorts them
+        rest[str(i)] = {"step": saved.state.step, "sums": saved.sums, "curve": saved.curve, **names}
+    artifacts.write_tensors(path, tensors, meta | {"members": rest})
+
+
+def _read(path: Path) -> dict[int, Saved]:
+    tensors, meta = artifacts.read_tensors(path)
+    found = {}
+    for i, rest in meta["members"].items():
+        parts: dict[str, dict[str, Any]] = {part: dict.fromkeys(rest[part]) for part in ("params", "buffers")} | {"slots": {}}
+        for name, tensor in tensors.items():
+            member, part, own = name.split("/", 2)
+            if member == i:
+                parts[part][own] = tensor
+        found[int(i)] = Saved(State(**parts, step=rest["step"]), rest["sums"], rest["curve"])
+    return found
+
+
+@dataclass
+class Keeper:
+    """Saves a cohort every few minutes, and when the job is told to stop.
+
+    Args:
+        path: the file.
+        meta: its header.
+        until: the step at which members are done.
+        members: how far each member is, by number; those that have not begun are missing.
+    """
+
+    path: Path
+    meta: dict[str, Any]
+    until: int
+    members: dict[int, Saved] = field(default_factory=dict)
+    _stopping: bool = False
+    _round: set[int] | None = None
+    _due: float = field(default_factory=lambda: time.monotonic() + SAVE_SECONDS)
+
+    def report(self, i: int, progress: Progress, curve: list[dict[str, Any]]) -> None:
+        """Take one report of the training loop about member `i`.
+
+        When a save is due, members are kept at their next reports; the file is written once one of them reports again.
+
+        Raises:
+            Preempted: the job was told to stop and the file is written.
+        """
+        if self._round is not None and i in self._round:
+            _write(self.path, self.members, self.meta)
+            self._round, self._due = None, time.monotonic() + SAVE_SECONDS
+            if self._stopping:
+                raise Preempted(f"stopped at step {progress.step}; run again to go on from there")
+        if self._round is None and (self._stopping or time.monotonic() >= self._due):
+            self._round = set()
+        if self._round is not None:
+            self._round.add(i)
+        if self._round is not None or progress.step == self.until:
+            self.members[i] = Saved(progress.state(), progress.sums.get(), list(curve))
+
+    def stop(self, *_: object) -> None:
+        """Save at the next reports and end the job."""
+        self._stopping = True
+
+
+@contextmanager
+def kept(job: Job, until: int) -> Iterator[Keeper]:
+    """Go on from what an earlier try of this job left, and keep what this one does; the file goes when the block ends well."""
+    path = job.folder / NAME
+    keeper = Keeper(path, {"key": job.key}, until)
+    if path.is_file():
+        try:
+            keeper.members = _read(path)
+            log.info("going on at step %s", ", ".join(str(saved.state.step) for saved in keeper.members.values()))
+        except ValueError as error:
+            log.info("starting anew, what was kept cannot be used: %s", error)
+    before = signal.signal(signal.SIGTERM, keeper.stop)
+    try:
+        yield keeper
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    path.unlink(missing_ok=True)

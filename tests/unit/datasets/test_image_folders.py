@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pipeline_lib.datasets.image_folders import image_folder
+from pipeline_lib.jpegs import Jpegs
+from pipeline_lib.rng import numpy_generator
+from pipeline_lib.types import Dataset, Images
+
+# Written out of order; listed in order.
+FILES = {
+    "train": {"dog": ["b.png", "a.jpg"], "cat": ["z.JPEG", "y.jpeg", "x.PNG"]},
+    "val": {"cat": ["1.jpg"], "dog": ["0.jpg", "2.png"]},
+}
+SMALL = {"size": 6, "resize": 8}
+
+
+@pytest.fixture
+def root(tmp_path):
+    rng = numpy_generator("folders")
+    for part, classes in FILES.items():
+        for name, files in classes.items():
+            folder = tmp_path / "imagenet" / part / name
+            folder.mkdir(parents=True)
+            for file in files:
+                Image.fromarray(rng.integers(0, 256, (9, 12, 3), dtype=np.uint8)).save(folder / file)
+    return tmp_path
+
+
+def _load(root: Path, num_train: int = 5, num_classes: int = 2, **options: object) -> Dataset:
+    return image_folder(root, num_train, num_classes, **{**SMALL, **options})
+
+
+def test_images_are_listed_by_class_and_name(root):
+    data = _load(root)
+    assert data.train.x.paths == (
+        "train/cat/x.PNG",
+        "train/cat/y.jpeg",
+        "train/cat/z.JPEG",
+        "train/dog/a.jpg",
+        "train/dog/b.png",
+    )
+    assert data.test.x.paths == ("val/cat/1.jpg", "val/dog/0.jpg", "val/dog/2.png")
+    assert data.train.x.root == root / "imagenet"
+
+
+def test_labels_number_the_classes_in_alphabetical_order(root):
+    data = _load(root)
+    assert (data.train.y.tolist(), data.test.y.tolist()) == ([0, 0, 0, 1, 1], [0, 1, 1])
+    assert data.train.y.dtype == data.test.y.dtype == torch.int64
+    assert data.num_classes == 2
+
+
+def test_images_are_decoded_on_demand(root):
+    data = _load(root)
+    assert isinstance(data.train.x, Images)
+    assert tuple(data.train.x.shape) == (5, 3, 6, 6)
+    images = data.train.x[:5]
+    assert (images.shape, images.dtype) == ((5, 3, 6, 6), torch.uint8)
+    assert len({tuple(image.flatten().tolist()) for image in images}) == 5
+
+
+def test_the_options_reach_the_images(root):
+    data = _load(root, size=4, resize=5, min_scale=0.5, mean=[0.1, 0.2, 0.3], std=[0.4, 0.5, 0.6])
+    for split in (data.train, data.test):
+        assert isinstance(split.x, Jpegs)
+        assert (split.x.size, split.x.resize, split.x.min_scale) == (4, 5, 0.5)
+    assert (data.mean, data.std) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+
+
+def test_the_defaults_are_imagenets(root):
+    data = image_folder(root, 5, 2)
+    assert (data.train.x.size, data.train.x.resize, data.train.x.min_scale) == (224, 256, 0.08)
+    assert (data.mean, data.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def test_another_folder_is_an_option(root):
+    (root / "imagenet").rename(root / "pets")
+    assert len(_load(root, folder="pets").train.y) == 5
+
+
+def test_all_else_in_the_folders_is_ignored(root):
+    for stray in ("train/readme.txt", "train/cat/notes.txt", "val/.DS_Store", "val/dog/2.xml", "train/dog/a.jpg.part"):
+        (root / "imagenet" / stray).write_text("stray")
+    assert [len(split.y) for split in (_load(root).train, _load(root).test)] == [5, 3]
+
+
+def _message(root: Path | None, *counts: int, **options: object) -> str:
+    with pytest.raises(ValueError) as caught:
+        _load(root, *counts, **options)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("num_train", [4, 6])
+def test_another_number_of_images_is_refused(root, num_train):
+    expected = f"num_train must be what is under {root / 'imagenet' / 'train'}, 5, got {num_train}; correct the task"
+    assert _message(root, num_train) == expected
+
+
+@pytest.mark.parametrize("num_classes", [1, 3])
+def test_another_number_of_classes_is_refused(root, num_classes):
+    expected = f"num_classes must be what is under {root / 'imagenet' / 'train'}, 2, got {num_classes}; correct the task"
+    assert _message(root, 5, num_classes) == expected
+
+
+def test_no_data_root_is_refused():
+    expected = "data_root must be set for a folder of images, got none; set it in the config or PIPELINE_DATA_ROOT"
+    assert _message(None) == expected
+
+
+@pytest.mark.parametrize("folder", ["imagenet", "nowhere"])
+def test_a_missing_folder_is_named(tmp_path, folder):
+    (tmp_path / "imagenet" / "train").mkdir(parents=True)
+    place = tmp_path / folder / "train"
+    expected = f"data set must have one folder a class under {place}, got none; set data_root in the config"
+    assert _message(tmp_path, folder=folder) == expected
+
+
+def test_a_missing_part_is_named(root):
+    (root / "imagenet" / "val").rename(root / "imagenet" / "test")
+    place = root / "imagenet" / "val"
+    assert _message(root) == f"data set must have one folder a class under {place}, got none; set data_root in the config"
+
+
+@pytest.mark.parametrize("change", [lambda val: (val / "cow").mkdir(), lambda val: (val / "dog").rename(val / "wolf")])
+def test_parts_of_different_classes_are_refused(root, change):
+    change(root / "imagenet" / "val")
+    expected = f"classes under {root / 'imagenet' / 'val'} must be those under train, got others; mend the folders"
+    assert _message(root) == expected
