@@ -26,6 +26,9 @@ gc: $(VENV)/.run
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest tests
 
+test-all: $(VENV)/.dev
+	$(BIN)/python -m pytest tests -m ""
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import driver, job, plan
+from pipeline_lib import driver, job, nodes
 
 STOPPED = 143  # what a shell reports of a process that SIGTERM ended
 
@@ -24,7 +24,7 @@ def _override(text: str) -> dict[str, Any]:
     return {key: yaml.safe_load(value)}
 
 
-def _load(args: argparse.Namespace) -> plan.Plan:
+def _load(args: argparse.Namespace) -> nodes.Plan:
     from pipeline_lib.config import merge
 
     overrides: dict[str, Any] = {}
@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline_lib", description="Make one artifact, or ask about a plan.")
     parser.add_argument("--verbose", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", required=True)
-    for stage in plan.OUTPUTS:
+    for stage in nodes.OUTPUTS:
         command = commands.add_parser(stage, help=f"make one {stage} artifact")
         command.add_argument("folder", type=Path, help="RESULTS/artifacts/STAGE/LABEL-KEY")
         command.add_argument("--plan", type=Path, required=True, help="the plan file that the artifact is part of")

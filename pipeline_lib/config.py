@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pipeline_lib import demands, lengths, registry
 from pipeline_lib.experiment import Config, Experiment, Grid
+from pipeline_lib.validation import read_yaml, validate
 
 ROOT = Path(__file__).parent.parent
 TASKS = ROOT / "config" / "tasks"
-SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+CLAIMS = ROOT / "config" / "claims"
 
 _SETTINGS: dict[str, Any] = {"results": "results", "data_root": None, "fingerprints": {}}
 _EXPERIMENT: dict[str, Any] = {
@@ -26,6 +25,8 @@ _EXPERIMENT: dict[str, Any] = {
     "controls": [],
     "alphas": 30,
     "splits": ["train", "test"],
+    "batchnorm": ["averaged"],
+    "claims": [],
 }
 _TASK: dict[str, Any] = {
     "initialisation": {"name": "kaiming_normal"},
@@ -45,25 +46,6 @@ _PARTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...] | None]] = {
 }
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read one YAML file safely.
-
-    Raises:
-        ValueError: it is missing, or not a mapping.
-    """
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"config file must exist, got {path}; check its path") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"config file {path} must be YAML, got: {str(error).splitlines()[0]}; mend it") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"config file {path} must be a mapping, got {type(content).__name__}; see config/config.yaml")
-    return content
-
-
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Lay one nested mapping over another; lists and scalars are replaced, as Snakemake does with its configs."""
     result = copy.deepcopy(dict(base))
@@ -71,56 +53,6 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
         result[key] = merge(result[key], value) if both else copy.deepcopy(value)
     return result
-
-
-@cache
-def _schema() -> dict[str, Any]:
-    return read_yaml(SCHEMA)
-
-
-def _place(path: Sequence[Any]) -> str:
-    return ".".join(str(part) for part in path) or "config"
-
-
-def _explain(error: Any) -> str:
-    """Word one schema error: the thing, the rule, the remedy."""
-    if error.validator == "additionalProperties" and isinstance(error.schema["additionalProperties"], bool):
-        valid = sorted(error.schema["properties"])
-        key = next(k for k in error.instance if k not in valid)
-        near = difflib.get_close_matches(key, valid, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "remove it"
-        return f"key of {_place(error.absolute_path)} must be one of {', '.join(valid)}, got {key!r}; {hint}"
-    if error.validator == "enum":
-        return str(registry.unknown(_place(error.absolute_path), error.instance, [str(v) for v in error.validator_value]))
-    rules = {
-        "minimum": "at least {}",
-        "exclusiveMinimum": "above {}",
-        "maximum": "at most {}",
-        "exclusiveMaximum": "below {}",
-        "type": "of type {}",
-        "pattern": "text that matches {}",
-        "minItems": "a list of at least {}",
-        "required": "a mapping with the keys {}",
-    }
-    rule = rules.get(error.validator, "valid ({})").format(error.validator_value)
-    return f"{_place(error.absolute_path)} must be {rule}, got {error.instance!r}; correct the config"
-
-
-def validate(raw: Mapping[str, Any]) -> None:
-    """Check the shape of a config against the schema.
-
-    Raises:
-        ValueError: the first error, by the place in the config.
-    """
-    import jsonschema
-
-    validator = jsonschema.Draft202012Validator(_schema())
-    errors = sorted(validator.iter_errors(raw), key=lambda e: (len(e.absolute_path), str(e.absolute_path)))
-    if errors:
-        error = errors[0]
-        while error.context:
-            error = max(error.context, key=lambda e: (len(e.absolute_path), e.validator != "type"))
-        raise ValueError(_explain(error))
 
 
 def typed(value: Any) -> Any:
@@ -211,13 +143,26 @@ def _pruning(place: str, given: Mapping[str, Any], levels: int) -> dict[str, Any
     return pruning
 
 
+def _throughout(place: str, given: Mapping[str, Any], rewind: tuple[int, ...], e: Mapping[str, Any], task: Any) -> dict[str, Any]:
+    """Complete what is asked about instability during training: from which rewind steps, how often, at how many points."""
+    found = {"every": "1ep", "rewind": list(rewind), "alphas": e["alphas"], **given}
+    found = lengths.to_steps(found, task)
+    strange = [k for k in found["rewind"] if k not in rewind]
+    if strange:
+        raise ValueError(f"{place}.throughout.rewind must be steps of rewind, {list(rewind)}, got {strange[0]}; add it there")
+    return found
+
+
 def _grid(place: str, e: Mapping[str, Any], task: dict[str, Any]) -> Grid:
     levels, sparse = e["levels"], e.get("sparse_level", e["levels"])
     if sparse > levels:
         raise ValueError(f"{place}.sparse_level must be at most levels = {levels}, got {sparse}; lower it")
+    rewind, asked = _rewind(place, e["rewind"], task), e.get("throughout")
+    throughout = None if asked is None else _throughout(place, asked, rewind, e, task)
     return Grid(
-        task, _replicates(e["seeds"]), _replicates(e["orders"]), _rewind(place, e["rewind"], task), levels, sparse,
+        task, _replicates(e["seeds"]), _replicates(e["orders"]), rewind, levels, sparse,
         _pruning(place, e.get("pruning", {}), levels), tuple(e["controls"]), e["alphas"], tuple(e["splits"]),
+        tuple(e["batchnorm"]), throughout,
     )  # fmt: skip
 
 
@@ -229,14 +174,20 @@ def _experiment(name: str, given: Mapping[str, Any], inline: Mapping[str, Any]) 
         task: _grid(f"{place}.tasks.{task}" if over else place, merge(e, over or {}), load_task(task, inline))
         for task, over in own.items()
     }
-    figures = e.get("figures", demands.default_figures(min(grid.sparse_level for grid in grids.values())))
+    figures = e.get("figures", demands.default_figures(list(grids.values())))
     for figure in figures:
         if figure not in demands.FIGURES:
             raise registry.unknown(f"{place}.figures", figure, list(demands.FIGURES))
         for grid in grids.values():
             if demands.FIGURES[figure].sparse and not grid.sparse_level:
                 raise ValueError(f"{place}.levels must be at least 1 for figure {figure}, got {grid.levels}; raise it")
-    return Experiment(name, grids, tuple(figures))
+        if demands.FIGURES[figure].throughout and not any(grid.throughout for grid in grids.values()):
+            raise ValueError(f"{place}.throughout must be given for figure {figure}, got none; add throughout: {{}}")
+    files = {path.stem: path for path in sorted(CLAIMS.glob("*.yaml"))}
+    for claims in e["claims"]:
+        if claims not in files:
+            raise registry.unknown(f"{place}.claims", claims, list(files), "add it as a file in config/claims")
+    return Experiment(name, grids, tuple(figures), tuple(e["claims"]))
 
 
 def resolve(raw: Mapping[str, Any]) -> Config:

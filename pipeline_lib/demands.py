@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline_lib.experiment import Grid
@@ -64,33 +64,45 @@ def ladder_at_every_k(e: Grid) -> set[Run]:
     return ladder_at_first_k(e) | _runs(e, ["imp"], e.rewind, range(e.levels + 1), e.orders[:1])
 
 
+def dense_throughout(e: Grid) -> set[Run]:
+    """Dense networks from the rewind steps whose training is followed, every order."""
+    return _runs(e, ["imp"], e.throughout["rewind"], [0], e.orders) if e.throughout else set()
+
+
 @dataclass(frozen=True)
 class Demand:
-    """One figure: the runs it needs, the tables it is drawn from, whether it is about sparse networks."""
+    """One figure: the runs it needs, the tables it is drawn from, whether it is about sparse networks, or about states kept
+    throughout training.
+    """
 
     runs: Needs
     tables: tuple[str, ...]
-    sparse: bool
+    sparse: bool = False
+    throughout: bool = False
 
 
 FIGURES: dict[str, Demand] = {
-    "paths_dense": Demand(dense_at_first_k, ("interpolation",), sparse=False),
-    "instability_dense": Demand(dense_at_every_k, ("instability",), sparse=False),
+    "paths_dense": Demand(dense_at_first_k, ("interpolation",)),
+    "instability_dense": Demand(dense_at_every_k, ("instability",)),
     "accuracy_by_density": Demand(ladder_at_first_k, ("runs",), sparse=True),
     "paths_sparse": Demand(sparse_at_first_k, ("interpolation",), sparse=True),
     "instability_sparse": Demand(sparse_at_every_k, ("instability", "runs"), sparse=True),
     "best_rewind": Demand(ladder_at_every_k, ("runs",), sparse=True),
-    "paths_dense_by_k": Demand(dense_at_every_k, ("interpolation",), sparse=False),
+    "paths_dense_by_k": Demand(dense_at_every_k, ("interpolation",)),
     "paths_sparse_by_k": Demand(sparse_at_every_k, ("interpolation",), sparse=True),
-    "distance_dense": Demand(dense_at_every_k, ("instability",), sparse=False),
-    "distance_sparse": Demand(sparse_at_every_k, ("instability",), sparse=True),
-    "learning_curves": Demand(dense_at_first_k, ("curves",), sparse=False),
+    "distance_dense": Demand(dense_at_every_k, ("distances",)),
+    "distance_sparse": Demand(sparse_at_every_k, ("distances",), sparse=True),
+    "learning_curves": Demand(dense_at_first_k, ("curves",)),
+    "instability_throughout": Demand(dense_throughout, ("throughout",), throughout=True),
+    "schematic": Demand(dense_at_first_k, ("curves", "interpolation", "instability")),
+    "table_1": Demand(dense_at_first_k, ("networks",)),
 }
 
 
-def default_figures(levels: int) -> tuple[str, ...]:
-    """List the figures that an experiment of so many levels can draw."""
-    return tuple(name for name, demand in FIGURES.items() if levels > 0 or not demand.sparse)
+def default_figures(grids: Sequence[Grid]) -> tuple[str, ...]:
+    """List the figures that an experiment can draw of all its tasks."""
+    sparse, followed = all(grid.sparse_level for grid in grids), any(grid.throughout for grid in grids)
+    return tuple(name for name, d in FIGURES.items() if (sparse or not d.sparse) and (followed or not d.throughout))
 
 
 def with_ancestors(e: Grid, runs: Iterable[Run]) -> set[Run]:

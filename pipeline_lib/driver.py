@@ -9,23 +9,23 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import artifacts, config, plan, plan_file
+from pipeline_lib import artifacts, config, nodes, plan, plan_file, validation
 from pipeline_lib.job import Job
-from pipeline_lib.plan import Node, Plan
+from pipeline_lib.nodes import Node, Plan
 
 PLAN_ID = "REWIND_PLAN_ID"  # set by the main process, inherited by its jobs
 
 
 def content_hash(path: Path) -> str:
     """Hash what a YAML file says; comments and layout do not count."""
-    return hashlib.sha256(json.dumps(config.read_yaml(path), sort_keys=True).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(validation.read_yaml(path), sort_keys=True).encode()).hexdigest()[:12]
 
 
 def load(paths: Iterable[Path], overrides: Mapping[str, Any] | None = None) -> Plan:
     """Read config files, lay overrides over them, and plan."""
     raw: dict[str, Any] = {}
     for path in paths:
-        raw = config.merge(raw, config.read_yaml(path))
+        raw = config.merge(raw, validation.read_yaml(path))
     return plan.make_plan(config.resolve(config.merge(raw, overrides or {})))
 
 
@@ -49,9 +49,9 @@ def _check_current(header: Mapping[str, Any], line: Mapping[str, Any]) -> None:
         path = Path(name)
         if not path.is_file() or content_hash(path) != planned:
             raise ValueError(f"config must stay as it was planned during a run, got a changed {path.name}; start the run again")
-    code = plan.stage_code(line["stage"], line["spec"], header["fingerprints"])
+    code = nodes.stage_code(line["stage"], line["spec"], header["fingerprints"])
     parents = {role: tuple(keys) for role, keys in line["parents"].items()}
-    if plan.node_key(line["stage"], line["spec"], code, parents) != line["key"]:
+    if nodes.node_key(line["stage"], line["spec"], code, parents) != line["key"]:
         raise ValueError(
             f"code of stage {line['stage']} must stay as it was planned during a run, got an edit; start the run again"
         )

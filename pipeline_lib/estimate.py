@@ -11,10 +11,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pipeline_lib.plan import OUTPUTS, Node, Plan
+from pipeline_lib.nodes import OUTPUTS, Node, Plan
 
 # Seconds of a job that is mostly start-up, used until there is a record of one.
-_STARTUP = {"prepare": 5.0, "prune": 0.3, "rewind": 0.3, "tabulate": 1.0, "plot": 2.0}
+_STARTUP = {"prepare": 5.0, "prune": 0.3, "rewind": 0.3, "tabulate": 1.0, "derive": 1.0, "judge": 1.0, "plot": 2.0}
+_LINES = ("interpolate", "follow")
 _KEPT_RECORDS = 200  # newest jobs looked at, a stage
 
 Calibrate = Callable[[dict[str, Any], Path | None], tuple[float, float]]
@@ -22,12 +23,14 @@ Calibrate = Callable[[dict[str, Any], Path | None], tuple[float, float]]
 
 def _work(stage: str, spec: dict[str, Any]) -> float:
     """Measure a job's size: training steps, evaluated points, or one."""
-    if stage == "train":
+    if stage in ("train", "trace"):
         return float((spec["task"]["steps"] - spec["k"]) * len(spec["members"]))
     if stage == "pretrain":
         return float(spec["k"] * len(spec["seeds"]))
     if stage == "interpolate":
         return float(spec["alphas"] * len(spec["pairs"]) * len(spec["splits"]))
+    if stage == "follow":
+        return float(spec["alphas"] * len(spec["pairs"]) * len(spec["keep"]))
     return 1.0
 
 
@@ -37,7 +40,7 @@ def _kind(stage: str, spec: dict[str, Any]) -> str:
     if task is None:
         return stage
     parts = [task[key] for key in ("network", "dataset", "batch_size", "pad", "precision", "channels_last") if key in task]
-    return json.dumps(["interpolate" if stage == "interpolate" else "train", parts], sort_keys=True)
+    return json.dumps(["interpolate" if stage in _LINES else "train", parts], sort_keys=True)
 
 
 def _rates(results: Path) -> dict[str, float]:
@@ -64,7 +67,7 @@ def _calibrated(plan: Plan, missing: list[Node], rates: dict[str, float], calibr
             full = next(e.grids[task["name"]].task for e in plan.config.experiments.values() if task["name"] in e.grids)
             if task["name"] not in measured:
                 measured[task["name"]] = calibrate(full, plan.config.data_root)
-            rates[kind] = measured[task["name"]][int(node.stage == "interpolate")]
+            rates[kind] = measured[task["name"]][int(node.stage in _LINES)]
     return set(measured)
 
 
@@ -96,7 +99,7 @@ def report(plan: Plan, calibrate: Calibrate) -> str:
 
 
 def _totals(plan: Plan, seconds: float, measured: set[str]) -> list[str]:
-    trained = [node for node in plan.nodes.values() if node.stage == "train"]
+    trained = [node for node in plan.nodes.values() if node.stage in ("train", "trace")]
     runs, steps = sum(node.num_runs for node in trained), sum(node.num_steps for node in trained)
     asked, cores = plan.asked, os.cpu_count() or 1
     source = f"a short calibration of {', '.join(sorted(measured))}" if measured else "records of earlier jobs"

@@ -21,15 +21,18 @@ class Grid:
     controls: tuple[str, ...]
     alphas: int
     splits: tuple[str, ...]
+    batchnorm: tuple[str, ...]
+    throughout: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One experiment: a grid for each of its tasks, by name, and the figures that are wanted of all."""
+    """One experiment: a grid for each of its tasks, by name, the figures that are wanted of all, and claims to judge."""
 
     name: str
     grids: dict[str, Grid]
     figures: tuple[str, ...]
+    claims: tuple[str, ...]
 
 
 @dataclass(frozen=True)

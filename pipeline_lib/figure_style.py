@@ -42,6 +42,11 @@ def save(figure: Figure, path: Path, suffix: str) -> None:
     figure.savefig(path, format=suffix, metadata=metadata, bbox_inches="tight")
 
 
+def averaged(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep the rows whose BatchNorm statistics are averaged like weights; the other variant is a row of its own in the tables."""
+    return frame[frame["batchnorm"] == "averaged"]
+
+
 def at_first_k(frame: pd.DataFrame) -> pd.DataFrame:
     """Keep each task's rows at its first rewind step."""
     return frame[frame["k"] == frame.groupby("task")["k"].transform("min")]

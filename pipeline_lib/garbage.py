@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from pipeline_lib.plan import Plan
+from pipeline_lib.nodes import Plan
 
 
 def unneeded(plan: Plan) -> list[Path]:

@@ -29,7 +29,7 @@ def _decode(path: Path) -> UInt8[Tensor, "3 h w"]:
     try:
         with Image.open(path) as image:
             return torchvision_functional().pil_to_tensor(image.convert("RGB"))
-    except OSError as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"image {path} must be readable, got: {error}; mend it or prepare the data set again") from None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?)(ep|it)")
@@ -34,8 +35,7 @@ def to_steps(value: Any, task: Mapping[str, Any]) -> Any:
     match = _LENGTH.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         return value
-    number, unit = float(match[1]), match[2]
-    steps = number * (steps_per_epoch(task) if unit == "ep" else 1)
-    if steps != int(steps):
-        raise ValueError(f"length must be a whole number of steps, got {value!r}, which is {steps:g}; choose another")
+    steps = Fraction(match[1]) * (steps_per_epoch(task) if match[2] == "ep" else 1)
+    if steps.denominator != 1:
+        raise ValueError(f"length must be a whole number of steps, got {value!r}, which is {float(steps):g}; choose another")
     return int(steps)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib.plan import Plan
+from pipeline_lib.nodes import Plan
 
 
 def to_lines(plan: Plan, inputs: dict[str, str]) -> Iterable[str]:

@@ -14,6 +14,8 @@ Schedule = Callable[[int], float]
 
 
 def _warm(warmup: int, rest: Schedule) -> Schedule:
+    if warmup < 0:
+        raise ValueError(f"warmup must be at least 0, got {warmup}; it is a number of steps")
     if not warmup:
         return rest
     return lambda step: min(1.0, step / warmup) * rest(step)

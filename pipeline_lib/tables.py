@@ -35,6 +35,17 @@ _PAIR = (
     Column("order_1", "int64", "-", "order of the run at alpha = 1"),
     Column("order_2", "int64", "-", "order of the run at alpha = 0"),
 )
+_STEP = Column("step", "int64", "steps", "optimiser steps since initialisation")
+_BATCHNORM = Column("batchnorm", "string", "-", "statistics on the line: averaged like weights, or recomputed on training images")
+_ENDS = (
+    Column("mean_end_error", "double", "1", "mean error of the two runs"),
+    Column("max_error", "double", "1", "highest error on the line: the raw maximum (C-X3)"),
+    Column("instability", "double", "1", "max_error - mean_end_error"),
+)
+_L2 = (
+    Column("l2_params", "double", "1", "L2 distance of the two runs over all trainable parameters"),
+    Column("l2_weights", "double", "1", "L2 distance of the two runs over prunable weights"),
+)
 _SPLIT = Column("split", "string", "-", "train or test: the whole split, eval mode, no augmentation")
 _ERROR = Column("error", "double", "1", "share of wrong predictions")
 _LOSS = Column("loss", "double", "nats", "mean cross-entropy")
@@ -59,24 +70,73 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
     "curves": (
         _TASK, _SEED, _ORDER, _KIND, _K, _LEVEL, _DENSITY,
-        Column("step", "int64", "steps", "optimiser steps since initialisation"),
+        _STEP,
         Column("split", "string", "-", "test, or batch: the mean over training mini-batches since the last row, as trained"),
         _ERROR, _LOSS,
     ),
     "interpolation": (
         _TASK, _SEED, *_PAIR, _KIND, _K, _LEVEL, _DENSITY,
         Column("alpha", "double", "1", "position on the line: alpha W_1 + (1 - alpha) W_2"),
-        _SPLIT, _ERROR, _LOSS,
+        _SPLIT, _BATCHNORM, _ERROR, _LOSS,
     ),
     "instability": (
-        _TASK, _SEED, *_PAIR, _KIND, _K, _LEVEL, _DENSITY, _SPLIT,
-        Column("mean_end_error", "double", "1", "mean error of the two runs"),
-        Column("max_error", "double", "1", "highest error on the line"),
-        Column("instability", "double", "1", "max_error - mean_end_error"),
-        Column("l2_params", "double", "1", "L2 distance of the two runs over all trainable parameters"),
-        Column("l2_weights", "double", "1", "L2 distance of the two runs over prunable weights"),
+        _TASK, _SEED, *_PAIR, _KIND, _K, _LEVEL, _DENSITY, _SPLIT, _BATCHNORM, *_ENDS,
+        Column("barrier", "double", "1", "highest excess of error over the chord between the ends (paper C, definition 2.1)"),
+        Column("loss_barrier", "double", "nats", "highest excess of loss over the chord between the ends"),
+        Column("midpoint_error", "double", "1", "error at alpha = 1/2, whether or not it is one of the points"),
         Column("stable", "bool", "-", f"instability is below {STABLE_BELOW}"),
         Column("onset", "bool", "-", f"k is the smallest one whose mean instability over all pairs is below {STABLE_BELOW}"),
+    ),
+    "distances": (_TASK, _SEED, *_PAIR, _KIND, _K, _LEVEL, _DENSITY, *_L2),
+    "throughout": (_TASK, _SEED, *_PAIR, _KIND, _K, _LEVEL, _STEP, _SPLIT, *_ENDS),
+    "means": (
+        _TASK, _KIND, _K, _LEVEL, _DENSITY, _SPLIT, _BATCHNORM,
+        Column("instability", "double", "1", "mean over all pairs"),
+        Column("deviation", "double", "1", "standard deviation over all pairs"),
+        Column("error", "double", "1", "standard error: deviation / sqrt(num_pairs), as if pairs were independent"),
+        Column("seed_error", "double", "1", "standard error of the mean over seeds, which does not assume that"),
+        Column("num_pairs", "int64", "1", "pairs"),
+        Column("num_seeds", "int64", "1", "seeds"),
+    ),
+    "onsets": (
+        _TASK, _KIND, _LEVEL,
+        Column("of", "string", "-", "stability (test instability below 0.02) or matching (accuracy of dense less sd or 0.002)"),
+        Column("k", "int64", "steps", "smallest rewind step of the grid with the property; null if none has it"),
+        Column("low", "int64", "steps", "2.5 % quantile of k over bootstrap samples of seeds; null beyond the grid"),
+        Column("high", "int64", "steps", "97.5 % quantile of k over bootstrap samples of seeds; null beyond the grid"),
+        Column("found", "double", "1", "share of bootstrap samples in which a step of the grid has the property"),
+        Column("num_seeds", "int64", "1", "seeds"),
+    ),
+    "networks": (
+        _TASK,
+        Column("network", "string", "-", "name of the network function"),
+        Column("dataset", "string", "-", "name of the data set"),
+        Column("num_params", "int64", "1", "trainable parameters"),
+        Column("steps", "int64", "steps", "length of training"),
+        Column("batch_size", "int64", "1", "examples a batch"),
+        Column("optimiser", "string", "-", "name of the optimiser"),
+        Column("lr", "double", "1", "peak learning rate"),
+        Column("schedule", "string", "-", "name of the schedule"),
+        Column("warmup", "int64", "steps", "length of the linear warm-up"),
+        Column("accuracy", "double", "1", "mean test accuracy of the dense network over seeds"),
+        Column("accuracy_sd", "double", "1", "its standard deviation"),
+        Column("num_seeds", "int64", "1", "seeds"),
+        Column("density", "double", "1", "share of weights left at the sparse level; null without one"),
+        Column("pruning", "string", "-", "iterative or one-shot"),
+    ),
+    "claims": (
+        Column("claim", "string", "-", "identifier of the claim, see config/claims"),
+        Column("setting", "string", "-", "task that it is judged on"),
+        Column("text", "string", "-", "the claim in words"),
+        Column("source", "string", "-", "where the paper makes it"),
+        Column("unit", "string", "-", "unit of the values"),
+        Column("measured", "double", "unit", "measured value; infinity for an onset beyond the grid, null if not measured"),
+        Column("spread", "double", "unit", "standard deviation of the measured value over replicates"),
+        Column("num", "int64", "1", "replicates"),
+        Column("paper_value", "double", "unit", "the paper's value; null where it gives none"),
+        Column("paper_spread", "double", "unit", "the paper's standard deviation"),
+        Column("rule", "string", "-", "what the measured value must obey"),
+        Column("verdict", "string", "-", "holds, fails, or not measured"),
     ),
 }  # fmt: skip
 
@@ -107,7 +167,7 @@ def with_onset(frame: pd.DataFrame) -> pd.DataFrame:
 
     The onset is judged on the mean over all pairs of a task, kind, level and split at one k (G-10).
     """
-    setting = ["task", "kind", "level", "split"]
+    setting = ["task", "kind", "level", "split", "batchnorm"]
     known = frame.assign(instability=frame["instability"].fillna(float("inf")))  # a diverged run is not stable
     means = known.groupby([*setting, "k"], as_index=False)["instability"].mean()
     stable = means[means["instability"] < STABLE_BELOW].groupby(setting, as_index=False)["k"].min()
@@ -127,7 +187,7 @@ def tabulate(parts: Iterable[Path], table: str) -> pa.Table:
     import pyarrow as pa
 
     frame = pd.concat([read(path) for path in parts], ignore_index=True)
-    keys = ["kind", "k", "level", "seed", "order", "order_1", "order_2", "split", "step", "alpha"]
+    keys = ["kind", "k", "level", "seed", "order", "order_1", "order_2", "split", "batchnorm", "step", "alpha"]
     frame = frame.sort_values(["task", *(key for key in keys if key in frame.columns)], ignore_index=True)
     if table == "instability":
         frame = with_onset(frame)

@@ -7,6 +7,7 @@ themselves (non-maximum suppression) stay unavailable, and nothing here uses the
 
 from __future__ import annotations
 
+import importlib
 from types import ModuleType
 
 import torch
@@ -23,7 +24,7 @@ def _torchvision() -> None:
     global _library
     if _library is None:
         try:
-            pass
+            importlib.import_module("torchvision")
         except RuntimeError as error:
             if "torchvision::nms" not in str(error):
                 raise

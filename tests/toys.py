@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline_lib import config, plan
+from pipeline_lib import config, nodes, plan
 from pipeline_lib.anatomy import prunable
 from pipeline_lib.initialise import kaiming_normal
 from pipeline_lib.networks.mlp import mlp
@@ -134,5 +134,5 @@ def raw_config(results: Path | str = "results", **experiment: Any) -> dict[str, 
     return {"results": str(results), "tasks": {"toy": task()}, "experiments": {"tiny": given | experiment}}
 
 
-def make_plan(raw: Mapping[str, Any]) -> plan.Plan:
+def make_plan(raw: Mapping[str, Any]) -> nodes.Plan:
     return plan.make_plan(config.resolve(raw))

@@ -66,6 +66,8 @@ def image_folder(
         if _classes(root / part) != classes:
             raise ValueError(f"classes under {root / part} must be those under train, got others; mend the folders")
         paths, labels = _files(root / part, classes)
+        if not paths:
+            raise ValueError(f"folders under {root / part} must hold images ({', '.join(_SUFFIXES)}), got none; add them")
         splits.append(Split(Jpegs(root, tuple(paths), size, resize, min_scale), torch.tensor(labels)))
     found = {"num_train": (num_train, len(splits[0].y)), "num_classes": (num_classes, len(classes))}
     for option, (given, counted) in found.items():

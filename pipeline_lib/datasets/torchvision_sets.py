@@ -1,4 +1,7 @@
-"""MNIST, FashionMNIST, CIFAR-10 and CIFAR-100 through torchvision, which checks their checksums before it opens them."""
+"""MNIST, FashionMNIST, CIFAR-10 and CIFAR-100 through torchvision.
+
+CIFAR's files are pickles; torchvision opens them only if their checksums are right.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +37,9 @@ def _load(name: str, data_root: Path | None, holds: str) -> tuple[Any, Any]:
         if data_root is None:
             root.mkdir(parents=True, exist_ok=True)
         train, test = (maker(str(root), train=part, download=data_root is None) for part in (True, False))
-    except (RuntimeError, OSError) as error:
-        raise _missing(name, root, holds, str(error).splitlines()[0]) from error
+    except (RuntimeError, OSError, AssertionError, ValueError) as error:
+        why = (str(error) or "a damaged file").splitlines()[0]
+        raise _missing(name, root, holds, why) from error
     return train, test
 
 

@@ -49,12 +49,19 @@ def _by_density(runs: pd.DataFrame, draw: Callable[[Axes, pd.DataFrame], None]) 
 
 
 def _with_best(axes: Axes, frame: pd.DataFrame) -> None:
-    """Add IMP at the rewind step of highest mean accuracy, level by level."""
+    """Add IMP at the rewind step of highest mean accuracy, level by level, and the sparsest level at which it matches."""
     _lines(axes, frame)
     ladder = frame[frame["kind"] == "imp"]
     means = ladder.groupby(["level", "k"])["accuracy"].mean().reset_index()
     best = means.loc[means.groupby("level")["accuracy"].idxmax(), ["level", "k"]]
-    style.line(axes, ladder.merge(best), "percent", "accuracy", style.COLOURS["best"], style.NAMES["best"], ".")
+    chosen = ladder.merge(best)
+    style.line(axes, chosen, "percent", "accuracy", style.COLOURS["best"], style.NAMES["best"], ".")
+    dense = frame[(frame["level"] == 0) & (frame["k"] == frame["k"].min())]["accuracy"]
+    by_level = chosen.groupby("percent")["accuracy"].agg(["mean", "std"]).fillna(0)
+    # Paper B, appendix A: the two bands of one standard deviation overlap.
+    overlap = by_level[by_level["mean"] + by_level["std"] >= dense.mean() - (dense.std() if len(dense) > 1 else 0)]
+    sparsest = overlap.index.min()
+    axes.axvline(sparsest, color="0.4", linestyle=":", label=f"sparsest overlap, {sparsest:.3g} %")
 
 
 def accuracy_by_density(frames: Frames, sparse_levels: Levels) -> Figure:

@@ -33,7 +33,7 @@ def _kinds(frame: pd.DataFrame) -> list[str]:
 
 def paths_dense(frames: Frames, sparse_levels: Levels) -> Figure:
     """Error between dense networks trained from the first k: train and test."""
-    frame = _percent(frames["interpolation"])
+    frame = _percent(style.averaged(frames["interpolation"]))
     frame = style.at_first_k(frame[frame["level"] == 0])
     tasks = list(frame["task"].unique())
     figure, axes = style.panels(1, len(tasks))
@@ -47,7 +47,7 @@ def paths_dense(frames: Frames, sparse_levels: Levels) -> Figure:
 
 def paths_sparse(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test error between sparse networks of each kind trained from the first k."""
-    frame = _percent(frames["interpolation"])
+    frame = _percent(style.averaged(frames["interpolation"]))
     frame = style.at_first_k(style.at_sparse_level(frame[frame["split"] == "test"], sparse_levels))
     tasks = list(frame["task"].unique())
     figure, axes = style.panels(1, len(tasks))
@@ -75,13 +75,13 @@ def _by_k(frame: pd.DataFrame, rows: list[tuple[str, pd.DataFrame, str]]) -> Fig
 
 def paths_dense_by_k(frames: Frames, sparse_levels: Levels) -> Figure:
     """Error between dense networks for every k: a row a split."""
-    frame = _percent(frames["interpolation"])
+    frame = _percent(style.averaged(frames["interpolation"]))
     frame = frame[frame["level"] == 0]
     return _by_k(frame, [(s, frame[frame["split"] == s], style.SPLITS[s]) for s in frame["split"].unique()])
 
 
 def paths_sparse_by_k(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test error between sparse networks for every k: a row a kind."""
-    frame = _percent(frames["interpolation"])
+    frame = _percent(style.averaged(frames["interpolation"]))
     frame = style.at_sparse_level(frame[frame["split"] == "test"], sparse_levels)
     return _by_k(frame, [(style.NAMES[k], frame[frame["kind"] == k], style.COLOURS[k]) for k in _kinds(frame)])

@@ -43,7 +43,7 @@ def _by_kind(axes: Axes, frame: pd.DataFrame, sparse_levels: Levels, y: str) -> 
 
 def instability_dense(frames: Frames, sparse_levels: Levels) -> Figure:
     """Instability of dense networks against k: train and test."""
-    frame = frames["instability"]
+    frame = style.averaged(frames["instability"])
     frame = frame[frame["level"] == 0].assign(percent=100 * frame["instability"])
     tasks = list(frame["task"].unique())
     figure, axes = style.panels(1, len(tasks))
@@ -57,7 +57,7 @@ def instability_dense(frames: Frames, sparse_levels: Levels) -> Figure:
 
 def instability_sparse(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test instability (above) and test accuracy (below) against k for each kind of sparse network."""
-    frame, runs = frames["instability"], frames["runs"]
+    frame, runs = style.averaged(frames["instability"]), frames["runs"]
     frame = frame[frame["split"] == "test"].assign(percent=100 * frame["instability"])
     runs = runs.assign(percent=100 * (1 - runs["test_error"]))
     tasks = list(frame["task"].unique())
@@ -76,12 +76,12 @@ def instability_sparse(frames: Frames, sparse_levels: Levels) -> Figure:
 
 def distance_dense(frames: Frames, sparse_levels: Levels) -> Figure:
     """L2 distance between dense networks against k."""
-    return _distances(frames["instability"], _dense_distance)
+    return _distances(frames["distances"], _dense_distance)
 
 
 def distance_sparse(frames: Frames, sparse_levels: Levels) -> Figure:
     """L2 distance between sparse networks of each kind against k."""
-    return _distances(frames["instability"], lambda axis, own: _by_kind(axis, own, sparse_levels, "l2_params"))
+    return _distances(frames["distances"], lambda axis, own: _by_kind(axis, own, sparse_levels, "l2_params"))
 
 
 def _dense_distance(axes: Axes, own: pd.DataFrame) -> None:
@@ -89,7 +89,6 @@ def _dense_distance(axes: Axes, own: pd.DataFrame) -> None:
 
 
 def _distances(frame: pd.DataFrame, draw: Callable[[Axes, pd.DataFrame], None]) -> Figure:
-    frame = frame[frame["split"] == frame["split"].iloc[0]]
     tasks = list(frame["task"].unique())
     figure, axes = style.panels(1, len(tasks))
     for axis, task in zip(axes[0], tasks, strict=True):
@@ -97,4 +96,24 @@ def _distances(frame: pd.DataFrame, draw: Callable[[Axes, pd.DataFrame], None]) 
         draw(axis, own)
         axis.set_ylim(bottom=0)
         _finish(axis, task, "L2 distance", steps)
+    return figure
+
+
+def instability_throughout(frames: Frames, sparse_levels: Levels) -> Figure:
+    """Test instability (above) and mean test error of the two runs (below) during training, a line a rewind step."""
+    frame = frames["throughout"]
+    frame = frame.assign(percent=100 * frame["instability"], error=100 * frame["mean_end_error"])
+    tasks = list(frame["task"].unique())
+    figure, axes = style.panels(2, len(tasks))
+    for column, task in enumerate(tasks):
+        own = frame[frame["task"] == task]
+        steps = sorted(own["k"].unique())
+        for row, (value, label) in enumerate((("percent", "test instability (points)"), ("error", "test error (%)"))):
+            for k, shade in zip(steps, style.shades(len(steps), style.COLOURS["imp"]), strict=True):
+                style.line(axes[row][column], own[own["k"] == k], "step", value, shade, f"k = {k}", ".")
+            axes[row][column].set_title(task)
+            axes[row][column].set_xlabel("step")
+            axes[row][column].set_ylabel(label)
+            axes[row][column].set_ylim(bottom=0)
+            axes[row][column].legend()
     return figure

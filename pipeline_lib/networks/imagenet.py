@@ -69,15 +69,15 @@ def inception_v3(input_shape: Sequence[int], num_classes: int) -> nn.Sequential:
     """Build Inception-v3 with its auxiliary head, whose loss counts in training alone.
 
     Args:
-        input_shape: (3, H, W) of one example; H and W of 75 or more, 299 in the paper.
+        input_shape: (3, H, W) of one example; H and W of 299 or more: the auxiliary head takes no less.
         num_classes: number of outputs.
 
     Source: Szegedy et al., 2016; torchvision; paper B, Table 1 (27.1M parameters with the auxiliary head).
     Differs: no dropout before the last layer, so that training depends on the order alone.
     """
     _check_channels(input_shape)
-    if min(input_shape[1:]) < 75:
-        raise ValueError(f"input_shape must be 75 pixels or more a side, got {tuple(input_shape[1:])}; use larger images")
+    if min(input_shape[1:]) < 299:
+        raise ValueError(f"input_shape must be 299 pixels or more a side, got {tuple(input_shape[1:])}; use larger images")
     whole = torchvision_models().inception_v3(weights=None, num_classes=num_classes, init_weights=False, transform_input=False)
     parts = dict(whole.named_children())
     first, auxiliary = parts.pop("Conv2d_1a_3x3"), parts.pop("AuxLogits")

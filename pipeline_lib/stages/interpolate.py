@@ -2,65 +2,107 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from pipeline_lib import artifacts, tables, tree
 from pipeline_lib.evaluate import Score
-from pipeline_lib.interpolate import Distances, alphas, distances, paths
+from pipeline_lib.interpolate import Ends, alphas, distances, paths, recomputed_paths, summarise, with_midpoint
 from pipeline_lib.job import Job, log
 from pipeline_lib.stages import data, device
 from pipeline_lib.stages.training import numerics
 from pipeline_lib.types import State
 
-_MEASURED = ("mean_end_error", "max_error", "instability", "l2_params", "l2_weights")
+_MEASURED = [field.name for field in fields(Ends)]
+_SAME = 0.005  # an end's error may differ by so much from the run's own: the rounding of another device, no more
 
 
 @dataclass(frozen=True)
-class _Run:
+class Trained:
+    """One run as its artifact says; `errors` by split are None if it diverged."""
+
     state: State
     density: float
     diverged: bool
+    errors: dict[str, float | None]
 
 
-def _trained(folders: list[Path]) -> tuple[dict[tuple[int, int], _Run], list[str]]:
-    """Read all runs by (seed, order), and the names of prunable tensors."""
+def trained(folders: list[Path], place: torch.device) -> tuple[dict[tuple[int, int], Trained], list[str]]:
+    """Read all runs by (seed, order), onto a device, and the names of prunable tensors."""
     runs, names = {}, []
     for folder in folders:
         members, meta = artifacts.read_states(folder / "state.safetensors")
         names = meta["prunable"]
-        for (seed, order), *rest in zip(meta["spec"]["members"], members, meta["density"], meta["diverged"], strict=True):
-            runs[seed, order] = _Run(*rest)
+        for i, (seed, order) in enumerate(meta["spec"]["members"]):
+            errors = {split: meta["errors"][split][i] for split in ("train", "test")}
+            runs[seed, order] = Trained(tree.moved(members[i], place), meta["density"][i], meta["diverged"][i], errors)
     return runs, names
 
 
-def _summary(scores: list[Score], gap: Distances) -> dict[str, float]:
-    mean_end, highest = (scores[0].error + scores[-1].error) / 2, max(score.error for score in scores)
-    return dict(zip(_MEASURED, (mean_end, highest, highest - mean_end, gap.params, gap.weights), strict=True))
+def check_end(run: Trained, split: str, score: Score) -> None:
+    """Check that the end of a path is the run itself: its error in eval mode, as it was measured after training.
+
+    Raises:
+        ValueError: it is not, as when an end is evaluated in train mode or the states are mixed up.
+    """
+    own = run.errors[split]
+    if own is None or abs(own - score.error) > _SAME:
+        raise ValueError(f"end of a path must have its run's {split} error {own}, got {score.error}; train the run again")
+
+
+def check_apart(order_1: int, order_2: int, distance: float) -> None:
+    """Check that two runs are two.
+
+    Raises:
+        ValueError: their weights are equal, so that any path between them would look stable.
+    """
+    if distance == 0:
+        raise ValueError(f"runs of orders {order_1} and {order_2} must differ, got equal weights; give them different orders")
 
 
 def run(job: Job) -> None:
     """Compare the pairs of a chunk of seeds on each split. A pair with a diverged run has no values."""
     spec, place = job.spec, device.pick(numerics(job.spec["task"]))
-    dataset = data.read(job, place)
+    dataset, how = data.read(job, place), numerics(job.spec["task"])
     network = data.build(spec["task"], dataset)
-    runs, names = _trained(job.reads["states"])
-    members, points = list(runs), alphas(spec["alphas"])
-    states = [tree.moved(each.state, place) for each in runs.values()]
+    runs, names = trained(job.reads["states"], place)
+    members, points = list(runs), with_midpoint(alphas(spec["alphas"]))
+    states = [each.state for each in runs.values()]
     ends = [(members.index((s, i)), members.index((s, j))) for s, i, j in spec["pairs"]]
     sound = [pair for pair in ends if not any(runs[members[i]].diverged for i in pair)]
-    gaps = {pair: distances(states[pair[0]], states[pair[1]], names) for pair in sound}
+    who = [{"task": spec["task"]["name"], "seed": s, "order_1": i, "order_2": j} for s, i, j in spec["pairs"]]
+    which = {key: spec[key] for key in ("kind", "k", "level")}
+    who = [each | which | {"density": runs[members[pair[0]]].density} for each, pair in zip(who, ends, strict=True)]
+    apart: list[dict[str, Any]] = []
+    for each, (i, j) in zip(who, ends, strict=True):
+        gap = distances(states[i], states[j], names)
+        if (i, j) in sound:
+            check_apart(each["order_1"], each["order_2"], gap.params)
+        apart.append(each | {"l2_params": gap.params, "l2_weights": gap.weights})
     lines: list[dict[str, Any]] = []
     sums: list[dict[str, Any]] = []
     for split in spec["splits"]:
-        found = paths(network, states, sound, points, getattr(dataset, split), dataset, numerics(spec["task"]))
-        log.info("interpolated %d pairs on the %s split", len(sound), split)
-        for (seed, i, j), pair in zip(spec["pairs"], ends, strict=True):
-            who = {"task": spec["task"]["name"], "seed": seed, "order_1": i, "order_2": j, "split": split}
-            who |= {key: spec[key] for key in ("kind", "k", "level")} | {"density": runs[seed, i].density}
-            scores = [(score.error, score.loss) for score in found[pair]] if pair in found else [(None, None)] * len(points)
-            lines += [who | {"alpha": a, "error": error, "loss": loss} for a, (error, loss) in zip(points, scores, strict=True)]
-            sums.append(who | (_summary(found[pair], gaps[pair]) if pair in found else dict.fromkeys(_MEASURED)))
-    artifacts.write_table(job.folder / "interpolation.parquet", tables.to_arrow(lines, "interpolation"))
-    artifacts.write_table(job.folder / "instability.parquet", tables.to_arrow(sums, "instability"))
+        for batchnorm in spec["batchnorm"]:
+            evaluate = paths if batchnorm == "averaged" else recomputed_paths
+            found = evaluate(network, states, sound, points, getattr(dataset, split), dataset, how)
+            log.info("interpolated %d pairs on the %s split, BatchNorm %s", len(sound), split, batchnorm)
+            for each, pair in zip(who, ends, strict=True):
+                label = each | {"split": split, "batchnorm": batchnorm}
+                lines += _points(label, points, found.get(pair))
+                sums.append(label | (asdict(summarise(points, found[pair], spec["alphas"])) if pair in found else _NOTHING))
+                for end, score in zip(reversed(pair), (found[pair][0], found[pair][-1]) if pair in found else (), strict=False):
+                    if batchnorm == "averaged":
+                        check_end(runs[members[end]], split, score)
+    for name, rows in (("interpolation", lines), ("instability", sums), ("distances", apart)):
+        artifacts.write_table(job.folder / f"{name}.parquet", tables.to_arrow(rows, name))
+
+
+_NOTHING = dict.fromkeys(_MEASURED)
+
+
+def _points(label: dict[str, Any], points: list[float], scores: list[Score] | None) -> list[dict[str, Any]]:
+    values = [(score.error, score.loss) for score in scores] if scores else [(None, None)] * len(points)
+    return [label | {"alpha": alpha, "error": e, "loss": loss} for alpha, (e, loss) in zip(points, values, strict=True)]

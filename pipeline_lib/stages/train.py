@@ -54,7 +54,8 @@ def run(job: Job) -> None:
     """Train a cohort from step k to the end of its task."""
     spec, task = job.spec, job.spec["task"]
     dataset = data.read(job, device.pick(numerics(task)))
-    setting = Setting(task, data.build(task, dataset), dataset, task["steps"], task["evaluate_every"])
+    keep = frozenset(spec.get("keep", ()))
+    setting = Setting(task, data.build(task, dataset), dataset, task["steps"], task["evaluate_every"], keep, job)
     starts, head = artifacts.read_states(job.file("start", "state.safetensors"))
     seeds = sorted({seed for seed, _ in spec["members"]})
     seed_masks, criterion, lost = _masks(job, setting, len(seeds))
@@ -75,6 +76,7 @@ def run(job: Job) -> None:
             log.info("seed %d order %d: %s", seed, order, text)
         artifacts.write_table(job.folder / "runs.parquet", tables.to_arrow(rows, "runs"))
         artifacts.write_table(job.folder / "curves.parquet", tables.to_arrow(curves, "curves"))
-        each = {"density": [row["density"] for row in rows], "diverged": [row["diverged"] for row in rows]}
+        each: dict[str, Any] = {key: [row[key] for row in rows] for key in ("density", "diverged")}
+        each["errors"] = {split: [row[f"{split}_error"] for row in rows] for split in ("train", "test")}
         meta = job.meta(prunable=prunable(setting.network), params=list(starts[0].params), device=str(setting.device), **each)
         artifacts.write_states(job.folder / "state.safetensors", [result.state for result, _ in results], meta)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from pipeline_lib import registry, schedules, tree
+from pipeline_lib import artifacts, registry, schedules, tree
 from pipeline_lib.batches import stream
 from pipeline_lib.evaluate import evaluate
-from pipeline_lib.job import log
+from pipeline_lib.job import Job, log
 from pipeline_lib.precision import Numerics
 from pipeline_lib.stages.resume import Keeper, Saved
 from pipeline_lib.train import Member, Recipe, Trained, train
@@ -33,13 +34,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Setting:
-    """What the runs of a cohort share."""
+    """What the runs of a cohort share; states at the steps `keep` are written to files of the job's folder."""
 
     task: dict[str, Any]
     network: nn.Sequential
     dataset: Dataset
     until: int
     evaluate_every: int = 0
+    keep: frozenset[int] = frozenset()
+    job: Job | None = None
 
     @property
     def numerics(self) -> Numerics:
@@ -57,11 +60,16 @@ def numerics(task: dict[str, Any]) -> Numerics:
     return Numerics(task["precision"], task["channels_last"])
 
 
+def kept_file(folder: Path, order: tuple[int, int], step: int) -> Path:
+    """Name the file of a member's state at a kept step."""
+    return folder / f"kept-s{order[0]}-o{order[1]}-{step}.safetensors"
+
+
 class Reporter:
-    """Logs a line every few seconds; every so many steps it evaluates the test split and adds to the curve."""
+    """Logs a line every few seconds, evaluates the test split every so many steps for the curve, and keeps states."""
 
     def __init__(self, setting: Setting, order: tuple[int, int], curve: list[dict[str, Any]]) -> None:
-        self._setting, self._who = setting, f"seed {order[0]} order {order[1]}"
+        self._setting, self._order, self._who = setting, order, f"seed {order[0]} order {order[1]}"
         self._begun: tuple[float, int] | None = None
         self._logged = 0.0
         self.curve = list(curve)
@@ -76,6 +84,10 @@ class Reporter:
         every = self._setting.evaluate_every
         if every and (progress.step % every == 0 or progress.step == self._setting.until):
             self._record(progress)
+        if progress.step in self._setting.keep and self._setting.job:
+            job, state = self._setting.job, tree.moved(progress.state(), torch.device("cpu"))
+            meta = job.meta(params=list(state.params))
+            artifacts.write_states(kept_file(job.folder, self._order, progress.step), [state], meta)
 
     def _log(self, progress: Progress, begun: float, first: int) -> None:
         loss, _, seen, _ = progress.sums.get()

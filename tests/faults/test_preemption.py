@@ -9,11 +9,11 @@ import pytest
 import toys
 
 from pipeline_lib import __main__ as command
-from pipeline_lib import artifacts, driver, plan, tables
+from pipeline_lib import artifacts, driver, nodes, tables
 from pipeline_lib.stages import resume, training
 
 
-def _plan(results: Path) -> tuple[plan.Plan, plan.Node, Path]:
+def _plan(results: Path) -> tuple[nodes.Plan, nodes.Node, Path]:
     """A plan whose stages up to its training job are made."""
     raw = toys.raw_config(results, seeds=3, orders=1, rewind=[2], levels=0, figures=["learning_curves"])
     made = toys.make_plan(raw | {"per_job": {"seeds": 3}})
@@ -24,11 +24,11 @@ def _plan(results: Path) -> tuple[plan.Plan, plan.Node, Path]:
     return made, next(node for node in made.nodes.values() if node.stage == "train"), plan_file
 
 
-def _train(made: plan.Plan, node: plan.Node, plan_file: Path) -> int:
+def _train(made: nodes.Plan, node: nodes.Node, plan_file: Path) -> int:
     return command.main(["train", str(made.config.results / node.folder), "--plan", str(plan_file)])
 
 
-def _content(made: plan.Plan, node: plan.Node):
+def _content(made: nodes.Plan, node: nodes.Node):
     folder = made.config.results / node.folder
     arrays, meta = artifacts.read_arrays(folder / "state.safetensors")
     frames = [tables.read(folder / name).to_dict("list") for name in ("runs.parquet", "curves.parquet")]
@@ -67,7 +67,7 @@ def test_a_job_that_is_told_to_stop_goes_on_to_the_same_files(at, steps, tmp_pat
     assert at <= done <= at + 2
     assert _train(*stopped) == 0
     assert steps["steps"] - begun <= 12 + 2
-    assert {path.name for path in folder.iterdir()} == {*plan.OUTPUTS["train"], "spec.json"}
+    assert {path.name for path in folder.iterdir()} == {*nodes.OUTPUTS["train"], "spec.json"}
     assert _content(*stopped[:2]) == _content(*whole[:2])
 
 

@@ -8,7 +8,7 @@ import toys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_lib import config
+from pipeline_lib import config, validation
 
 
 def _with_task(**more: Any) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def test_every_task_file_is_valid(name):
     "path", [*sorted((config.ROOT / "config").glob("experiments/*.yaml")), config.ROOT / "config" / "config.yaml"]
 )
 def test_every_experiment_file_is_valid(path):
-    assert config.resolve(config.read_yaml(path)).experiments
+    assert config.resolve(validation.read_yaml(path)).experiments
 
 
 def test_fashionmnist_is_an_inline_task_that_names_it():
@@ -159,7 +159,7 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path, text, message):
     if text is not None:
         path.write_text(text)
     with pytest.raises(ValueError, match=message):
-        config.read_yaml(path)
+        validation.read_yaml(path)
 
 
 def test_the_data_root_comes_from_the_config_before_the_environment(monkeypatch):

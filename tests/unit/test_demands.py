@@ -11,6 +11,7 @@ from pipeline_lib.demands import FIGURES, Run
 
 def _experiment(**more: Any) -> config.Grid:
     given = {"rewind": [3, 0], "levels": 2, "orders": [4, 5], "controls": ["reinit"], "figures": ["paths_dense"]}
+    given |= {"throughout": {"every": 2, "rewind": [3]}}
     return config.resolve(toys.raw_config(**(given | more))).experiments["tiny"].grids["toy"]
 
 
@@ -33,6 +34,9 @@ EXPECTED = {
     "distance_dense": DENSE_ALL,
     "distance_sparse": SPARSE_ALL,
     "learning_curves": DENSE_FIRST,
+    "instability_throughout": DENSE_ALL - DENSE_FIRST,
+    "schematic": DENSE_FIRST,
+    "table_1": DENSE_FIRST,
 }
 
 
@@ -58,6 +62,28 @@ def test_the_sparse_level_may_lie_inside_the_ladder():
     assert {run.level for run in FIGURES["best_rewind"].runs(e)} == {0, 1, 2}
 
 
-def test_an_experiment_without_levels_draws_the_dense_figures():
-    assert set(demands.default_figures(0)) == {name for name in FIGURES if not FIGURES[name].sparse}
-    assert set(demands.default_figures(1)) == set(FIGURES)
+def _default(**more: Any) -> set[str]:
+    raw = toys.raw_config(**more)
+    return set(config.resolve(raw).experiments["tiny"].figures)
+
+
+def test_default_figures_are_those_that_can_be_drawn():
+    sparse = {name for name, demand in FIGURES.items() if demand.sparse}
+    assert _default(levels=0) == set(FIGURES) - sparse - {"instability_throughout"}
+    assert _default(levels=1) == set(FIGURES) - {"instability_throughout"}
+    assert _default(levels=1, throughout={"every": 2}) == set(FIGURES)
+
+
+def test_a_network_needs_one_line_to_be_in_every_figure():
+    """A further name under `tasks` is planned, trained and drawn in every figure of the experiment."""
+    raw = toys.raw_config(tasks=["toy"], throughout={"every": 2})
+    more = toys.raw_config(tasks=["toy", "digits_mlp"], throughout={"every": 2})
+    before, after = toys.make_plan(raw), toys.make_plan(more)
+    assert list(before.figures["tiny"]) == list(after.figures["tiny"]) == list(FIGURES)
+    for figure, node in after.figures["tiny"].items():
+        tables_read = {parent.stage for nodes in after.parents(node).values() for parent in nodes}
+        assert tables_read <= {"tabulate", "derive"}
+        assert node.key != before.figures["tiny"][figure].key
+    trained = [node for node in after.nodes.values() if node.stage in ("train", "trace")]
+    kinds = [{(n.spec["k"], n.spec["level"]) for n in trained if n.spec["task"]["name"] == t} for t in ("toy", "digits_mlp")]
+    assert kinds[0] == kinds[1]

@@ -8,7 +8,7 @@ import pytest
 import toys
 import yaml
 
-from pipeline_lib import artifacts, config, driver, plan
+from pipeline_lib import artifacts, config, driver, nodes, plan
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def planned(tmp_path):
     return path, made, driver.write_plan(made, [path])
 
 
-def _prepare(made: plan.Plan) -> plan.Node:
+def _prepare(made: nodes.Plan) -> nodes.Node:
     return next(node for node in made.nodes.values() if node.stage == "prepare")
 
 
@@ -90,7 +90,7 @@ def test_a_removed_config_is_refused(planned):
 
 
 def test_changed_code_is_refused(planned, monkeypatch):
-    monkeypatch.setattr(plan, "fingerprint", lambda *modules: "f" * 12)
+    monkeypatch.setattr(nodes, "fingerprint", lambda *modules: "f" * 12)
     with pytest.raises(ValueError, match="code of stage prepare must stay as it was planned during a run, got an edit"):
         _make(planned)
 
@@ -106,12 +106,12 @@ def test_a_node_of_another_stage_or_plan_is_refused(planned):
 
 def test_published_files_are_copies_of_every_table_and_figure(planned):
     published = driver.published(planned[1])
-    tables = {f"tiny/{name}.parquet" for name in plan.TABLES}
+    tables = {f"tiny/{name}.parquet" for name in [*nodes.TABLES, *nodes.DERIVED] if name != "throughout"}
     assert set(published) == tables | {"tiny/figures/paths_dense.svg", "tiny/figures/paths_dense.png"}
-    assert all(file in plan.OUTPUTS[node.stage] for node, file in published.values())
+    assert all(file in nodes.OUTPUTS[node.stage] for node, file in published.values())
 
 
-def _publish(made: plan.Plan, name: str, content: str, source: str | None) -> Path:
+def _publish(made: nodes.Plan, name: str, content: str, source: str | None) -> Path:
     node, file = driver.published(made)[name]
     if source is not None:
         artifacts.write_text(made.config.results / node.folder / file, source)

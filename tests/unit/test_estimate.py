@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import toys
 
-from pipeline_lib import artifacts, estimate, plan
+from pipeline_lib import artifacts, estimate, nodes
 
 
 @pytest.fixture
-def made(tmp_path) -> plan.Plan:
+def made(tmp_path) -> nodes.Plan:
     return toys.make_plan(toys.raw_config(tmp_path, figures=["paths_dense", "instability_dense"]))
 
 
@@ -22,7 +22,7 @@ def _no_calibration(*args: Any) -> tuple[float, float]:
     raise AssertionError("a record was there")
 
 
-def _record(made: plan.Plan, seconds_a_unit: float) -> None:
+def _record(made: nodes.Plan, seconds_a_unit: float) -> None:
     """Leave the record of one job of each kind that reads a task."""
     for stage, units in (("pretrain", 4), ("interpolate", 3 * 2)):
         node = [n for n in made.nodes.values() if n.stage == stage][-1]

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
 import torch
 import toys
 
 from pipeline_lib import tree
 from pipeline_lib.anatomy import prunable
-from pipeline_lib.evaluate import evaluate
-from pipeline_lib.interpolate import alphas, distances, paths
+from pipeline_lib.evaluate import Score, chunks, evaluate
+from pipeline_lib.interpolate import alphas, distances, paths, recomputed_paths, summarise, with_midpoint
+from pipeline_lib.precision import Numerics
 from pipeline_lib.types import State
 
 DATA = toys.dataset(num_train=37)
@@ -105,3 +108,61 @@ def test_no_gradients_are_kept(network):
     paths(network, [leaves, leaves], [(0, 1)], alphas(3), DATA.test, DATA)
     assert all(t.grad is None for t in leaves.params.values())
     assert torch.is_grad_enabled()
+
+
+def _scores(errors: list[float], losses: list[float] | None = None) -> list[Score]:
+    return [Score(error, loss) for error, loss in zip(errors, losses or [0.0] * len(errors), strict=True)]
+
+
+def test_the_three_barriers_in_closed_form():
+    """Ends of error 0.1 (alpha = 0) and 0.3 (alpha = 1): the chord at 1/4 is 0.15, at 3/4 is 0.25."""
+    points = [0.0, 0.25, 0.5, 0.75, 1.0]
+    found = summarise(points, _scores([0.1, 0.4, 0.2, 0.2, 0.3], [1.0, 1.0, 5.0, 1.0, 3.0]), 5)
+    assert found.mean_end_error == pytest.approx(0.2)
+    assert found.max_error == 0.4
+    assert found.instability == pytest.approx(0.2)
+    assert found.barrier == pytest.approx(0.25)
+    assert found.loss_barrier == pytest.approx(3.0)
+    assert found.midpoint_error == 0.2
+
+
+def test_a_straight_path_has_no_barrier_though_one_end_is_worse():
+    found = summarise([0.0, 0.5, 1.0], _scores([0.0, 0.5, 1.0], [0.0, 0.4, 1.0]), 3)
+    assert (found.instability, found.barrier, found.loss_barrier) == (0.5, 0.0, 0.0)
+
+
+def test_the_midpoint_counts_for_itself_alone_where_it_is_no_grid_point():
+    points = with_midpoint(alphas(4))
+    assert points == [0, 1 / 3, 0.5, 2 / 3, 1]
+    found = summarise(points, _scores([0.1, 0.2, 0.9, 0.2, 0.1]), 4)
+    assert (found.max_error, found.midpoint_error) == (0.2, 0.9)
+    assert with_midpoint(alphas(3)) == alphas(3)
+
+
+def test_recomputed_statistics_are_those_of_update_bn():
+    """Oracle: torch's own `update_bn` over the same chunks, then plain evaluation."""
+    net = toys.norm_net()
+    states = _states(net, 2)
+    with mock.patch("pipeline_lib.evaluate.chunk_size", lambda split: 10):
+        found = recomputed_paths(net, states, [(0, 1)], [0.0, 0.5, 1.0], DATA.test, DATA, Numerics())[0, 1]
+        images = [x for x, _ in chunks(DATA.train, DATA, Numerics())]
+        for alpha, score in zip([0.0, 0.5, 1.0], found, strict=True):
+            module = toys.norm_net()
+            mixture = [tree.lerp(b, a, alpha) for a, b in zip(_parts(states[0]), _parts(states[1]), strict=True)]
+            module.load_state_dict({**mixture[0], **mixture[1]})
+            torch.optim.swa_utils.update_bn(images, module)
+            tensors = {n: t.detach() for n, t in module.state_dict().items()}
+            own = State({n: tensors[n] for n in mixture[0]}, {n: tensors[n] for n in mixture[1]})
+            expected = evaluate(net, own, DATA.test, DATA)
+            assert score.error == expected.error
+            assert score.loss == pytest.approx(expected.loss, rel=1e-6)
+            assert score.loss != pytest.approx(evaluate(net, State(*mixture), DATA.test, DATA).loss, rel=1e-4)
+
+
+def test_recomputing_leaves_the_states_and_the_network_as_they_were():
+    net = toys.norm_net()
+    states, before = _states(net, 2), _states(net, 2)
+    momentum = net[1].bn.momentum
+    recomputed_paths(net, states, [(0, 1)], [0.0, 1.0], DATA.test, DATA, Numerics())
+    assert all(toys.same_state(a, b) for a, b in zip(states, before, strict=True))
+    assert (net[1].bn.momentum, net.training) == (momentum, False)

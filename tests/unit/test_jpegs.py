@@ -292,3 +292,13 @@ def test_one_broken_file_among_others_is_named(files, tmp_path):
     (tmp_path / "b.png").write_bytes(b"broken")
     with pytest.raises(ValueError, match=r"b\.png must be readable"):
         Jpegs(tmp_path, ("a.png", "b.png"), SIZE, RESIZE)[:]
+
+
+def test_a_png_with_a_damaged_header_is_refused_by_its_path(tmp_path):
+    path = tmp_path / "damaged.png"
+    Image.new("RGB", (5, 5)).save(path)
+    content = bytearray(path.read_bytes())
+    content[11] = 4  # length of the header chunk
+    path.write_bytes(bytes(content))
+    with pytest.raises(ValueError, match=r"damaged\.png must be readable"):
+        Jpegs(tmp_path, ("damaged.png",), 4, 4)[:1]

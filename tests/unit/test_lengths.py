@@ -105,3 +105,10 @@ def test_keys_are_not_lengths():
 def test_turning_twice_is_turning_once():
     once = to_steps({"drops": ["80ep", "3it"], "name": "x"}, CIFAR)
     assert to_steps(once, CIFAR) == once
+
+
+@given(st.integers(0, 999), st.sampled_from([100, 390, 1000, 1251]))
+def test_hundredths_of_an_epoch_that_are_whole_steps_are_accepted(hundredths, steps):
+    exact = Fraction(hundredths, 100) * steps
+    assume(exact.denominator == 1)
+    assert to_steps(f"{hundredths / 100}ep", _task(steps)) == exact

@@ -8,18 +8,18 @@ import toys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_lib import plan, registry
+from pipeline_lib import nodes, registry
 
 
-def _plan(**experiment: Any) -> plan.Plan:
+def _plan(**experiment: Any) -> nodes.Plan:
     return toys.make_plan(toys.raw_config(**experiment))
 
 
-def _stages(made: plan.Plan) -> Counter[str]:
+def _stages(made: nodes.Plan) -> Counter[str]:
     return Counter(node.stage for node in made.nodes.values())
 
 
-def _keys(made: plan.Plan, *stages: str) -> set[str]:
+def _keys(made: nodes.Plan, *stages: str) -> set[str]:
     return {key for key, node in made.nodes.items() if node.stage in stages}
 
 
@@ -30,7 +30,8 @@ def test_the_node_counts_of_a_small_experiment():
     made = _plan(figures=["instability_sparse"], seeds=1)
     # k = 0, 2: order 0 at levels 0, 1, 2 and order 1 at levels 0, 2
     assert _stages(made) == {
-        "prepare": 1, "pretrain": 2, "prune": 4, "rewind": 4, "train": 10, "interpolate": 4, "tabulate": 4, "plot": 1,
+        "prepare": 1, "pretrain": 2, "prune": 4, "rewind": 4, "train": 10, "interpolate": 4,
+        "tabulate": 5, "derive": 3, "plot": 1,
     }  # fmt: skip
 
 
@@ -50,9 +51,9 @@ def test_parents_are_nodes_that_come_before():
 
 def test_a_key_is_its_nodes_own_hash_and_ends_its_folder():
     for key, node in _plan().nodes.items():
-        assert key == plan.node_key(node.stage, node.spec, plan.stage_code(node.stage, node.spec, {}), node.parents)
+        assert key == nodes.node_key(node.stage, node.spec, nodes.stage_code(node.stage, node.spec, {}), node.parents)
         assert node.folder.endswith(f"-{key}")
-        assert node.files() == [f"{node.folder}/{name}" for name in plan.OUTPUTS[node.stage]]
+        assert node.files() == [f"{node.folder}/{name}" for name in nodes.OUTPUTS[node.stage]]
 
 
 def test_planning_twice_gives_the_same_plan():
@@ -98,10 +99,10 @@ def test_a_seed_more_adds_exactly_its_own_nodes():
 def test_an_order_more_adds_runs_and_comparisons_only():
     added = set(_plan(orders=3).nodes) - set(_plan(orders=2).nodes)
     stages = {_plan(orders=3).nodes[key].stage for key in added}
-    assert stages == {"train", "interpolate", "tabulate", "plot"}
+    assert stages == {"train", "interpolate", "tabulate", "derive", "plot"}
 
 
-def _changed(before: plan.Plan, after: plan.Plan) -> set[str]:
+def _changed(before: nodes.Plan, after: nodes.Plan) -> set[str]:
     return {before.nodes[key].stage for key in set(before.nodes) - set(after.nodes)}
 
 
@@ -109,11 +110,12 @@ def _changed(before: plan.Plan, after: plan.Plan) -> set[str]:
     ("stage", "stages"),
     [
         ("plot", {"plot"}),
-        ("tabulate", {"tabulate", "plot"}),
-        ("interpolate", {"interpolate", "tabulate", "plot"}),
-        ("train", {"prune", "rewind", "train", "interpolate", "tabulate", "plot"}),
-        ("rewind", {"prune", "rewind", "train", "interpolate", "tabulate", "plot"}),
-        ("prepare", set(plan.OUTPUTS)),
+        ("derive", {"derive", "plot"}),
+        ("tabulate", {"tabulate", "derive", "plot"}),
+        ("interpolate", {"interpolate", "tabulate", "derive", "plot"}),
+        ("train", {"prune", "rewind", "train", "interpolate", "tabulate", "derive", "plot"}),
+        ("rewind", {"prune", "rewind", "train", "interpolate", "tabulate", "derive", "plot"}),
+        ("prepare", set(nodes.OUTPUTS) - {"trace", "follow", "judge"}),
     ],
 )
 def test_other_code_of_a_stage_changes_its_keys_and_those_downstream(stage, stages):
@@ -131,10 +133,10 @@ def test_the_dense_runs_do_not_depend_on_pruning():
 
 
 def test_a_pinned_stage_keeps_its_keys_when_its_code_changes(monkeypatch):
-    code = plan.fingerprint("pipeline_lib.stages.plot")
-    pinned = toys.raw_config() | {"fingerprints": dict.fromkeys(plan.OUTPUTS, code)}
+    code = nodes.fingerprint("pipeline_lib.stages.plot")
+    pinned = toys.raw_config() | {"fingerprints": dict.fromkeys(nodes.OUTPUTS, code)}
     before = toys.make_plan(pinned)
-    monkeypatch.setattr(plan, "fingerprint", lambda *modules: "f" * 12)
+    monkeypatch.setattr(nodes, "fingerprint", lambda *modules: "f" * 12)
     assert set(toys.make_plan(pinned).nodes) == set(before.nodes)
     assert not set(toys.make_plan(toys.raw_config()).nodes) & set(before.nodes)
 
@@ -146,7 +148,7 @@ def test_a_pinned_stage_must_exist():
 
 def test_a_stage_depends_on_the_registered_functions_that_it_names():
     spec = {"task": toys.task(), "dataset": {"name": "mnist"}, "figure": "best_rewind"}
-    modules = {stage: plan.stage_modules(stage, spec) for stage in ("prepare", "plot", "train")}
+    modules = {stage: nodes.stage_modules(stage, spec) for stage in ("prepare", "plot", "train")}
     assert "pipeline_lib.datasets.torchvision_sets" in modules["prepare"]
     assert "pipeline_lib.figures.density" in modules["plot"]
     assert "pipeline_lib.networks.mlp" in modules["train"]
@@ -188,3 +190,35 @@ def test_one_shot_pruning_starts_from_the_dense_network():
 def test_listed_densities_become_fractions_of_the_survivors():
     nodes = [n for n in _plan(pruning={"densities": [0.5, 0.1]}, seeds=1, rewind=[0]).nodes.values() if n.stage == "prune"]
     assert [n.spec["fraction"] for n in nodes] == [0.5, 0.8]
+
+
+def _followed(**more: Any) -> nodes.Plan:
+    return _plan(throughout={"every": 2, "rewind": [2], "alphas": 4}, **more)
+
+
+def test_runs_that_are_followed_keep_their_states_and_are_the_same_runs():
+    made, plain = _followed(), _plan()
+    traced = [node for node in made.nodes.values() if node.stage == "trace"]
+    assert {(n.spec["k"], n.spec["level"], tuple(n.spec["keep"])) for n in traced} == {(2, 0, (4, 6))}
+    members = [tuple(m) for n in traced for m in n.spec["members"]]
+    assert sorted(members) == [(s, o) for s in (0, 1) for o in (0, 1)]
+    followed = [node for node in made.nodes.values() if node.stage == "follow"]
+    assert {(n.spec["alphas"], tuple(n.spec["keep"]), n.spec["kind"], n.spec["k"]) for n in followed} == {(4, (4, 6), "imp", 2)}
+    assert {p.stage for n in followed for p in made.parents(n)["states"]} == {"trace"}
+    count = lambda p: sum(n.num_runs for n in p.nodes.values())  # noqa: E731
+    assert count(made) == count(plain)
+
+
+def test_nothing_is_kept_for_figures_that_do_not_show_it():
+    stages = {node.stage for node in _followed(figures=["instability_dense"]).nodes.values()}
+    assert not stages & {"trace", "follow"}
+
+
+def test_following_a_step_outside_the_grid_is_refused():
+    with pytest.raises(ValueError, match=r"throughout\.rewind must be steps of rewind, \[0, 2\], got 1; add it there"):
+        _plan(throughout={"every": 2, "rewind": [1]})
+
+
+def test_following_must_be_asked_for():
+    with pytest.raises(ValueError, match="throughout must be given for figure instability_throughout, got none"):
+        _plan(figures=["instability_throughout"])

@@ -13,8 +13,8 @@ from pipeline_lib import artifacts, config, tables
 
 def _pair(k: int, instability: float, **more: Any) -> dict[str, Any]:
     row = {"task": "toy", "seed": 0, "order_1": 0, "order_2": 1, "kind": "imp", "k": k, "level": 0, "density": 1.0}
-    row |= {"split": "test", "mean_end_error": 0.1, "max_error": 0.1 + instability, "instability": instability}
-    return row | {"l2_params": 1.0, "l2_weights": 0.5} | more
+    row |= {"split": "test", "batchnorm": "averaged", "mean_end_error": 0.1, "max_error": 0.1 + instability}
+    return row | {"instability": instability, "barrier": 0.0, "loss_barrier": 0.0, "midpoint_error": 0.1} | more
 
 
 def test_the_onset_is_the_smallest_k_whose_mean_instability_is_below_two_points():
@@ -75,7 +75,7 @@ def test_columns_are_put_in_order_with_types_and_metadata():
 def test_documentation_survives_the_file(tmp_path):
     path = tmp_path / "table.parquet"
     artifacts.write_table(path, tables.to_arrow([_pair(0, 0.5)], "instability"))
-    assert pq.read_schema(path).field("max_error").metadata[b"meaning"] == b"highest error on the line"
+    assert pq.read_schema(path).field("max_error").metadata[b"meaning"] == b"highest error on the line: the raw maximum (C-X3)"
     assert tables.read(path)["max_error"].tolist() == [0.6]
 
 

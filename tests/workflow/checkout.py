@@ -26,7 +26,7 @@ Config = dict[str, Any]
 
 TOY = {"base": "digits_mlp", "network": {"name": "mlp", "widths": [16, 8]}, "steps": 30, "evaluate_every": 15}
 
-# Both controls, two rewind steps, two levels: every stage and every figure, in cohorts of two seeds and two orders.
+# Both controls, two rewind steps, two levels: every stage, table and figure, in cohorts of two seeds and two orders.
 TINY: Config = {
     "per_job": {"seeds": 2, "orders": 2},
     "tasks": {"toy": TOY},
@@ -41,6 +41,9 @@ TINY: Config = {
             "pruning": {"fraction": 0.36},
             "controls": ["random_prune", "reinit"],
             "alphas": 5,
+            "batchnorm": ["averaged", "recomputed"],
+            "throughout": {"every": 10, "rewind": [10]},
+            "claims": ["B"],
         }
     },
 }

@@ -26,8 +26,13 @@ SETTINGS = 2 * 2 + 2 * 2  # starts with three orders: dense and sparse at two re
 ROWS = {
     "runs": 2 * RUNS,
     "curves": 2 * RUNS * 2 * 2,  # at steps 15 and 30, test and batch
-    "interpolation": 2 * SETTINGS * 3 * 2 * 5,  # three pairs, two splits, five points
-    "instability": 2 * SETTINGS * 3 * 2,
+    "interpolation": 2 * SETTINGS * 3 * 2 * 2 * 5,  # three pairs, two splits, two kinds of statistics, five points
+    "instability": 2 * SETTINGS * 3 * 2 * 2,
+    "distances": 2 * SETTINGS * 3,
+    "throughout": 2 * 3 * 2,  # two kept steps
+    "means": SETTINGS * 2 * 2,
+    "onsets": 2 + 2 + 2 * 3,  # stability of dense networks and of each kind at level 1; matching of each kind at both levels
+    "networks": 1,
 }
 RUN = ["task", "seed", "kind", "k", "level"]
 
@@ -40,8 +45,9 @@ def test_tables_have_their_schema_and_rows(tiny_done: Checkout, name: str) -> No
     assert all(table.schema_arrow.field(c.name).metadata[b"meaning"].decode() == c.meaning for c in tables.COLUMNS[name])
     assert table.metadata.num_rows == ROWS[name]
     frame = tiny_done.table("tiny", name)
-    assert not frame.drop(columns="last_finite_step", errors="ignore").isna().any().any()
-    keys = [key for key in (*RUN, "order", "order_1", "order_2", "split", "step", "alpha") if key in frame.columns]
+    nullable = ["last_finite_step"] if name != "onsets" else ["k", "low", "high"]
+    assert not frame.drop(columns=nullable, errors="ignore").isna().any().any()
+    keys = [key for key in (*RUN, "order", "order_1", "order_2", "split", "batchnorm", "step", "alpha", "of") if key in frame.columns]
     assert not frame.duplicated(keys).any()
 
 
@@ -112,6 +118,7 @@ def test_masks_are_made_without_torch(single: Checkout, stage: str) -> None:
 
 def test_experiments_asked_for_together_share_training(tiny: Checkout, tmp_path: Path) -> None:
     other = {"tasks": ["toy"], "seeds": 2, "orders": [0, 2, 3], "rewind": [10], "levels": 1, "pruning": {"fraction": 0.36}}
+    other |= {key: co.TINY["experiments"]["tiny"][key] for key in ("batchnorm", "throughout")}
     config = {**co.TINY, "experiments": {"other": {**other, "alphas": 5}}}
     empty = co.blank(tmp_path / "empty", co.TINY)
     alone = co.dry(empty)
@@ -119,8 +126,8 @@ def test_experiments_asked_for_together_share_training(tiny: Checkout, tmp_path:
     for checkout in together:
         Checkout(checkout.root, checkout.further[0]).configure(config)
     done, both = map(co.dry, together)
-    assert set(done) == {"tabulate", "plot", "publish"}, "all that the other one needs is trained already"
-    shared = ("prepare", "pretrain", "prune", "rewind", "train", "interpolate")
+    assert set(done) == {"tabulate", "derive", "plot", "publish"}, "all that the other one needs is trained already"
+    shared = ("prepare", "pretrain", "prune", "rewind", "train", "trace", "interpolate", "follow")
     assert {stage: both[stage] for stage in shared} == {stage: alone[stage] for stage in shared}
     assert both["tabulate"] == 2 * alone["tabulate"]
 

@@ -10,6 +10,9 @@ from checkout import Checkout
 
 from pipeline_lib import registry
 
+PUBLISHED = ("tabulate", "derive", "judge", "plot")
+TRAINING = ("train", "trace")
+
 
 def _follow(checkout: Checkout, first: set[str]) -> dict[str, int]:
     """Count, by stage, some nodes of the plan and all that depend on them, and the copies published of those."""
@@ -18,11 +21,11 @@ def _follow(checkout: Checkout, first: set[str]) -> dict[str, int]:
         if any(parent in changed for keys in node["parents"].values() for parent in keys):
             changed.add(key)
     counts = dict(Counter(nodes[key]["stage"] for key in changed))
-    return {**counts, "publish": counts.get("tabulate", 0) + counts.get("plot", 0)}
+    return {**counts, "publish": sum(counts.get(stage, 0) for stage in PUBLISHED)}
 
 
-def _of_stage(checkout: Checkout, stage: str) -> set[str]:
-    return {key for key, node in checkout.nodes().items() if node["stage"] == stage}
+def _of_stage(checkout: Checkout, *stages: str) -> set[str]:
+    return {key for key, node in checkout.nodes().items() if node["stage"] in stages}
 
 
 def test_nothing_changed_means_no_job(tiny: Checkout) -> None:
@@ -40,9 +43,9 @@ def test_comments_docstrings_and_layout_rerun_nothing(tiny: Checkout) -> None:
 
 
 def test_edited_interpolation_reruns_it_and_what_follows(tiny: Checkout) -> None:
-    expected = _follow(tiny, _of_stage(tiny, "interpolate"))
-    assert set(expected) == {"interpolate", "tabulate", "plot", "publish"}
-    assert expected["tabulate"] == 2  # interpolation and instability
+    expected = _follow(tiny, _of_stage(tiny, "interpolate", "follow"))
+    assert set(expected) == {"interpolate", "follow", "publish", *PUBLISHED}
+    assert expected["tabulate"] == 4  # interpolation, instability, distances, throughout
     tiny.append("pipeline_lib/interpolate.py", "\n\nUNUSED = 1\n")
     assert co.dry(tiny) == expected
 
@@ -67,8 +70,8 @@ def test_one_more_seed_runs_its_jobs_and_the_tables(tiny: Checkout) -> None:
     stages = Counter(node["stage"] for node in tiny.nodes().values())
     tiny.configure({**co.TINY, "experiments": {"tiny": {**co.TINY["experiments"]["tiny"], "seeds": 3}}})
     # A chunk of one seed has as many jobs as the chunk of two that is finished.
-    own = {stage: stages[stage] for stage in ("pretrain", "prune", "rewind", "train", "interpolate")}
-    again = {stage: stages[stage] for stage in ("tabulate", "plot")}
+    own = {stage: stages[stage] for stage in ("pretrain", "prune", "rewind", *TRAINING, "interpolate", "follow")}
+    again = {stage: stages[stage] for stage in PUBLISHED}
     assert co.dry(tiny) == {**own, **again, "publish": sum(again.values())}
 
 
@@ -81,7 +84,8 @@ def test_jobs_of_the_tiny_grid(tiny_done: Checkout) -> None:
     # A masked start for each mask of the ladder, and one each for both controls at three places.
     assert stages["rewind"] == 4 + 2 * 3
     # The ladder's own order in one job, the two others in another one where all orders are wanted (dense and level 1).
-    assert stages["train"] == 2 * (2 + 2 + 1) + 2 * (2 + 1 + 2)
+    # The dense ones from step 10 are followed.
+    assert (stages["train"], stages["trace"]) == (2 * (2 + 2 + 1) + 2 * (2 + 1 + 2) - 2, 2)
     assert stages["interpolate"] == 2 * 2 + 2 * 2
 
 
@@ -89,7 +93,8 @@ def test_back_to_the_old_code_means_no_job(tiny: Checkout) -> None:
     path = tiny.root / "pipeline_lib/train.py"
     before = path.read_text(encoding="utf-8")
     tiny.append("pipeline_lib/train.py", "\n\nUNUSED = 1\n")
-    assert co.dry(tiny)["train"] == len(_of_stage(tiny, "train"))
+    again = co.dry(tiny)
+    assert [again[stage] for stage in TRAINING] == [len(_of_stage(tiny, stage)) for stage in TRAINING]
     path.write_text(before, encoding="utf-8")
     assert co.dry(tiny) == {}
 

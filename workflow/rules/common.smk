@@ -1,5 +1,5 @@
 # The plan, and what every rule asks of it.
-from pipeline_lib import config as settings, demands, driver, plan as planning
+from pipeline_lib import config as settings, demands, driver, nodes, plan as planning
 
 ENVIRONMENT = str(ROOT / "environment.yml")
 CONFIG_FILES = [Path(name) for name in workflow.configfiles]
@@ -30,7 +30,7 @@ def made_by(stage):
     """Output files of a stage."""
     return [
         f"{RESULTS}/artifacts/{stage}/{{node}}/{name}"
-        for name in planning.OUTPUTS[stage]
+        for name in nodes.OUTPUTS[stage]
     ]
 
 

@@ -15,3 +15,19 @@ rule interpolate:
         ENVIRONMENT
     shell:
         command("interpolate")
+
+
+rule follow:
+    # pairs of kept states -> instability throughout training
+    input:
+        read_by("follow"),
+    output:
+        made_by("follow"),
+    log:
+        log_of("follow"),
+    benchmark:
+        benchmark_of("follow")
+    conda:
+        ENVIRONMENT
+    shell:
+        command("follow")

@@ -17,6 +17,38 @@ rule tabulate:
         command("tabulate")
 
 
+rule derive:
+    # tables -> a table computed from them
+    input:
+        read_by("derive"),
+    output:
+        made_by("derive"),
+    log:
+        log_of("derive"),
+    benchmark:
+        benchmark_of("derive")
+    conda:
+        ENVIRONMENT
+    shell:
+        command("derive")
+
+
+rule judge:
+    # tables -> the claims of a paper beside what was measured
+    input:
+        read_by("judge"),
+    output:
+        made_by("judge"),
+    log:
+        log_of("judge"),
+    benchmark:
+        benchmark_of("judge")
+    conda:
+        ENVIRONMENT
+    shell:
+        command("judge")
+
+
 rule plot:
     # tables -> one figure
     input:

@@ -47,3 +47,19 @@ rule train:
         ENVIRONMENT
     shell:
         command("train")
+
+
+rule trace:
+    # as train, and keeps states throughout training
+    input:
+        read_by("trace"),
+    output:
+        made_by("trace"),
+    log:
+        log_of("trace"),
+    benchmark:
+        benchmark_of("trace")
+    conda:
+        ENVIRONMENT
+    shell:
+        command("trace")

@@ -6,7 +6,17 @@ import pytest
 from pipeline_lib import figure_style
 from pipeline_lib.figures import paths
 
-POINT = {"task": "toy", "seed": 0, "kind": "imp", "k": 0, "level": 0, "density": 1.0, "alpha": 0.5, "split": "test", "error": 0.2}
+POINT = {"batchnorm": "averaged"} | {
+    "task": "toy",
+    "seed": 0,
+    "kind": "imp",
+    "k": 0,
+    "level": 0,
+    "density": 1.0,
+    "alpha": 0.5,
+    "split": "test",
+    "error": 0.2,
+}
 FRAME = pd.DataFrame(
     [
         POINT,

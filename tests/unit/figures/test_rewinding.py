@@ -6,7 +6,16 @@ import pytest
 from pipeline_lib import figure_style
 from pipeline_lib.figures import rewinding
 
-PAIR = {"task": "toy", "seed": 0, "kind": "imp", "k": 0, "level": 0, "split": "test", "instability": 0.4, "l2_params": 3.0}
+PAIR = {"batchnorm": "averaged"} | {
+    "task": "toy",
+    "seed": 0,
+    "kind": "imp",
+    "k": 0,
+    "level": 0,
+    "split": "test",
+    "instability": 0.4,
+    "l2_params": 3.0,
+}
 PAIRS = pd.DataFrame(
     [
         PAIR,
@@ -25,7 +34,7 @@ def _lines(draw) -> list[dict[str, tuple[list[float], list[float]]]]:
     import matplotlib.pyplot as plt
 
     with figure_style.applied():
-        figure = draw({"instability": PAIRS, "runs": RUNS}, {"toy": 2})
+        figure = draw({"instability": PAIRS, "distances": PAIRS[PAIRS["split"] == "test"], "runs": RUNS}, {"toy": 2})
         found = [
             {line.get_label(): (list(line.get_xdata()), pytest.approx(list(line.get_ydata()))) for line in axes.lines}
             for axes in figure.axes

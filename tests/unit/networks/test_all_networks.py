@@ -20,7 +20,7 @@ SMALL = {
     "wide_resnet": ((2, 8, 8), {"depth": 10, "widen": 1}),
     "resnet18": ((3, 32, 32), {"stem": "cifar"}),
     "resnet50": ((3, 32, 32), {}),
-    "inception_v3": ((3, 75, 75), {}),
+    "inception_v3": ((3, 299, 299), {}),
 }
 
 

@@ -103,7 +103,7 @@ def inception():
 
 
 # Training needs 299 pixels: the auxiliary head has a 5x5 kernel on what is left of the image.
-@pytest.mark.parametrize(("size", "training"), [(75, False), (299, True)])
+@pytest.mark.parametrize(("size", "training"), [(299, False), (299, True)])
 def test_inception_computes_what_torchvisions_does_without_dropout(inception, size, training):
     network, state = inception
     with torch.device("meta"):
@@ -142,4 +142,4 @@ def test_another_stem_is_refused(make):
 def test_inception_refuses_small_images(shape):
     with pytest.raises(ValueError) as caught:
         inception_v3(shape, CLASSES)
-    assert str(caught.value) == f"input_shape must be 75 pixels or more a side, got {shape[1:]}; use larger images"
+    assert str(caught.value) == f"input_shape must be 299 pixels or more a side, got {shape[1:]}; use larger images"

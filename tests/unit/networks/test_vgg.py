@@ -15,7 +15,7 @@ CONVOLUTIONS = {13: 10, 16: 13}
 @pytest.fixture(scope="module", params=[13, 16])
 def network_and_depth(request):
     """A network with random weights and statistics, and its depth."""
-    network, generator = vgg((3, 16, 16), 10, request.param).double(), torch_generator("statistics")
+    network, generator = vgg((3, 32, 32), 10, request.param).double(), torch_generator("statistics")
     state = kaiming_normal(network, torch_generator("vgg"), "one")
     for name, tensor in state.buffers.items():
         if tensor.is_floating_point():
@@ -55,7 +55,7 @@ def test_the_convolutions_are_torchvisions_with_the_last_pooling_an_average(netw
         theirs = models.make_layers(models.cfgs[{13: "B", 16: "D"}[depth]], batch_norm=True)[:-1]
     ours = [t.clone() for name, t in network.state_dict().items() if not name.startswith("body.fc")]
     theirs.load_state_dict(dict(zip(theirs.state_dict(), ours, strict=True)), assign=True)
-    x = torch.randn((2, 3, 16, 16), generator=torch_generator("x"), dtype=torch.float64)
+    x = torch.randn((2, 3, 32, 32), generator=torch_generator("x"), dtype=torch.float64)
     with torch.no_grad():
         pooled = theirs.train(training)(x).mean(dim=(2, 3))
         expected = network.get_submodule("body.fc")(pooled)

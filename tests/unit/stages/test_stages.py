@@ -5,12 +5,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import toys
+from torch.func import functional_call
 
-from pipeline_lib import artifacts, driver, plan, tables
+from pipeline_lib import artifacts, driver, nodes, tables
+from pipeline_lib.evaluate import Score, chunks, evaluate
+from pipeline_lib.precision import Numerics
+from pipeline_lib.stages.interpolate import Trained, check_apart, check_end
+from pipeline_lib.stages.training import kept_file
+from pipeline_lib.types import State
 
 
-def _make(results: Path, per_job: int) -> plan.Plan:
+def _make(results: Path, per_job: int) -> nodes.Plan:
     """Make a small experiment in this process, without its figures."""
     given = {"controls": ["random_prune", "reinit"], "rewind": [2], "levels": 1, "figures": ["instability_sparse"]}
     raw = toys.raw_config(results, orders=3, **given) | {"per_job": {"seeds": per_job, "orders": per_job}}
@@ -22,7 +29,7 @@ def _make(results: Path, per_job: int) -> plan.Plan:
     return made
 
 
-def _frames(made: plan.Plan) -> dict[str, pd.DataFrame]:
+def _frames(made: nodes.Plan) -> dict[str, pd.DataFrame]:
     found = made.tables["tiny"].items()
     return {name: tables.read(made.config.results / node.folder / "table.parquet") for name, node in found}
 
@@ -37,9 +44,9 @@ def frames(cohort):
     return _frames(cohort)
 
 
-def _nodes(made: plan.Plan, stage: str, **spec: object) -> list[tuple[plan.Node, Path]]:
+def _nodes(made: nodes.Plan, stage: str, **spec: object) -> list[tuple[nodes.Node, Path]]:
     chosen = [n for n in made.nodes.values() if n.stage == stage and all(n.spec.get(k) == v for k, v in spec.items())]
-    return [(n, made.config.results / n.folder / plan.OUTPUTS[stage][0]) for n in chosen]
+    return [(n, made.config.results / n.folder / nodes.OUTPUTS[stage][0]) for n in chosen]
 
 
 def test_a_members_numbers_do_not_depend_on_its_cohort(frames, tmp_path):
@@ -64,7 +71,8 @@ def test_there_is_a_row_a_run_and_an_alpha(frames):
 def test_the_tables_have_exactly_their_documented_columns(frames):
     for name, frame in frames.items():
         assert list(frame.columns) == [column.name for column in tables.COLUMNS[name]]
-        assert not frame.drop(columns="last_finite_step", errors="ignore").isna().any(axis=None)
+        nullable = ["last_finite_step"] if name != "onsets" else ["k", "low", "high"]
+        assert not frame.drop(columns=nullable, errors="ignore").isna().any(axis=None)
 
 
 def test_runs_say_where_they_came_from(frames):
@@ -118,3 +126,90 @@ def test_a_random_mask_is_the_ladders_shuffled_in_each_layer(cohort):
     for name, keep in magnitude.items():
         assert (keep.reshape(2, -1).sum(1) == shuffled[name].reshape(2, -1).sum(1)).all()
     assert any(not np.array_equal(keep, shuffled[name]) for name, keep in magnitude.items())
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory) -> tuple[nodes.Plan, dict[str, pd.DataFrame]]:
+    """A dense experiment whose runs from step 2 are followed, with both kinds of BatchNorm statistics and claims."""
+    given = {"levels": 0, "rewind": [0, 2], "orders": 3, "throughout": {"every": 2, "rewind": [2]}, "splits": ["test"]}
+    raw = toys.raw_config(tmp_path_factory.mktemp("followed"), **given, batchnorm=["averaged", "recomputed"])
+    made = toys.make_plan(raw | {"per_job": {"seeds": 2, "orders": 2}})
+    plan_file = driver.write_plan(made, [])
+    for node in made.nodes.values():
+        if node.stage != "plot":
+            driver.run_node(node.stage, made.config.results / node.folder, plan_file)
+    return made, _frames(made)
+
+
+def test_instability_throughout_ends_with_the_instability_of_the_trained_runs(followed):
+    frames = followed[1]
+    keys = ["seed", "order_1", "order_2", "k"]
+    last = frames["throughout"][frames["throughout"]["step"] == 6].set_index(keys).sort_index()
+    ends = frames["instability"].query("k == 2 and batchnorm == 'averaged'").set_index(keys).sort_index()
+    columns = ["mean_end_error", "max_error", "instability"]
+    assert len(last) == 6
+    pd.testing.assert_frame_equal(last[columns], ends[columns], check_exact=True)
+    assert set(frames["throughout"]["step"]) == {4, 6}
+    assert list(frames["throughout"].columns) == [column.name for column in tables.COLUMNS["throughout"]]
+
+
+def test_a_kept_state_is_where_a_shorter_run_ends(followed):
+    made, _ = followed
+    trace = next(node for node in made.nodes.values() if node.stage == "trace")
+    folder = made.config.results / trace.folder
+    seed, order = trace.spec["members"][0]
+    kept, _ = artifacts.read_states(kept_file(folder, (seed, order), 6))
+    last, _ = artifacts.read_states(folder / "state.safetensors")
+    assert toys.same_state(kept[0], last[0])
+    early, _ = artifacts.read_states(kept_file(folder, (seed, order), 4))
+    assert early[0].step == 4
+    assert not toys.same(early[0].params, last[0].params)
+
+
+def test_a_network_without_batchnorm_has_nothing_to_recompute(followed):
+    frame = followed[1]["instability"].drop(columns=["onset", "stable"])
+    by_variant = [rows.drop(columns="batchnorm").reset_index(drop=True) for _, rows in frame.groupby("batchnorm")]
+    assert len(by_variant) == 2
+    pd.testing.assert_frame_equal(*by_variant, rtol=1e-5)
+
+
+def test_derived_tables_are_made(followed):
+    frames = followed[1]
+    assert set(frames["means"]["num_pairs"]) == {6}
+    assert frames["onsets"]["of"].unique().tolist() == ["stability"]
+    assert frames["networks"]["num_params"].tolist() == [160]
+    assert len(frames["distances"]) == 2 * 2 * 3
+
+
+@pytest.mark.parametrize(("error", "message"), [(0.30, "got 0.3"), (None, "error None")])
+def test_an_end_that_is_not_its_run_is_refused(error, message):
+    run = Trained(toys.start(toys.dense_net()), 1.0, False, {"test": 0.2 if error else None, "train": 0.1})
+    check_end(run, "train", Score(0.104, 1.0))
+    with pytest.raises(ValueError, match=message):
+        check_end(run, "test", Score(error or 0.2, 1.0))
+
+
+def test_an_end_in_train_mode_is_refused():
+    """The control of a known mistake: BatchNorm with the batch's own statistics gives another error."""
+    network, data = toys.norm_net(), toys.dataset(num_train=64)
+    state = toys.start(network)
+    state = State(state.params, {n: b + 3 if n.endswith("mean") else b for n, b in state.buffers.items()})
+    own = evaluate(network, state, data.train, data)
+    network.train()
+    x, y = next(chunks(data.train, data, Numerics()))
+    with torch.no_grad():
+        logits = functional_call(network, {**state.params, **{n: b.clone() for n, b in state.buffers.items()}}, (x,))
+    wrong = Score(float((logits.argmax(1) != y).double().mean()), 0.0)
+    with pytest.raises(ValueError, match=r"end of a path must have its run's train error"):
+        check_end(Trained(state, 1.0, False, {"train": own.error, "test": None}), "train", wrong)
+
+
+def test_copies_that_are_one_object_are_refused():
+    check_apart(1, 2, 1e-9)
+    with pytest.raises(ValueError, match="runs of orders 1 and 2 must differ, got equal weights"):
+        check_apart(1, 2, 0.0)
+
+
+def test_equal_orders_are_refused():
+    with pytest.raises(ValueError, match=r"orders"):
+        toys.make_plan(toys.raw_config(orders=[1, 1]))

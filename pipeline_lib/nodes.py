@@ -1,0 +1,127 @@
+"""Nodes of the plan: what an artifact is, how its key comes about, which files and tables there are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from pipeline_lib import registry
+from pipeline_lib.experiment import Config
+from pipeline_lib.fingerprint import fingerprint
+
+# The files that each stage makes; the first is what later stages read unless they say otherwise.
+OUTPUTS: dict[str, tuple[str, ...]] = {
+    "prepare": ("data.safetensors",),
+    "pretrain": ("state.safetensors",),
+    "prune": ("mask.safetensors",),
+    "rewind": ("state.safetensors",),
+    "train": ("state.safetensors", "runs.parquet", "curves.parquet"),
+    "trace": ("state.safetensors", "runs.parquet", "curves.parquet", "kept.txt"),
+    "interpolate": ("interpolation.parquet", "instability.parquet", "distances.parquet"),
+    "follow": ("throughout.parquet",),
+    "tabulate": ("table.parquet",),
+    "derive": ("table.parquet",),
+    "judge": ("table.parquet",),
+    "plot": ("figure.svg", "figure.png"),
+}
+# The stage that measures each table, and the tables that are computed from others.
+TABLES = {
+    "runs": "train", "curves": "train", "interpolation": "interpolate", "instability": "interpolate", "distances": "interpolate",
+    "throughout": "follow",
+}  # fmt: skip
+DERIVED = {"means": ("instability",), "onsets": ("instability", "runs"), "networks": ("runs",)}
+
+
+@dataclass(frozen=True)
+class Node:
+    """One artifact: a stage's job and the folder that it fills.
+
+    Args:
+        stage: which stage makes it.
+        label: readable part of the folder's name, a function of the spec.
+        spec: all that the stage needs to know, as JSON.
+        parents: keys of the artifacts it reads, by role.
+        key: hash of all that its content depends on.
+        num_steps: training steps in it, over all members.
+        num_runs: full training runs in it.
+    """
+
+    stage: str
+    label: str
+    spec: dict[str, Any]
+    parents: dict[str, tuple[str, ...]]
+    key: str
+    num_steps: int = 0
+    num_runs: int = 0
+
+    @property
+    def folder(self) -> str:
+        """Path under the results folder."""
+        return f"artifacts/{self.stage}/{self.label}-{self.key}"
+
+    def files(self) -> list[str]:
+        """Paths of its files under the results folder."""
+        return [f"{self.folder}/{name}" for name in OUTPUTS[self.stage]]
+
+
+def node_key(stage: str, spec: dict[str, Any], code: str, parents: dict[str, tuple[str, ...]]) -> str:
+    """Hash all that an artifact's content depends on."""
+    text = json.dumps([stage, spec, code, parents], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def stage_modules(stage: str, spec: dict[str, Any]) -> tuple[str, ...]:
+    """List the modules whose code decides an artifact: the stage's own and the registered functions that its spec names."""
+    modules = [f"pipeline_lib.stages.{stage}"]
+    if "task" in spec:
+        modules.append(registry.entries("networks")[spec["task"]["network"]["name"]].module)
+    if stage == "pretrain":
+        modules.append("pipeline_lib.initialise")
+    if stage == "prepare":
+        modules.append(registry.entries("datasets")[spec["dataset"]["name"]].module)
+    if stage == "derive":
+        modules.append("pipeline_lib.summaries")
+    if stage == "judge":
+        modules.append("pipeline_lib.measures")
+    if stage == "plot":
+        modules.append(registry.entries("figures")[spec["figure"]].module)
+    return tuple(modules)
+
+
+def stage_code(stage: str, spec: dict[str, Any], pinned: dict[str, str]) -> str:
+    """Fingerprint a node's code, unless the config pins the stage."""
+    return pinned.get(stage) or fingerprint(*stage_modules(stage, spec))
+
+
+@dataclass
+class Plan:
+    """All nodes by key, and for each experiment its tables and figures."""
+
+    config: Config
+    nodes: dict[str, Node] = field(default_factory=dict)
+    tables: dict[str, dict[str, Node]] = field(default_factory=dict)
+    figures: dict[str, dict[str, Node]] = field(default_factory=dict)
+    asked: dict[str, int] = field(default_factory=lambda: {"runs": 0, "steps": 0})
+
+    def add(self, stage: str, label: str, spec: dict[str, Any], parents: Mapping[str, Sequence[Node]], **counts: int) -> Node:
+        """Add a node, or return the equal one that is already there."""
+        keys = {role: tuple(node.key for node in nodes) for role, nodes in parents.items() if nodes}
+        key = node_key(stage, spec, stage_code(stage, spec, self.config.fingerprints), keys)
+        return self.nodes.setdefault(key, Node(stage, label, spec, keys, key, **counts))
+
+    def parents(self, node: Node) -> dict[str, list[Node]]:
+        """Look up the nodes that a node reads, by role."""
+        return {role: [self.nodes[key] for key in keys] for role, keys in node.parents.items()}
+
+    @cached_property
+    def by_folder(self) -> dict[str, Node]:
+        """All nodes by the name of their folder."""
+        return {f"{node.stage}/{node.label}-{node.key}": node for node in self.nodes.values()}
+
+    def identity(self) -> str:
+        """Hash the whole plan: any change of config or code that matters changes it."""
+        return hashlib.sha256("\n".join(sorted(self.nodes)).encode()).hexdigest()[:12]

@@ -1,0 +1,43 @@
+"""Pairs of runs at the same steps -> instability throughout training."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from pipeline_lib import artifacts, tables, tree
+from pipeline_lib.interpolate import alphas, paths, summarise, with_midpoint
+from pipeline_lib.job import Job, log
+from pipeline_lib.stages import data, device
+from pipeline_lib.stages.training import kept_file, numerics
+
+_MEASURED = ("mean_end_error", "max_error", "instability")
+
+
+def run(job: Job) -> None:
+    """Compare the pairs of a chunk of seeds on the test split at each kept step."""
+    spec, how = job.spec, numerics(job.spec["task"])
+    place = device.pick(how)
+    dataset = data.read(job, place)
+    network = data.build(spec["task"], dataset)
+    metas = [(folder, artifacts.read_meta(folder / "state.safetensors")) for folder in job.reads["states"]]
+    homes = {tuple(member): folder for folder, meta in metas for member in meta["spec"]["members"]}
+    lost = {tuple(m) for _, meta in metas for m, bad in zip(meta["spec"]["members"], meta["diverged"], strict=True) if bad}
+    members, points = list(homes), with_midpoint(alphas(spec["alphas"]))
+    rows: list[dict[str, Any]] = []
+    for step in spec["keep"]:
+        sound = [(s, i, j) for s, i, j in spec["pairs"] if not {(s, i), (s, j)} & lost]
+        needed = sorted({member for s, i, j in sound for member in ((s, i), (s, j))})
+        states = [tree.moved(artifacts.read_states(kept_file(homes[m], m, step))[0][0], place) for m in needed]
+        pairs = [(needed.index((s, i)), needed.index((s, j))) for s, i, j in sound]
+        found = paths(network, states, pairs, points, dataset.test, dataset, how) if pairs else {}
+        for s, i, j in spec["pairs"]:
+            who = {"task": spec["task"]["name"], "seed": s, "order_1": i, "order_2": j, "step": step, "split": "test"}
+            who |= {key: spec[key] for key in ("kind", "k", "level")}
+            values: dict[str, Any] = dict.fromkeys(_MEASURED)
+            if (s, i, j) in sound:
+                ends = asdict(summarise(points, found[needed.index((s, i)), needed.index((s, j))], spec["alphas"]))
+                values = {key: ends[key] for key in _MEASURED}
+            rows.append(who | values)
+        log.info("compared %d pairs of %d runs at step %d", len(pairs), len(members), step)
+    artifacts.write_table(job.folder / "throughout.parquet", tables.to_arrow(rows, "throughout"))

@@ -1,0 +1,14 @@
+"""As `train`, and keeps the states at given steps, each in a file of its own."""
+
+from __future__ import annotations
+
+from pipeline_lib import artifacts
+from pipeline_lib.job import Job
+from pipeline_lib.stages import train
+
+
+def run(job: Job) -> None:
+    """Train a cohort and list the kept states."""
+    train.run(job)
+    listed = "".join(f"{step}\n" for step in job.spec["keep"])
+    artifacts.write_text(job.folder / "kept.txt", listed)
