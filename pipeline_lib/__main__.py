@@ -57,6 +57,13 @@ def _gc(args: argparse.Namespace) -> None:
     print(garbage.collect(_load(args), remove=args.remove))
 
 
+def _refine(args: argparse.Namespace) -> None:
+    import yaml
+
+    made = _load(args)
+    print(yaml.safe_dump({"experiments": driver.refined(made, args.level, args.until)}, sort_keys=False), end="")
+
+
 def _tasks(args: argparse.Namespace) -> None:
     from pipeline_lib import catalogue
 
@@ -73,13 +80,23 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--plan", type=Path, required=True, help="the plan file that the artifact is part of")
         command.set_defaults(run=_stage)
     commands.add_parser("tasks", help="list the tasks of config/tasks").set_defaults(run=_tasks)
-    for name, run, text in (("plan", _plan, "print what a config asks for"), ("gc", _gc, "list artifacts that no config needs")):
+    asks = (
+        ("plan", _plan, "print what a config asks for"),
+        ("gc", _gc, "list artifacts that no config needs"),
+        ("refine", _refine, "print the config of a further round of rewind steps, around the onset of stability"),
+    )
+    for name, run, text in asks:
         command = commands.add_parser(name, help=text)
         command.add_argument("files", type=Path, nargs="+", metavar="CONFIG")
         command.add_argument("--config", action="append", default=[], metavar="KEY=VALUE", help="override, as YAML")
         command.set_defaults(run=run)
-        flag = "--write" if name == "plan" else "--remove"
-        command.add_argument(flag, action="store_true", help="write the plan file" if name == "plan" else "remove them")
+        if name == "plan":
+            command.add_argument("--write", action="store_true", help="write the plan file")
+        elif name == "gc":
+            command.add_argument("--remove", action="store_true", help="remove them")
+        else:
+            command.add_argument("--until", type=float, default=0.1, help="relative width of the onset at which to stop")
+            command.add_argument("--level", type=int, default=0, help="pruning level whose onset is sought; 0 is dense")
     return parser
 
 

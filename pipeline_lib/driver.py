@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import artifacts, config, nodes, plan, plan_file, validation
+from pipeline_lib import artifacts, config, nodes, plan, plan_file, refine, tables, validation
 from pipeline_lib.job import Job
 from pipeline_lib.nodes import Node, Plan
 
@@ -84,8 +84,8 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
 def published(made: Plan) -> dict[str, tuple[Node, str]]:
     """Map each file that a user reads, under the results folder, to the node and the file that it is a copy of."""
     files: dict[str, tuple[Node, str]] = {}
-    for experiment, tables in made.tables.items():
-        files |= {f"{experiment}/{name}.parquet": (node, "table.parquet") for name, node in tables.items()}
+    for experiment, measured in made.tables.items():
+        files |= {f"{experiment}/{name}.parquet": (node, "table.parquet") for name, node in measured.items()}
     for experiment, figures in made.figures.items():
         for name, node in figures.items():
             files |= {f"{experiment}/figures/{name}.{suffix}": (node, f"figure.{suffix}") for suffix in ("svg", "png")}
@@ -101,6 +101,28 @@ def remove_outdated(made: Plan) -> list[str]:
             copy.unlink()
             removed.append(name)
     return removed
+
+
+def refined(made: Plan, level: int, until: float) -> dict[str, Any]:
+    """Describe a further round of rewind steps for each experiment, to be laid over its config.
+
+    Raises:
+        ValueError: an experiment has no table of means yet, or no task needs another round.
+    """
+    found: dict[str, Any] = {}
+    for name, e in made.config.experiments.items():
+        path = made.config.results / name / "means.parquet"
+        if not path.is_file():
+            raise ValueError(f"table {path} must exist, got no such file; run the experiment first")
+        grids = {task: grid.rewind for task, grid in e.grids.items()}
+        longer = refine.refined(tables.read(path), grids, level, until)
+        if longer:
+            found[name] = {"tasks": {task: {"rewind": longer[task]} if task in longer else {} for task in grids}}
+    if not found:
+        raise ValueError(
+            f"an onset must lie between two steps further apart than {until:g} of it, got none; nothing to refine"
+        )
+    return found
 
 
 def write_index(results: Path) -> None:

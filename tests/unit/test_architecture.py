@@ -28,6 +28,7 @@ LAYERS: list[set[str]] = [
         "plan",
         "plan_file",
         "summaries",
+        "refine",
         "claims",
         "measured",
         "measures",

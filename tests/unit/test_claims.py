@@ -229,7 +229,7 @@ def test_the_stage_reads_tables_and_writes_verdicts(tmp_path):
     other = GIVEN | {"id": "other", "task": "other"}
     spec = {"claims": [claims.to_dict(claims.from_dict(each)) for each in (GIVEN, other)], "sparse_levels": {"toy": 1}}
     judge.run(Job("key", spec, tmp_path / "judge", {"instability": [folder]}))
-    made = tables.read(tmp_path / "judge" / "claims.parquet")
+    made = tables.read(tmp_path / "judge" / "table.parquet")
     assert list(made.columns) == [column.name for column in tables.COLUMNS["claims"]]
     assert made[["claim", "setting", "verdict"]].to_numpy().tolist() == [
         ["onset", "toy", "holds"],

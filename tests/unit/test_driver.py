@@ -8,7 +8,7 @@ import pytest
 import toys
 import yaml
 
-from pipeline_lib import artifacts, config, driver, nodes, plan
+from pipeline_lib import artifacts, config, driver, nodes, plan, tables
 
 
 @pytest.fixture
@@ -144,3 +144,19 @@ def test_a_results_folder_that_is_a_file_is_one_clear_error(tmp_path):
     made = plan.make_plan(config.resolve(toys.raw_config(tmp_path / "file" / "results")))
     with pytest.raises(ValueError, match="must be writable, got"):
         driver.write_plan(made, [])
+
+
+def test_a_further_round_lies_over_the_config(tmp_path):
+    made = toys.make_plan(toys.raw_config(tmp_path, levels=0, rewind=[0, 5]))
+    with pytest.raises(ValueError, match=r"means\.parquet must exist, got no such file; run the experiment first"):
+        driver.refined(made, 0, 0.1)
+    row = {"task": "toy", "kind": "imp", "level": 0, "density": 1.0, "split": "test", "batchnorm": "averaged"}
+    row |= {"deviation": 0.0, "error": 0.0, "seed_error": 0.0, "num_pairs": 3, "num_seeds": 1}
+    rows = [row | {"k": 0, "instability": 0.3}, row | {"k": 5, "instability": 0.0}]
+    artifacts.write_table(tmp_path / "tiny" / "means.parquet", tables.to_arrow(rows, "means"))
+    found = driver.refined(made, 0, 0.1)
+    assert found == {"tiny": {"tasks": {"toy": {"rewind": [0, 2, 5]}}}}
+    raw = config.merge(toys.raw_config(tmp_path, levels=0, rewind=[0, 5]), {"experiments": found})
+    assert config.resolve(raw).experiments["tiny"].grids["toy"].rewind == (0, 2, 5)
+    with pytest.raises(ValueError, match="got none; nothing to refine"):
+        driver.refined(made, 0, 1.0)
