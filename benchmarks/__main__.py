@@ -16,9 +16,21 @@ from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
 
+from benchmarks.machine import cpu_model
 from benchmarks.measure import Line
 
-NAMES = ("lenet_train", "interpolate", "import_share", "plan_20k")
+# Each is a module's function.
+BENCHMARKS = {
+    "lenet_train": "lenet_train.run",
+    "interpolate": "interpolate.run",
+    "resnet20_train_fp32": "resnet20_train.fp32",
+    "resnet20_train_bf16": "resnet20_train.bf16",
+    "evaluate_paths": "evaluate_paths.run",
+    "single_h200": "h200.single",
+    "cohort9_h200": "h200.cohort9",
+    "import_share": "import_share.run",
+    "plan_20k": "plan_20k.run",
+}
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.csv"
 
@@ -30,21 +42,12 @@ def _commit() -> str:
     return found.stdout.strip() if found.returncode == 0 else "unknown"
 
 
-def _cpu_model() -> str:
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
 def _circumstances(full: bool) -> dict[str, str]:
     """Describe when, on what and with what a run was made."""
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     versions = {"python": platform.python_version(), **{name: version(name) for name in ("torch", "snakemake")}}
     mode = "full" if full else "quick"
-    return {"date": now, "commit": _commit(), "mode": mode, "cpu": _cpu_model(), "cores": str(os.cpu_count()), **versions}
+    return {"date": now, "commit": _commit(), "mode": mode, "cpu": cpu_model(), "cores": str(os.cpu_count()), **versions}
 
 
 def _record(lines: Iterable[Line], circumstances: dict[str, str]) -> None:
@@ -63,18 +66,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the named benchmarks, or all; print a line each and append it to `results.csv`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure speed; see benchmarks/README.md.")
     parser.add_argument("--full", action="store_true", help="full sizes and more repeats")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     args = parser.parse_args(arguments)
     for name in args.names:
-        if name not in NAMES:
-            parser.error(f"NAME must be one of {', '.join(NAMES)}, got {name!r}; choose one")
+        if name not in BENCHMARKS:
+            parser.error(f"NAME must be one of {', '.join(BENCHMARKS)}, got {name!r}; choose one")
     import torch
 
     torch.set_num_threads(1)
     circumstances = _circumstances(args.full)
     print(f"{'name':34} {'ours':>8} {'usual':>8} {'ratio':>6}", flush=True)
-    for name in args.names or NAMES:
-        lines = importlib.import_module(f"benchmarks.{name}").run(args.full)
+    for name in args.names or BENCHMARKS:
+        module, _, function = BENCHMARKS[name].partition(".")
+        lines = getattr(importlib.import_module(f"benchmarks.{module}"), function)(args.full)
         for line in lines:
             print(f"{line.name:34} {line.ours:8.3f} {line.usual:8.3f} {line.ratio:6.2f}  {line.note}".rstrip(), flush=True)
         if lines:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from benchmarks import quickstart
-from benchmarks.measure import Line, child_seconds, interleave
+from benchmarks.measure import Line, child_seconds, interleave, left_out
 
 
 def _import_torch() -> None:
@@ -26,7 +26,6 @@ def run(full: bool) -> list[Line]:
     else:
         found = quickstart.recorded_seconds(plan, one)
         if found is None:
-            print("import_share: left out, no finished quick start under results/; make one, or use --full", file=sys.stderr)
-            return []
+            return left_out("import_share", "no finished quick start under results/; make one, or use --full")
         total, note = found[0], note + f"from the records of a finished run, {found[1]} of them filled in"
     return [Line("import_share", one * jobs, total, one * jobs / total, repeats, 0.0, note)]

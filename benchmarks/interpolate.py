@@ -13,8 +13,8 @@ from benchmarks import mnist_shaped
 from benchmarks.measure import Line, compare
 from benchmarks.measure import interleave as take_turns
 from pipeline_lib import interpolate
-from pipeline_lib.batches import normalise
-from pipeline_lib.initialise import initialise
+from pipeline_lib.batches import Normaliser
+from pipeline_lib.initialise import kaiming_normal
 from pipeline_lib.networks.mlp import mlp
 from pipeline_lib.types import Dataset, Split, State
 
@@ -28,7 +28,7 @@ def obvious(
 ) -> list[tuple[float, float]]:
     """Mix two state dicts, load the mixture, evaluate it; error and loss of every point of every pair."""
     network.eval()
-    inputs, scores = normalise(split.x, dataset), []
+    inputs, scores = Normaliser(dataset)(split.x[:]), []
     for i, j in PAIRS:
         for alpha in weights:
             first, second = states[i].params, states[j].params
@@ -46,7 +46,7 @@ def run(full: bool) -> list[Line]:
     """Time both, after checking that they say the same."""
     dataset = mnist_shaped.dataset(*((60_000, 10_000) if full else (6_000, 1_000)))
     network = mlp(mnist_shaped.SHAPE, dataset.num_classes, mnist_shaped.WIDTHS)
-    states = [initialise(network, torch.Generator().manual_seed(seed)) for seed in range(3)]
+    states = [kaiming_normal(network, torch.Generator().manual_seed(seed)) for seed in range(3)]
     weights, splits = interpolate.alphas(30), (dataset.train, dataset.test)
     theirs = obvious(network, states, weights, dataset.test, dataset)
     ours = interpolate.paths(network, states, PAIRS, weights, dataset.test, dataset)

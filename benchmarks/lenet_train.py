@@ -18,13 +18,14 @@ from torch import Tensor, nn
 from benchmarks import mnist_shaped
 from benchmarks.measure import Line, Work, compare, interleave
 from pipeline_lib import optim, tree
-from pipeline_lib.batches import batches
-from pipeline_lib.initialise import initialise, prunable
+from pipeline_lib.anatomy import prunable
+from pipeline_lib.batches import stream
+from pipeline_lib.initialise import kaiming_normal
 from pipeline_lib.networks.mlp import mlp
 from pipeline_lib.schedules import constant
-from pipeline_lib.stages.training import Reporter
+from pipeline_lib.stages.training import Reporter, Setting
 from pipeline_lib.torchvision_import import torchvision_datasets
-from pipeline_lib.train import train
+from pipeline_lib.train import Member, Recipe, train
 from pipeline_lib.types import Dataset, State
 
 BATCH, RATE, DENSITY = 60, 12e-4, 0.2
@@ -38,7 +39,7 @@ def _masks(network: nn.Module) -> dict[str, Tensor]:
 
 
 def _start(network: nn.Module, masks: dict[str, Tensor]) -> State:
-    drawn = initialise(network, torch.Generator().manual_seed(2))
+    drawn = kaiming_normal(network, torch.Generator().manual_seed(2))
     return State({name: tensor * masks.get(name, 1) for name, tensor in drawn.params.items()})
 
 
@@ -56,8 +57,14 @@ def _loader(dataset: Dataset, root: Path) -> Callable[[], Examples]:
 
 def _in_memory(dataset: Dataset) -> Callable[[], Examples]:
     """Read images our way."""
-    at = batches(dataset, (0, 0), BATCH)
-    return lambda: map(at, itertools.count())
+    source = stream(dataset, (0, 0), BATCH)
+
+    def examples() -> Examples:
+        for step in itertools.count():
+            source.load(step)
+            yield source.draw()
+
+    return examples
 
 
 def _network(flat: bool) -> tuple[nn.Module, Tensor, dict[str, Tensor]]:
@@ -111,13 +118,14 @@ def _ours(dataset: Dataset, num_steps: int, report: bool) -> Work:
     """Train by the pipeline's own loop, with the monitor of its training stage or without."""
     network = mlp(mnist_shaped.SHAPE, 10, mnist_shaped.WIDTHS)
     masks = _masks(network)
-    start, at = _start(network, masks), batches(dataset, (0, 0), BATCH)
+    start, source = _start(network, masks), stream(dataset, (0, 0), BATCH)
     arrays = {name: mask.numpy() for name, mask in masks.items()}
-    make = partial(optim.adam, lr=RATE)
+    recipe = Recipe(partial(optim.adam, lr=RATE), constant())
+    setting = Setting({}, network, dataset, num_steps)
 
     def work() -> None:
-        monitor = Reporter("benchmark", network, dataset, num_steps, 0) if report else None
-        train(network, start, arrays, at, make, constant(), num_steps, monitor)
+        monitor = Reporter(setting, (0, 0), []) if report else None
+        train(network, [Member(start, arrays, source, monitor)], recipe, num_steps)
 
     return work
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -83,3 +84,9 @@ def compare(name: str, ours: Sequence[float], usual: Sequence[float], note: str 
     middle = statistics.median(ratios)
     spread = (max(ratios) - min(ratios)) / middle
     return Line(name, statistics.median(ours), statistics.median(usual), middle, len(ratios), spread, note)
+
+
+def left_out(name: str, reason: str) -> list[Line]:
+    """Say why a benchmark was not run; there is no line of it then."""
+    print(f"{name}: left out, {reason}", file=sys.stderr, flush=True)
+    return []

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.measure import child_seconds
 from pipeline_lib import config, driver
-from pipeline_lib.plan import Node, Plan
+from pipeline_lib.nodes import Node, Plan
 
 TORCH_STAGES = ("prepare", "pretrain", "train", "interpolate")  # the others import no torch
 CONFIG = config.ROOT / "config" / "config.yaml"

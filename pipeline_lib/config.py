@@ -26,6 +26,7 @@ _EXPERIMENT: dict[str, Any] = {
     "alphas": 30,
     "splits": ["train", "test"],
     "batchnorm": ["averaged"],
+    "layerwise": False,
     "claims": [],
 }
 _TASK: dict[str, Any] = {
@@ -162,7 +163,7 @@ def _grid(place: str, e: Mapping[str, Any], task: dict[str, Any]) -> Grid:
     return Grid(
         task, _replicates(e["seeds"]), _replicates(e["orders"]), rewind, levels, sparse,
         _pruning(place, e.get("pruning", {}), levels), tuple(e["controls"]), e["alphas"], tuple(e["splits"]),
-        tuple(e["batchnorm"]), throughout,
+        tuple(e["batchnorm"]), throughout, e["layerwise"],
     )  # fmt: skip
 
 
@@ -183,6 +184,8 @@ def _experiment(name: str, given: Mapping[str, Any], inline: Mapping[str, Any]) 
                 raise ValueError(f"{place}.levels must be at least 1 for figure {figure}, got {grid.levels}; raise it")
         if demands.FIGURES[figure].throughout and not any(grid.throughout for grid in grids.values()):
             raise ValueError(f"{place}.throughout must be given for figure {figure}, got none; add throughout: {{}}")
+        if demands.FIGURES[figure].layerwise and not any(grid.layerwise for grid in grids.values()):
+            raise ValueError(f"{place}.layerwise must be true for figure {figure}, got false; set it")
     files = {path.stem: path for path in sorted(CLAIMS.glob("*.yaml"))}
     for claims in e["claims"]:
         if claims not in files:

@@ -71,14 +71,15 @@ def dense_throughout(e: Grid) -> set[Run]:
 
 @dataclass(frozen=True)
 class Demand:
-    """One figure: the runs it needs, the tables it is drawn from, whether it is about sparse networks, or about states kept
-    throughout training.
+    """One figure: the runs it needs, the tables it is drawn from, whether it is about sparse networks, about states kept
+    throughout training, or about blocks that are moved one at a time.
     """
 
     runs: Needs
     tables: tuple[str, ...]
     sparse: bool = False
     throughout: bool = False
+    layerwise: bool = False
 
 
 FIGURES: dict[str, Demand] = {
@@ -94,6 +95,7 @@ FIGURES: dict[str, Demand] = {
     "distance_sparse": Demand(sparse_at_every_k, ("distances",), sparse=True),
     "learning_curves": Demand(dense_at_first_k, ("curves",)),
     "instability_throughout": Demand(dense_throughout, ("throughout",), throughout=True),
+    "instability_by_layer": Demand(dense_at_every_k, ("layers",), layerwise=True),
     "schematic": Demand(dense_at_first_k, ("curves", "interpolation", "instability")),
     "table_1": Demand(dense_at_first_k, ("networks",)),
 }
@@ -102,7 +104,12 @@ FIGURES: dict[str, Demand] = {
 def default_figures(grids: Sequence[Grid]) -> tuple[str, ...]:
     """List the figures that an experiment can draw of all its tasks."""
     sparse, followed = all(grid.sparse_level for grid in grids), any(grid.throughout for grid in grids)
-    return tuple(name for name, d in FIGURES.items() if (sparse or not d.sparse) and (followed or not d.throughout))
+    layerwise = any(grid.layerwise for grid in grids)
+    return tuple(
+        name
+        for name, demand in FIGURES.items()
+        if (sparse or not demand.sparse) and (followed or not demand.throughout) and (layerwise or not demand.layerwise)
+    )
 
 
 def with_ancestors(e: Grid, runs: Iterable[Run]) -> set[Run]:

@@ -119,9 +119,7 @@ def refined(made: Plan, level: int, until: float) -> dict[str, Any]:
         if longer:
             found[name] = {"tasks": {task: {"rewind": longer[task]} if task in longer else {} for task in grids}}
     if not found:
-        raise ValueError(
-            f"an onset must lie between two steps further apart than {until:g} of it, got none; nothing to refine"
-        )
+        raise ValueError(f"an onset must lie between two steps further apart than {until:g} of it, got none; nothing to refine")
     return found
 
 

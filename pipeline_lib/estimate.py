@@ -15,7 +15,7 @@ from pipeline_lib.nodes import OUTPUTS, Node, Plan
 
 # Seconds of a job that is mostly start-up, used until there is a record of one.
 _STARTUP = {"prepare": 5.0, "prune": 0.3, "rewind": 0.3, "tabulate": 1.0, "derive": 1.0, "judge": 1.0, "plot": 2.0}
-_LINES = ("interpolate", "follow")
+_LINES = ("interpolate", "follow", "layers")
 _KEPT_RECORDS = 200  # newest jobs looked at, a stage
 
 Calibrate = Callable[[dict[str, Any], Path | None], tuple[float, float]]

@@ -23,6 +23,7 @@ class Grid:
     splits: tuple[str, ...]
     batchnorm: tuple[str, ...]
     throughout: dict[str, Any] | None
+    layerwise: bool
 
 
 @dataclass(frozen=True)

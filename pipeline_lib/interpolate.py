@@ -184,6 +184,20 @@ def with_midpoint(weights: Sequence[float]) -> list[float]:
     return sorted({*weights, 0.5})
 
 
+def blocks(network: nn.Sequential) -> list[str]:
+    """List the parts that can be mixed one at a time: the stem, and each child of the body that has parameters."""
+    return ["stem", *(f"body.{name}" for name, child in network[1].named_children() if any(True for _ in child.parameters()))]
+
+
+def swapped(first: State, second: State, block: str) -> State:
+    """Take one block of a state, statistics included, from another."""
+
+    def choose(own: Tensors, other: Tensors) -> dict[str, Tensor]:
+        return {name: other[name] if name.startswith(f"{block}.") else tensor for name, tensor in own.items()}
+
+    return State(choose(first.params, second.params), choose(first.buffers, second.buffers), first.step)
+
+
 def distances(first: State, second: State, prunable: Sequence[str]) -> Distances:
     """Compute the L2 distances between two states; running statistics never count."""
     return Distances(

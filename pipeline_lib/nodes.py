@@ -23,6 +23,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "trace": ("state.safetensors", "runs.parquet", "curves.parquet", "kept.txt"),
     "interpolate": ("interpolation.parquet", "instability.parquet", "distances.parquet"),
     "follow": ("throughout.parquet",),
+    "layers": ("layers.parquet",),
     "tabulate": ("table.parquet",),
     "derive": ("table.parquet",),
     "judge": ("table.parquet",),
@@ -31,7 +32,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
 # The stage that measures each table, and the tables that are computed from others.
 TABLES = {
     "runs": "train", "curves": "train", "interpolation": "interpolate", "instability": "interpolate", "distances": "interpolate",
-    "throughout": "follow",
+    "throughout": "follow", "layers": "layers",
 }  # fmt: skip
 DERIVED = {"means": ("instability",), "onsets": ("instability", "runs"), "networks": ("runs",)}
 

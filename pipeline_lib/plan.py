@@ -29,8 +29,10 @@ def _span(prefix: str, values: Sequence[int]) -> str:
 class _Walk:
     """Adds the nodes of one task and one chunk of seeds to a plan."""
 
-    def __init__(self, plan: Plan, e: Grid, seeds: tuple[int, ...], followed: bool) -> None:
-        self.plan, self.e, self.task, self.seeds, self.followed = plan, e, e.task, seeds, followed
+    def __init__(self, plan: Plan, e: Grid, seeds: tuple[int, ...], figures: Sequence[str]) -> None:
+        self.plan, self.e, self.task, self.seeds = plan, e, e.task, seeds
+        self.followed = any(FIGURES[figure].throughout for figure in figures)
+        self.by_block = "instability_by_layer" in figures
         self.who = f"{e.task['name']}-{_span('s', seeds)}"
         name = e.task["dataset"]["name"]
         self.data = plan.add("prepare", name, {"dataset": e.task["dataset"]}, {})
@@ -128,6 +130,8 @@ class _Walk:
         found = {"train": [node for _, node in jobs], "interpolate": self.compare("interpolate", run, jobs, **how)}
         if kept and e.throughout:
             found["follow"] = self.compare("follow", run, jobs, alphas=e.throughout["alphas"], keep=kept)
+        if e.layerwise and self.by_block and not run.level:
+            found["layers"] = self.compare("layers", run, jobs, alphas=e.alphas)
         return found
 
 
@@ -143,9 +147,8 @@ def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node
     for run in sorted(needed):
         by_start.setdefault((run.kind, run.k, run.level), set()).add(run.order)
     found: dict[str, list[Node]] = defaultdict(list)
-    followed = any(FIGURES[figure].throughout for figure in figures)
     for seeds in chunks(e.seeds, plan.config.per_job["seeds"]):
-        walk = _Walk(plan, e, seeds, followed)
+        walk = _Walk(plan, e, seeds, figures)
         for (kind, k, level), orders in by_start.items():
             for stage, nodes in walk.measure(Run(kind, k, level, e.orders[0]), orders).items():
                 found[stage] += nodes

@@ -36,6 +36,11 @@ class Replay:
             with torch.cuda.stream(self._stream):
                 yield
 
+    def finish(self) -> None:
+        """Wait until all that was sent to the queue is done, so that other queues may read it."""
+        if self._stream:
+            self._stream.synchronize()
+
     def __call__(self) -> None:
         """Do the work once. Call it inside `queue()`."""
         if self._stream is None or self._num_calls < WARM_UP:

@@ -89,6 +89,14 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
     "distances": (_TASK, _SEED, *_PAIR, _KIND, _K, _LEVEL, _DENSITY, *_L2),
     "throughout": (_TASK, _SEED, *_PAIR, _KIND, _K, _LEVEL, _STEP, _SPLIT, *_ENDS),
+    "layers": (
+        _TASK, _SEED, *_PAIR, _KIND, _K, _LEVEL, _DENSITY, _SPLIT,
+        Column("block", "string", "-", "part of the network that moves from run 1 to run 2; all others stay at run 1"),
+        Column("start_error", "double", "1", "error of run 1"),
+        Column("end_error", "double", "1", "error of run 1 with the block of run 2"),
+        Column("max_error", "double", "1", "highest error on the way"),
+        Column("rise", "double", "1", "max_error - start_error"),
+    ),
     "means": (
         _TASK, _KIND, _K, _LEVEL, _DENSITY, _SPLIT, _BATCHNORM,
         Column("instability", "double", "1", "mean over all pairs"),

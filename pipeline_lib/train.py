@@ -171,7 +171,9 @@ class _Run:
         """Return the final state; of a diverged run its start, so that what follows works with numbers."""
         with self._replay.queue():
             if self.step == until and not self.has_diverged():
-                return Trained(self.state(until))
+                state = self.state(until)
+                self._replay.finish()
+                return Trained(state)
             start = self._member.start
             return Trained(State(start.params, start.buffers, until), start.step + self.sums.num_finite())
 

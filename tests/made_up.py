@@ -28,7 +28,8 @@ def _value(*parts: object) -> float:
 
 def frames() -> dict[str, pd.DataFrame]:
     rows = {
-        name: list[dict[str, Any]]() for name in ("runs", "curves", "interpolation", "instability", "distances", "throughout")
+        name: list[dict[str, Any]]()
+        for name in ("runs", "curves", "interpolation", "instability", "distances", "throughout", "layers")
     }
     for s in _settings():
         who = tuple(s.values())
@@ -47,6 +48,7 @@ def frames() -> dict[str, pd.DataFrame]:
             rows["instability"] += [label | ends | {"split": split} for split in SPLITS]
         rows["distances"].append(pair | {"l2_params": _value(who, 1), "l2_weights": _value(who, 2)})
         if not s["level"]:
+            rows["layers"] += [pair | {"block": b, "split": "test", "rise": _value(who, b)} for b in ("stem", "body.fc2")]
             rows["throughout"] += [
                 pair | {"step": t, "split": "test", "instability": _value(who, t), "mean_end_error": 0.1} for t in (20, 40)
             ]

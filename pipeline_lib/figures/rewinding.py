@@ -117,3 +117,23 @@ def instability_throughout(frames: Frames, sparse_levels: Levels) -> Figure:
             axes[row][column].set_ylim(bottom=0)
             axes[row][column].legend()
     return figure
+
+
+def instability_by_layer(frames: Frames, sparse_levels: Levels) -> Figure:
+    """Rise of the test error when one block of a dense network moves to another run's, a line a rewind step."""
+    frame = frames["layers"]
+    frame = frame[frame["level"] == 0].assign(percent=100 * frame["rise"])
+    tasks = list(frame["task"].unique())
+    figure, axes = style.panels(1, len(tasks))
+    for axis, task in zip(axes[0], tasks, strict=True):
+        own = frame[frame["task"] == task]
+        blocks, steps = list(own["block"].unique()), sorted(own["k"].unique())
+        own = own.assign(place=own["block"].map({block: i for i, block in enumerate(blocks)}))
+        for k, shade in zip(steps, style.shades(len(steps), style.COLOURS["dense"]), strict=True):
+            style.line(axis, own[own["k"] == k], "place", "percent", shade, f"k = {k}", "o")
+        axis.set_title(task)
+        axis.set_xticks(range(len(blocks)), [block.removeprefix("body.") for block in blocks], rotation=90)
+        axis.set_ylabel("rise of test error (points)")
+        axis.set_ylim(bottom=0)
+        axis.legend()
+    return figure

@@ -35,6 +35,7 @@ EXPECTED = {
     "distance_sparse": SPARSE_ALL,
     "learning_curves": DENSE_FIRST,
     "instability_throughout": DENSE_ALL - DENSE_FIRST,
+    "instability_by_layer": DENSE_ALL,
     "schematic": DENSE_FIRST,
     "table_1": DENSE_FIRST,
 }
@@ -69,15 +70,17 @@ def _default(**more: Any) -> set[str]:
 
 def test_default_figures_are_those_that_can_be_drawn():
     sparse = {name for name, demand in FIGURES.items() if demand.sparse}
-    assert _default(levels=0) == set(FIGURES) - sparse - {"instability_throughout"}
-    assert _default(levels=1) == set(FIGURES) - {"instability_throughout"}
-    assert _default(levels=1, throughout={"every": 2}) == set(FIGURES)
+    followed, by_block = {"instability_throughout"}, {"instability_by_layer"}
+    assert _default(levels=0) == set(FIGURES) - sparse - followed - by_block
+    assert _default(levels=1) == set(FIGURES) - followed - by_block
+    assert _default(levels=1, throughout={"every": 2}) == set(FIGURES) - by_block
+    assert _default(levels=1, throughout={"every": 2}, layerwise=True) == set(FIGURES)
 
 
 def test_a_network_needs_one_line_to_be_in_every_figure():
     """A further name under `tasks` is planned, trained and drawn in every figure of the experiment."""
-    raw = toys.raw_config(tasks=["toy"], throughout={"every": 2})
-    more = toys.raw_config(tasks=["toy", "digits_mlp"], throughout={"every": 2})
+    raw = toys.raw_config(tasks=["toy"], throughout={"every": 2}, layerwise=True)
+    more = toys.raw_config(tasks=["toy", "digits_mlp"], throughout={"every": 2}, layerwise=True)
     before, after = toys.make_plan(raw), toys.make_plan(more)
     assert list(before.figures["tiny"]) == list(after.figures["tiny"]) == list(FIGURES)
     for figure, node in after.figures["tiny"].items():

@@ -43,6 +43,7 @@ TINY: Config = {
             "alphas": 5,
             "batchnorm": ["averaged", "recomputed"],
             "throughout": {"every": 10, "rewind": [10]},
+            "layerwise": True,
             "claims": ["B"],
         }
     },

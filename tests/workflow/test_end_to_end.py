@@ -30,6 +30,7 @@ ROWS = {
     "instability": 2 * SETTINGS * 3 * 2 * 2,
     "distances": 2 * SETTINGS * 3,
     "throughout": 2 * 3 * 2,  # two kept steps
+    "layers": 2 * 2 * 3 * 3,  # dense networks from two rewind steps, three pairs, three layers
     "means": SETTINGS * 2 * 2,
     "onsets": 2 + 2 + 2 * 3,  # stability of dense networks and of each kind at level 1; matching of each kind at both levels
     "networks": 1,
@@ -47,7 +48,7 @@ def test_tables_have_their_schema_and_rows(tiny_done: Checkout, name: str) -> No
     frame = tiny_done.table("tiny", name)
     nullable = ["last_finite_step"] if name != "onsets" else ["k", "low", "high"]
     assert not frame.drop(columns=nullable, errors="ignore").isna().any().any()
-    own = ("order", "order_1", "order_2", "split", "batchnorm", "step", "alpha", "of")
+    own = ("order", "order_1", "order_2", "split", "batchnorm", "step", "alpha", "of", "block")
     keys = [key for key in (*RUN, *own) if key in frame.columns]
     assert not frame.duplicated(keys).any()
 
@@ -119,7 +120,7 @@ def test_masks_are_made_without_torch(single: Checkout, stage: str) -> None:
 
 def test_experiments_asked_for_together_share_training(tiny: Checkout, tmp_path: Path) -> None:
     other = {"tasks": ["toy"], "seeds": 2, "orders": [0, 2, 3], "rewind": [10], "levels": 1, "pruning": {"fraction": 0.36}}
-    other |= {key: co.TINY["experiments"]["tiny"][key] for key in ("batchnorm", "throughout")}
+    other |= {key: co.TINY["experiments"]["tiny"][key] for key in ("batchnorm", "throughout", "layerwise")}
     config = {**co.TINY, "experiments": {"other": {**other, "alphas": 5}}}
     empty = co.blank(tmp_path / "empty", co.TINY)
     alone = co.dry(empty)
@@ -128,7 +129,7 @@ def test_experiments_asked_for_together_share_training(tiny: Checkout, tmp_path:
         Checkout(checkout.root, checkout.further[0]).configure(config)
     done, both = map(co.dry, together)
     assert set(done) == {"tabulate", "derive", "plot", "publish"}, "all that the other one needs is trained already"
-    shared = ("prepare", "pretrain", "prune", "rewind", "train", "trace", "interpolate", "follow")
+    shared = ("prepare", "pretrain", "prune", "rewind", "train", "trace", "interpolate", "follow", "layers")
     assert {stage: both[stage] for stage in shared} == {stage: alone[stage] for stage in shared}
     assert both["tabulate"] == 2 * alone["tabulate"]
 

@@ -43,9 +43,9 @@ def test_comments_docstrings_and_layout_rerun_nothing(tiny: Checkout) -> None:
 
 
 def test_edited_interpolation_reruns_it_and_what_follows(tiny: Checkout) -> None:
-    expected = _follow(tiny, _of_stage(tiny, "interpolate", "follow"))
-    assert set(expected) == {"interpolate", "follow", "publish", *PUBLISHED}
-    assert expected["tabulate"] == 4  # interpolation, instability, distances, throughout
+    expected = _follow(tiny, _of_stage(tiny, "interpolate", "follow", "layers"))
+    assert set(expected) == {"interpolate", "follow", "layers", "publish", *PUBLISHED}
+    assert expected["tabulate"] == 5  # interpolation, instability, distances, throughout, layers
     tiny.append("pipeline_lib/interpolate.py", "\n\nUNUSED = 1\n")
     assert co.dry(tiny) == expected
 
@@ -70,7 +70,7 @@ def test_one_more_seed_runs_its_jobs_and_the_tables(tiny: Checkout) -> None:
     stages = Counter(node["stage"] for node in tiny.nodes().values())
     tiny.configure({**co.TINY, "experiments": {"tiny": {**co.TINY["experiments"]["tiny"], "seeds": 3}}})
     # A chunk of one seed has as many jobs as the chunk of two that is finished.
-    own = {stage: stages[stage] for stage in ("pretrain", "prune", "rewind", *TRAINING, "interpolate", "follow")}
+    own = {stage: stages[stage] for stage in ("pretrain", "prune", "rewind", *TRAINING, "interpolate", "follow", "layers")}
     again = {stage: stages[stage] for stage in PUBLISHED}
     assert co.dry(tiny) == {**own, **again, "publish": sum(again.values())}
 

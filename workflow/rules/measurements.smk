@@ -31,3 +31,19 @@ rule follow:
         ENVIRONMENT
     shell:
         command("follow")
+
+
+rule layers:
+    # pairs of states -> error while one block at a time moves
+    input:
+        read_by("layers"),
+    output:
+        made_by("layers"),
+    log:
+        log_of("layers"),
+    benchmark:
+        benchmark_of("layers")
+    conda:
+        ENVIRONMENT
+    shell:
+        command("layers")

@@ -44,7 +44,7 @@ def test_drawing_twice_gives_the_same_bytes_and_leaves_the_tables_alone(drawn, t
 
 def test_other_numbers_give_another_picture(drawn, tmp_path):
     name, (svg, png) = drawn
-    columns = ["error", "test_error", "instability", "l2_params", "accuracy"]
+    columns = ["error", "test_error", "instability", "l2_params", "accuracy", "rise"]
     squared = {t: f.assign(**{c: f[c] ** 2 for c in columns if c in f.columns}) for t, f in _used(name).items()}
     other_svg, other_png = _draw(name, squared, tmp_path / "other")
     assert other_svg != svg

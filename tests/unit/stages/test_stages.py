@@ -11,7 +11,9 @@ from torch.func import functional_call
 
 from pipeline_lib import artifacts, driver, nodes, tables
 from pipeline_lib.evaluate import Score, chunks, evaluate
+from pipeline_lib.job import Job
 from pipeline_lib.precision import Numerics
+from pipeline_lib.stages import data
 from pipeline_lib.stages.interpolate import Trained, check_apart, check_end
 from pipeline_lib.stages.training import kept_file
 from pipeline_lib.types import State
@@ -131,7 +133,14 @@ def test_a_random_mask_is_the_ladders_shuffled_in_each_layer(cohort):
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory) -> tuple[nodes.Plan, dict[str, pd.DataFrame]]:
     """A dense experiment whose runs from step 2 are followed, with both kinds of BatchNorm statistics and claims."""
-    given = {"levels": 0, "rewind": [0, 2], "orders": 3, "throughout": {"every": 2, "rewind": [2]}, "splits": ["test"]}
+    given = {
+        "levels": 0,
+        "rewind": [0, 2],
+        "orders": 3,
+        "throughout": {"every": 2, "rewind": [2]},
+        "splits": ["test"],
+        "layerwise": True,
+    }
     raw = toys.raw_config(tmp_path_factory.mktemp("followed"), **given, batchnorm=["averaged", "recomputed"])
     made = toys.make_plan(raw | {"per_job": {"seeds": 2, "orders": 2}})
     plan_file = driver.write_plan(made, [])
@@ -171,6 +180,29 @@ def test_a_network_without_batchnorm_has_nothing_to_recompute(followed):
     by_variant = [rows.drop(columns="batchnorm").reset_index(drop=True) for _, rows in frame.groupby("batchnorm")]
     assert len(by_variant) == 2
     pd.testing.assert_frame_equal(*by_variant, rtol=1e-5)
+
+
+def test_moving_a_block_starts_at_the_first_run_and_ends_with_the_blocks_swapped(followed):
+    made, frames = followed
+    layers, keys = frames["layers"], ["seed", "k"]
+    runs = frames["runs"].rename(columns={"order": "order_1"})
+    merged = layers.merge(runs[[*keys, "order_1", "test_error"]], on=[*keys, "order_1"])
+    assert len(merged) == len(layers) == 2 * 2 * 3 * 2
+    assert (merged["start_error"] == merged["test_error"]).all()
+    assert (layers["rise"] == layers["max_error"] - layers["start_error"]).all()
+    assert layers["block"].unique().tolist() == ["stem", "body.fc2"]
+    node, _ = _nodes(made, "trace")[0]
+    (seed, i), (_, j) = node.spec["members"][0], (None, 1)
+    row = layers.query("seed == @seed and k == 2 and order_1 == @i and order_2 == @j and block == 'stem'").iloc[0]
+    states = {}
+    for each in (n for n, _ in _nodes(made, "trace")):
+        found, meta = artifacts.read_states(made.config.results / each.files()[0])
+        states |= {tuple(m): s for m, s in zip(meta["spec"]["members"], found, strict=True)}
+    first, second = states[seed, i], states[seed, j]
+    mixed = {n: (second if n.startswith("stem.") else first).params[n] for n in first.params}
+    data_node = next(n for n in made.nodes.values() if n.stage == "prepare")
+    dataset = data.read(Job("", {}, Path(), {"data": [made.config.results / data_node.folder]}))
+    assert row["end_error"] == evaluate(data.build(node.spec["task"], dataset), State(mixed), dataset.test, dataset).error
 
 
 def test_derived_tables_are_made(followed):

@@ -1,0 +1,75 @@
+"""Training ResNet-20: our loop, in channels-last order, beside the usual one. On the CPU, whatever else there is."""
+
+from __future__ import annotations
+
+import itertools
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+
+from benchmarks import cifar_shaped, machine
+from benchmarks.measure import Line, Work, compare, interleave, left_out
+from pipeline_lib import optim
+from pipeline_lib.batches import stream
+from pipeline_lib.initialise import kaiming_normal
+from pipeline_lib.precision import Numerics
+from pipeline_lib.schedules import constant
+from pipeline_lib.train import Member, Recipe, train
+from pipeline_lib.types import Dataset, State
+
+RATE, MOMENTUM, DECAY = 0.1, 0.9, 1e-4
+
+
+def recipe(numerics: Numerics) -> Recipe:
+    """Make the recipe of ResNet-20 at its peak rate."""
+    return Recipe(partial(optim.sgd, lr=RATE, momentum=MOMENTUM, weight_decay=DECAY), constant(), numerics)
+
+
+def start(seed: int) -> State:
+    """Draw an initial state."""
+    return kaiming_normal(cifar_shaped.network(), torch.Generator().manual_seed(seed))
+
+
+def _usual(dataset: Dataset, num_steps: int) -> Work:
+    network, drawn = cifar_shaped.network().train(), start(0)
+    network.load_state_dict({**drawn.params, **drawn.buffers})
+    optimiser = torch.optim.SGD(network.parameters(), lr=RATE, momentum=MOMENTUM, weight_decay=DECAY)
+    loader = cifar_shaped.loader(dataset.train, training=True)
+
+    def work() -> None:
+        for x, y in itertools.islice(loader, num_steps):
+            optimiser.zero_grad()
+            F.cross_entropy(network(x), y).backward()
+            optimiser.step()
+
+    return work
+
+
+def _ours(dataset: Dataset, num_steps: int, numerics: Numerics) -> Work:
+    source = stream(dataset, (0, 0), cifar_shaped.BATCH, cifar_shaped.PAD, flip=True, channels_last=numerics.channels_last)
+    network, member = cifar_shaped.network(), Member(start(0), None, source)
+    return lambda: train(network, [member], recipe(numerics), num_steps)
+
+
+def _compare(precision: str, full: bool) -> list[Line]:
+    """Time both in turn; the usual way is in float32 always."""
+    num_images, num_steps, repeats = (50_000, 10, 7) if full else (5_000, 4, 3)
+    dataset = cifar_shaped.dataset(num_images, cifar_shaped.BATCH)
+    ways = {"ours": _ours(dataset, num_steps, Numerics(precision, channels_last=True)), "usual": _usual(dataset, num_steps)}
+    times = interleave(ways, repeats)
+    return [compare(f"resnet20_train_{precision}", times["ours"], times["usual"], f"{num_steps} steps a round")]
+
+
+def fp32(full: bool) -> list[Line]:
+    """Compare at equal precision."""
+    return _compare("fp32", full)
+
+
+def bf16(full: bool) -> list[Line]:
+    """Compare bfloat16 with the usual float32, on a processor that has it."""
+    if not machine.has_bf16():
+        return left_out(
+            "resnet20_train_bf16", f"{machine.cpu_model()} has no bf16 instructions, and a step would take many seconds"
+        )
+    return _compare("bf16", full)

@@ -1,0 +1,40 @@
+"""Pairs of trained states -> error while one block at a time moves from the first to the second."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline_lib import artifacts, tables
+from pipeline_lib.interpolate import alphas, blocks, paths, swapped
+from pipeline_lib.job import Job, log
+from pipeline_lib.stages import data, device
+from pipeline_lib.stages.interpolate import trained
+from pipeline_lib.stages.training import numerics
+
+_MEASURED = ("start_error", "end_error", "max_error", "rise")
+
+
+def run(job: Job) -> None:
+    """Follow each block of each pair of a chunk of seeds on the test split. A pair with a diverged run has no values."""
+    spec, how = job.spec, numerics(job.spec["task"])
+    place = device.pick(how)
+    dataset = data.read(job, place)
+    network = data.build(spec["task"], dataset)
+    runs, _ = trained(job.reads["states"], place)
+    names, points = blocks(network), alphas(spec["alphas"])
+    rows: list[dict[str, Any]] = []
+    for seed, i, j in spec["pairs"]:
+        first, second = runs[seed, i], runs[seed, j]
+        who = {"task": spec["task"]["name"], "seed": seed, "order_1": i, "order_2": j, "density": first.density, "split": "test"}
+        who |= {key: spec[key] for key in ("kind", "k", "level")}
+        if first.diverged or second.diverged:
+            rows += [who | {"block": name} | dict.fromkeys(_MEASURED) for name in names]
+            continue
+        states = [first.state, *(swapped(first.state, second.state, name) for name in names)]
+        found = paths(network, states, [(n, 0) for n in range(1, len(states))], points, dataset.test, dataset, how)
+        for n, name in enumerate(names, start=1):
+            errors = [score.error for score in found[n, 0]]  # from the first run (alpha = 0) to its block from the second
+            values = (errors[0], errors[-1], max(errors), max(errors) - errors[0])
+            rows.append(who | {"block": name} | dict(zip(_MEASURED, values, strict=True)))
+        log.info("moved %d blocks between orders %d and %d of seed %d", len(names), i, j, seed)
+    artifacts.write_table(job.folder / "layers.parquet", tables.to_arrow(rows, "layers"))
