@@ -117,8 +117,8 @@ def test_after_running_new_code_the_old_one_only_publishes(single: Checkout) -> 
     before = path.read_text(encoding="utf-8")
     single.edit("pipeline_lib/interpolate.py", "tree.distance(first.params, second.params, prunable)", "12.5")
     expected = _follow(single, _of_stage(single, "interpolate"))
-    co.succeed(single, "results/single/instability.parquet")
-    assert (single.table("single", "instability")["l2_weights"] == 12.5).all()
+    co.succeed(single, "results/single/distances.parquet")
+    assert (single.table("single", "distances")["l2_weights"] == 12.5).all()
     path.write_text(before, encoding="utf-8")
     assert co.dry(single) == {"publish": expected["publish"]}
     co.succeed(single)

@@ -8,7 +8,10 @@ from typing import Any
 import checkout as co
 from checkout import Checkout
 
-BODY = "    spec, dataset = job.spec, data.read(job)\n"
+BODIES = {
+    "train": '    spec, task = job.spec, job.spec["task"]\n',
+    "interpolate": '    network = data.build(spec["task"], dataset)\n',
+}
 
 
 def _with_steps(steps: int) -> dict[str, Any]:
