@@ -29,8 +29,7 @@ wildcard_constraints:
 def made_by(stage):
     """Output files of a stage."""
     return [
-        f"{RESULTS}/artifacts/{stage}/{{node}}/{name}"
-        for name in nodes.OUTPUTS[stage]
+        f"{RESULTS}/artifacts/{stage}/{{node}}/{name}" for name in nodes.OUTPUTS[stage]
     ]
 
 
