@@ -63,6 +63,16 @@ def write_table(path: Path, table: pa.Table) -> None:
     write_atomic(path, lambda private: pq.write_table(table, private))
 
 
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write a measurement as Parquet, its types read off the rows; tabulation gives columns their order, types and meanings.
+
+    So a stage that trains does not depend on how tables are documented, and a new column elsewhere retrains nothing.
+    """
+    import pyarrow as pa
+
+    write_table(path, pa.Table.from_pylist(rows))
+
+
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
     from safetensors import SafetensorError

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import measures, registry
-from pipeline_lib.measured import CURVES, KINDS, SPLITS, Found, Frames, Measured
+from pipeline_lib import registry
+from pipeline_lib.measured import CURVES, KINDS, QUANTITIES, SPLITS, Found, Frames, Measured
 
 Number = int | float
 
@@ -46,10 +46,15 @@ class Claim:
     rule: dict[str, Any]
 
 
-_WITH_VALUE = ("near", "equal", "within_relative", "grid_neighbour")
-_WORDS = {"of": tuple(CURVES), "to": tuple(CURVES), "kind": KINDS, "other": KINDS, "split": SPLITS}
-_WHOLE = ("k", "through", "reach", "level", "beyond", "ahead", "least")
-_FLAGS = ("size", "ranks", "everywhere")
+_WITH_VALUE = ("near", "equal", "within_relative", "grid_neighbour", "about", "no_more", "no_less")
+_WORDS = {"of": tuple(CURVES), "to": tuple(CURVES), "kind": KINDS, "other": KINDS, "split": SPLITS, "quantity": QUANTITIES}
+_WHOLE = (
+    "k", "through", "reach", "level", "beyond", "ahead", "least", "from_k", "to_k", "later", "from_level", "to_level", "step",
+    "from_step", "to_step", "border", "over_from", "over_to", "step_1", "step_2", "best", "window",
+)  # fmt: skip
+_FLAGS = ("size", "ranks", "everywhere", "in_errors")
+_TEXTS = ("start", "against", "change", "reference", "pretext", "scope", "event")
+_LISTS = ("durations", "borders", "sigmas")
 _REQUIRED = ("id", "text", "source")
 _FIELDS = (*_REQUIRED, "task", "tasks", "paper", "measure", "rule")
 
@@ -104,6 +109,26 @@ def between(measured: Measured, paper: Paper, low: Number, high: Number) -> bool
     return low <= measured.value <= high
 
 
+def _slack(measured: Measured, errors: Number, points: Number) -> float:
+    """So many standard errors of the mean over replicates, and at least so many points."""
+    return max(errors * (measured.spread or 0.0) / measured.num**0.5, points)
+
+
+def about(measured: Measured, paper: Paper, errors: Number, points: Number) -> bool:
+    """Allow some standard errors, or points if these are more, on either side: |x - p| <= max(errors s / sqrt(n), points)."""
+    return abs(measured.value - (paper.value or 0)) <= _slack(measured, errors, points)
+
+
+def no_more(measured: Measured, paper: Paper, errors: Number, points: Number) -> bool:
+    """Ask for the paper's value or less, with the slack of `about`."""
+    return measured.value <= (paper.value or 0) + _slack(measured, errors, points)
+
+
+def no_less(measured: Measured, paper: Paper, errors: Number, points: Number) -> bool:
+    """Ask for the paper's value or more, with the slack of `about`."""
+    return measured.value >= (paper.value or 0) - _slack(measured, errors, points)
+
+
 # The rules that a claim may name, and how they read.
 RULES: dict[str, tuple[Callable[..., bool], str]] = {
     "near": (near, "within 2 sd + 0.2 of the paper's value"),
@@ -115,6 +140,9 @@ RULES: dict[str, tuple[Callable[..., bool], str]] = {
     "above": (above, "above {limit:g}"),
     "at_least": (at_least, "at least {limit:g}"),
     "between": (between, "from {low:g} to {high:g}"),
+    "about": (about, "within max({errors:g} standard errors, {points:g}) of the paper's value"),
+    "no_more": (no_more, "at most the paper's value + max({errors:g} standard errors, {points:g})"),
+    "no_less": (no_less, "at least the paper's value - max({errors:g} standard errors, {points:g})"),
 }
 
 
@@ -122,20 +150,33 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def _is_list(value: Any) -> bool:
+    numbers = isinstance(value, list) and bool(value) and all(_is_number(each) and each > 0 for each in value)
+    return numbers and value == sorted(set(value))
+
+
+# Which options are of which sort.
+_SORTS: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
+    (_WHOLE, lambda value: isinstance(value, int) and _is_number(value) and value >= 0, "a whole number of at least 0"),
+    (_FLAGS, lambda value: isinstance(value, bool), "true or false"),
+    (_TEXTS, lambda value: isinstance(value, str), "text"),
+    (_LISTS, _is_list, "a rising list of numbers above 0"),
+)
+
+
 def _bind(kind: str, given: Any, supplied: tuple[str, ...], what: str, only: tuple[str, ...] | None = None) -> dict[str, Any]:
     if not isinstance(given, Mapping) or "name" not in given:
         raise ValueError(f"{what} must be a mapping with a name, got {given!r}; add name: to it")
     names = only or tuple(registry.entries(kind))
     if given["name"] not in names:
-        raise registry.unknown(f"{what}.name", given["name"], names, f"add it as a function to pipeline_lib/{kind}.py")
+        raise registry.unknown(f"{what}.name", given["name"], names, f"add it as a function to pipeline_lib/{kind}")
     bound = registry.bind(kind, dict(given), supplied, what, only)
     for option, value in bound.items():
         if option in _WORDS and value not in _WORDS[option]:
             raise registry.unknown(f"{what}.{option}", value, _WORDS[option])
-        if option in _WHOLE and not (isinstance(value, int) and _is_number(value) and value >= 0):
-            raise ValueError(f"{what}.{option} must be a whole number of at least 0, got {value!r}; correct it")
-        if option in _FLAGS and not isinstance(value, bool):
-            raise ValueError(f"{what}.{option} must be true or false, got {value!r}; correct it")
+        for names, is_right, sort in _SORTS:
+            if option in names and not is_right(value):
+                raise ValueError(f"{what}.{option} must be {sort}, got {value!r}; correct it")
         if only and option != "name" and not _is_number(value):
             raise ValueError(f"{what}.{option} must be a number, got {value!r}; correct it")
     return bound
@@ -246,7 +287,7 @@ def judge(claims: Iterable[Claim], frames: Frames, sparse_levels: Mapping[str, i
         for task in claim.tasks:
             measured: Found = None
             if task in sparse_levels:
-                measure = getattr(measures, claim.measure["name"])
+                measure = registry.entries("measures")[claim.measure["name"]].load()
                 measured = measure(frames, task, sparse_levels[task], **_options(claim.measure))
             rows.append(_row(claim, task, measured))
     return rows

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import demands, lengths, registry
+from pipeline_lib import demands, families, lengths, registry, starts
 from pipeline_lib.experiment import Config, Experiment, Grid
 from pipeline_lib.validation import read_yaml, validate
 
@@ -27,6 +27,8 @@ _EXPERIMENT: dict[str, Any] = {
     "splits": ["train", "test"],
     "batchnorm": ["averaged"],
     "layerwise": False,
+    "perturbed": [],
+    "starts": [],
     "claims": [],
 }
 _TASK: dict[str, Any] = {
@@ -127,7 +129,7 @@ def _rewind(place: str, given: Sequence[Any], task: Mapping[str, Any]) -> tuple[
     steps = lengths.to_steps(given, task)
     for k in steps:
         if k >= task["steps"]:
-            raise ValueError(f"{place}.rewind must be below {task['name']}'s {task['steps']} steps, got {k}; lower it")
+            raise ValueError(f"{place} must be below {task['name']}'s {task['steps']} steps, got {k}; lower it")
     return tuple(sorted(steps))
 
 
@@ -154,16 +156,57 @@ def _throughout(place: str, given: Mapping[str, Any], rewind: tuple[int, ...], e
     return found
 
 
+def _pretraining(place: str, given: Mapping[str, Any], e: Mapping[str, Any], task: Any) -> dict[str, Any]:
+    """Complete what is asked about pretraining: on which pretexts, for how long, and the ladder to compare with."""
+    last = list(e["perturbed"] or e["rewind"])[-1]
+    found = {"pretexts": list(families.PRETEXTS), "durations": ["2ep", "5ep", "10ep", "20ep", "40ep"], "reference": last, **given}
+    found["reference"] = lengths.to_steps(found["reference"], task)
+    found["durations"] = sorted(
+        (str(each) for each in found["durations"]), key=lambda each: lengths.to_steps(_number(each), task)
+    )
+    for pretext in found["pretexts"]:
+        for duration in found["durations"]:
+            starts.parse(f"k0 | {pretext} for {duration}", task, f"{place}.pretraining")
+    return found
+
+
+def _number(text: str) -> int | str:
+    return int(text) if text.isdigit() else text
+
+
+def _curvature(place: str, given: Mapping[str, Any], e: Mapping[str, Any], task: Any) -> dict[str, Any]:
+    """Complete what is asked about the Hessian: at which steps, and how closely."""
+    found = {"steps": list(e["rewind"]), "iterations": 60, "probes": 2, "examples": 2000, "subspace": 10, **given}
+    found["steps"] = list(_rewind(f"{place}.curvature.steps", found["steps"], task))
+    return found
+
+
+def _options(place: str, e: Mapping[str, Any], task: Any) -> dict[str, Any]:
+    """Complete the options that only some figures ask for."""
+    asked = {key: e.get(key) for key in ("pretraining", "telemetry", "curvature")}
+    found: dict[str, Any] = dict.fromkeys(asked)
+    if asked["pretraining"] is not None:
+        found["pretraining"] = _pretraining(place, asked["pretraining"], e, task)
+    if asked["telemetry"] is not None:
+        found["telemetry"] = lengths.to_steps({"steps": 4000, "evaluate_every": 100, **asked["telemetry"]}, task)
+        found["telemetry"]["steps"] = min(found["telemetry"]["steps"], task["steps"])
+    if asked["curvature"] is not None:
+        found["curvature"] = _curvature(place, asked["curvature"], e, task)
+    found["perturbed"] = _rewind(f"{place}.perturbed", e["perturbed"], task)
+    found["starts"] = tuple(starts.parse(text, task, f"{place}.starts").text for text in e["starts"])
+    return found
+
+
 def _grid(place: str, e: Mapping[str, Any], task: dict[str, Any]) -> Grid:
     levels, sparse = e["levels"], e.get("sparse_level", e["levels"])
     if sparse > levels:
         raise ValueError(f"{place}.sparse_level must be at most levels = {levels}, got {sparse}; lower it")
-    rewind, asked = _rewind(place, e["rewind"], task), e.get("throughout")
+    rewind, asked = _rewind(f"{place}.rewind", e["rewind"], task), e.get("throughout")
     throughout = None if asked is None else _throughout(place, asked, rewind, e, task)
     return Grid(
         task, _replicates(e["seeds"]), _replicates(e["orders"]), rewind, levels, sparse,
         _pruning(place, e.get("pruning", {}), levels), tuple(e["controls"]), e["alphas"], tuple(e["splits"]),
-        tuple(e["batchnorm"]), throughout, e["layerwise"],
+        tuple(e["batchnorm"]), throughout, e["layerwise"], **_options(place, e, task),
     )  # fmt: skip
 
 
@@ -182,10 +225,9 @@ def _experiment(name: str, given: Mapping[str, Any], inline: Mapping[str, Any]) 
         for grid in grids.values():
             if demands.FIGURES[figure].sparse and not grid.sparse_level:
                 raise ValueError(f"{place}.levels must be at least 1 for figure {figure}, got {grid.levels}; raise it")
-        if demands.FIGURES[figure].throughout and not any(grid.throughout for grid in grids.values()):
-            raise ValueError(f"{place}.throughout must be given for figure {figure}, got none; add throughout: {{}}")
-        if demands.FIGURES[figure].layerwise and not any(grid.layerwise for grid in grids.values()):
-            raise ValueError(f"{place}.layerwise must be true for figure {figure}, got false; set it")
+        option = demands.FIGURES[figure].option
+        if option and not any(getattr(grid, option) for grid in grids.values()):
+            raise ValueError(f"{place}.{option} must be given for figure {figure}, got none; add {option}: to the experiment")
     files = {path.stem: path for path in sorted(CLAIMS.glob("*.yaml"))}
     for claims in e["claims"]:
         if claims not in files:

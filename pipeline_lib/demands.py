@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from pipeline_lib import families, starts
 from pipeline_lib.experiment import Grid
 
 
@@ -17,12 +18,14 @@ class Run:
         k: rewind step that it starts from.
         level: pruning level of its mask.
         order: order of SGD noise from k on; the experiment's first order is the ladder's own.
+        start: what it starts from, in `starts.Start`'s wording, where that is not W_k itself.
     """
 
     kind: str
     k: int
     level: int
     order: int
+    start: str = ""
 
 
 Needs = Callable[[Grid], set[Run]]
@@ -69,17 +72,93 @@ def dense_throughout(e: Grid) -> set[Run]:
     return _runs(e, ["imp"], e.throughout["rewind"], [0], e.orders) if e.throughout else set()
 
 
+def ladders(e: Grid, ks: Iterable[int]) -> set[Run]:
+    """All levels of IMP from the given rewind steps."""
+    return _runs(e, ["imp"], ks, range(e.levels + 1), e.orders[:1])
+
+
+def _changed(e: Grid, texts: Iterable[str], levels: Iterable[int], kinds: Iterable[str] = ("imp",)) -> set[Run]:
+    """Networks of the given levels and kinds under the ladder's own order, each from each of the starts."""
+    found = [starts.parse(text, e.task) for text in texts]
+    return {Run(kind, s.k, level, e.orders[0], s.text) for kind in kinds for s in found for level in levels}
+
+
+def perturbed(calls: Iterable[str]) -> Needs:
+    """Sub-networks of every level from every perturbed step, changed in each of the ways, and the ladders beside them."""
+
+    def needs(e: Grid) -> set[Run]:
+        texts = [f"k{k} | {call}" for k in e.perturbed for call in calls]
+        return ladders(e, [e.rewind[0], *e.perturbed]) | _changed(e, texts, range(e.levels + 1))
+
+    return needs
+
+
+def perturbed_at_sparse_level(e: Grid) -> set[Run]:
+    """Sub-networks of the sparse level from every perturbed step, changed in each of paper A's ways, and unchanged ones."""
+    beside = _runs(e, ["imp"], [e.rewind[0], *e.perturbed], [e.sparse_level], e.orders[:1])
+    return beside | sizes_at_sparse_level(e)
+
+
+def sizes_at_sparse_level(e: Grid) -> set[Run]:
+    """As perturbed_at_sparse_level, the changed ones alone."""
+    return _changed(e, [f"k{k} | {call}" for k in e.perturbed for call in families.EVERY], [e.sparse_level])
+
+
+def masks_at_sparse_level(e: Grid) -> set[Run]:
+    """The dense network of every rewind step, and the ladders to the sparse level."""
+    return _runs(e, ["imp"], e.rewind, range(e.sparse_level), e.orders[:1])
+
+
+def _pretrained(e: Grid, pretexts: Iterable[str], durations: Iterable[str]) -> list[str]:
+    return [f"k0 | {pretext} for {duration}" for pretext in pretexts for duration in durations]
+
+
+def pretrained(e: Grid) -> set[Run]:
+    """Ladders from networks pretrained on each pretext for each duration, from the first rewind step and the reference."""
+    asked = e.pretraining or {"pretexts": [], "durations": [], "reference": e.rewind[0]}
+    texts = _pretrained(e, asked["pretexts"], asked["durations"])
+    return ladders(e, [e.rewind[0], asked["reference"]]) | _changed(e, texts, range(e.levels + 1))
+
+
+def pretrained_sparse(e: Grid) -> set[Run]:
+    """Sparse networks of each kind from the reference, with and without rotation first, and the ladders beside them."""
+    if e.pretraining is None:
+        return set()
+    k, longest, kinds = e.pretraining["reference"], e.pretraining["durations"][-1], ("imp", "reinit", "random_prune")
+    levels = range(1, e.levels + 1)
+    texts = [f"k{k} | mask | {families.ROTATION} for {longest}"]
+    controls = _runs(e, kinds[1:], [k], levels, e.orders[:1])
+    return ladders(e, [e.rewind[0], k]) | controls | _changed(e, texts, levels, kinds)
+
+
+def from_starts(e: Grid) -> set[Run]:
+    """Networks of every level from each of the starts that the config lists, and the ladders of their rewind steps."""
+    runs = _changed(e, e.starts, range(e.levels + 1))
+    return ladders(e, [e.rewind[0], *(run.k for run in runs)]) | runs
+
+
+def nothing(e: Grid) -> set[Run]:
+    """No run: measured by a stage that trains its own."""
+    return set()
+
+
 @dataclass(frozen=True)
 class Demand:
-    """One figure: the runs it needs, the tables it is drawn from, whether it is about sparse networks, about states kept
-    throughout training, or about blocks that are moved one at a time.
+    """One figure.
+
+    Args:
+        runs: the runs that it needs.
+        tables: the tables that it is drawn from.
+        sparse: whether it is about sparse networks.
+        option: key of an experiment without which there is nothing to draw.
+        sizes: runs whose starts are made and measured, and which need not be trained.
     """
 
     runs: Needs
     tables: tuple[str, ...]
     sparse: bool = False
-    throughout: bool = False
-    layerwise: bool = False
+    option: str | None = None
+    sizes: Needs = nothing
 
 
 FIGURES: dict[str, Demand] = {
@@ -94,21 +173,36 @@ FIGURES: dict[str, Demand] = {
     "distance_dense": Demand(dense_at_every_k, ("distances",)),
     "distance_sparse": Demand(sparse_at_every_k, ("distances",), sparse=True),
     "learning_curves": Demand(dense_at_first_k, ("curves",)),
-    "instability_throughout": Demand(dense_throughout, ("throughout",), throughout=True),
-    "instability_by_layer": Demand(dense_at_every_k, ("layers",), layerwise=True),
+    "instability_throughout": Demand(dense_throughout, ("throughout",), option="throughout"),
+    "instability_by_layer": Demand(dense_at_every_k, ("layers",), option="layerwise"),
     "schematic": Demand(dense_at_first_k, ("curves", "interpolation", "instability")),
     "table_1": Demand(dense_at_first_k, ("networks",)),
+    "accuracy_by_rewind": Demand(lambda e: ladders(e, e.rewind), ("runs",), sparse=True),
+    "telemetry": Demand(nothing, ("telemetry",), option="telemetry"),
+    "timeline": Demand(nothing, ("timeline",), option="telemetry"),
+    "sign_changes": Demand(masks_at_sparse_level, ("signs",)),
+    "curvature": Demand(nothing, ("curvature",), option="curvature"),
+    "signs_and_magnitudes": Demand(perturbed([*families.SIGNS, *families.INITIAL]), ("runs",), sparse=True, option="perturbed"),
+    "shuffles": Demand(perturbed([*families.SHUFFLES, *families.NEURONS]), ("runs",), sparse=True, option="perturbed"),
+    "same_sign_shuffles": Demand(perturbed(families.SAME_SIGN), ("runs",), sparse=True, option="perturbed"),
+    "noise": Demand(perturbed(families.NOISE), ("runs",), sparse=True, option="perturbed"),
+    "effective_deviation": Demand(
+        perturbed_at_sparse_level, ("perturbations", "runs", "correlations"), sparse=True, option="perturbed"
+    ),
+    "perturbation_sizes": Demand(nothing, ("perturbations",), sparse=True, option="perturbed", sizes=sizes_at_sparse_level),
+    "pretraining": Demand(pretrained, ("runs",), sparse=True, option="pretraining"),
+    "sparse_pretraining": Demand(pretrained_sparse, ("runs",), sparse=True, option="pretraining"),
+    "accuracy_by_start": Demand(from_starts, ("runs",), option="starts"),
 }
 
 
 def default_figures(grids: Sequence[Grid]) -> tuple[str, ...]:
     """List the figures that an experiment can draw of all its tasks."""
-    sparse, followed = all(grid.sparse_level for grid in grids), any(grid.throughout for grid in grids)
-    layerwise = any(grid.layerwise for grid in grids)
+    sparse = all(grid.sparse_level for grid in grids)
     return tuple(
         name
         for name, demand in FIGURES.items()
-        if (sparse or not demand.sparse) and (followed or not demand.throughout) and (layerwise or not demand.layerwise)
+        if (sparse or not demand.sparse) and (demand.option is None or any(getattr(grid, demand.option) for grid in grids))
     )
 
 
@@ -116,5 +210,7 @@ def with_ancestors(e: Grid, runs: Iterable[Run]) -> set[Run]:
     """Add the ladder runs whose masks the given runs use."""
     found = set(runs)
     for run in runs:
-        found |= {Run("imp", run.k, level, e.orders[0]) for level in range(run.level)}
+        ladder = starts.parse(run.start, e.task).ladder if run.start else ""
+        start = "" if ladder == f"k{run.k}" else ladder
+        found |= {Run("imp", run.k, level, e.orders[0], start) for level in range(run.level)}
     return found

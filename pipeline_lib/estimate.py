@@ -11,27 +11,42 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from pipeline_lib import starts
 from pipeline_lib.nodes import OUTPUTS, Node, Plan
 
 # Seconds of a job that is mostly start-up, used until there is a record of one.
-_STARTUP = {"prepare": 5.0, "prune": 0.3, "rewind": 0.3, "tabulate": 1.0, "derive": 1.0, "judge": 1.0, "plot": 2.0}
-_LINES = ("interpolate", "follow", "layers")
+_STARTUP = {
+    "prepare": 5.0, "prune": 0.3, "rewind": 0.3, "perturb": 0.4, "signs": 0.5,
+    "tabulate": 1.0, "derive": 1.0, "judge": 1.0, "plot": 2.0,
+}  # fmt: skip
+_LINES = ("interpolate", "follow", "layers", "hessian")
 _KEPT_RECORDS = 200  # newest jobs looked at, a stage
 
 Calibrate = Callable[[dict[str, Any], Path | None], tuple[float, float]]
 
 
+def _trained(spec: dict[str, Any]) -> int:
+    begun = starts.parse(spec["start"], spec["task"]).step() if "start" in spec else spec["k"]  # older records have none
+    return (spec["task"]["steps"] - begun) * len(spec["members"])
+
+
+# A job's size: training steps, or evaluated points (of some ten thousand images; a product with the Hessian costs nine times its
+# examples). Other stages' jobs have one size.
+_WORK: dict[str, Callable[[dict[str, Any]], float]] = {
+    "train": _trained,
+    "trace": _trained,
+    "telemetry": lambda spec: spec["task"]["steps"] * len(spec["seeds"]),
+    "teach": lambda spec: spec["until"] * len(spec["seeds"]),
+    "pretrain": lambda spec: spec["k"] * len(spec["seeds"]),
+    "interpolate": lambda spec: spec["alphas"] * len(spec["pairs"]) * len(spec["splits"]),
+    "follow": lambda spec: spec["alphas"] * len(spec["pairs"]) * len(spec["keep"]),
+    "hessian": lambda spec: 9e-4 * spec["examples"] * spec["iterations"] * (spec["probes"] + 1) * len(spec["seeds"]),
+}
+
+
 def _work(stage: str, spec: dict[str, Any]) -> float:
-    """Measure a job's size: training steps, evaluated points, or one."""
-    if stage in ("train", "trace"):
-        return float((spec["task"]["steps"] - spec["k"]) * len(spec["members"]))
-    if stage == "pretrain":
-        return float(spec["k"] * len(spec["seeds"]))
-    if stage == "interpolate":
-        return float(spec["alphas"] * len(spec["pairs"]) * len(spec["splits"]))
-    if stage == "follow":
-        return float(spec["alphas"] * len(spec["pairs"]) * len(spec["keep"]))
-    return 1.0
+    """Measure a job's size."""
+    return float(_WORK[stage](spec)) if stage in _WORK else 1.0
 
 
 def _kind(stage: str, spec: dict[str, Any]) -> str:

@@ -24,6 +24,11 @@ class Grid:
     batchnorm: tuple[str, ...]
     throughout: dict[str, Any] | None
     layerwise: bool
+    perturbed: tuple[int, ...]
+    starts: tuple[str, ...]
+    pretraining: dict[str, Any] | None
+    telemetry: dict[str, Any] | None
+    curvature: dict[str, Any] | None
 
 
 @dataclass(frozen=True)

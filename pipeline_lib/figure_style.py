@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +12,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Colour = str | tuple[float, ...]
+
 # Okabe and Ito's colour-blind-safe palette; each kind of network keeps its colour in every figure.
 COLOURS = {"imp": "#0072B2", "random_prune": "#E69F00", "reinit": "#009E73", "dense": "#D55E00", "best": "#CC79A7"}
 NAMES = {"imp": "IMP", "random_prune": "random pruning", "reinit": "random reinit", "dense": "dense", "best": "IMP, best k"}
 SPLITS = {"train": "#CC79A7", "test": "#D55E00", "batch": "#56B4E9"}
-BAND = 0.2
+FIRST = "#56B4E9"  # IMP at the first rewind step, where one other step is drawn in IMP's blue
+PALETTE = ("#E69F00", "#009E73", "#D55E00", "#CC79A7", "#000000")  # what is compared with IMP
+BAND, SMALL = 0.2, 7  # opacity of bands, font size of long legends and of notes
 
 
 @contextmanager
@@ -57,6 +61,28 @@ def at_sparse_level(frame: pd.DataFrame, sparse_levels: Mapping[str, int]) -> pd
     return frame[frame["level"] == frame["task"].map(dict(sparse_levels))]
 
 
+def select(frame: pd.DataFrame, **values: object) -> pd.DataFrame:
+    """Keep the rows that have these values."""
+    for name, value in values.items():
+        frame = frame[frame[name] == value]
+    return frame
+
+
+def ladders(runs: pd.DataFrame) -> pd.DataFrame:
+    """Keep the ladder's own order; accuracies and densities in percent, a task's equal ones (to rounding) at one place."""
+    own = runs[runs["order"] == runs["order"].min()]
+    densities = own.groupby(["task", "level"])["density"].transform("mean")
+    return own.assign(accuracy=100 * (1 - own["test_error"]), percent=100 * densities)
+
+
+def every_start(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Join the ladders' runs from plain and changed starts; `change` is what follows W_k in `start`, empty for a plain one."""
+    import pandas as pd
+
+    runs = ladders(pd.concat([frames["runs"], frames["changed_runs"]]))
+    return runs.assign(change=[start.partition(" | ")[2] for start in runs["start"]])
+
+
 def panels(num_rows: int, num_columns: int) -> tuple[Figure, list[list[Axes]]]:
     """Make a grid of panels of one size."""
     import matplotlib.pyplot as plt
@@ -66,31 +92,69 @@ def panels(num_rows: int, num_columns: int) -> tuple[Figure, list[list[Axes]]]:
     return figure, [list(row) for row in axes]
 
 
-def line(axes: Axes, frame: pd.DataFrame, x: str, y: str, colour: str | tuple[float, ...], label: str, marker: str = "") -> None:
+def grid(runs: pd.DataFrame, chosen: pd.DataFrame) -> tuple[Figure, list[tuple[Axes, str, int]]]:
+    """Make a column of panels for each task with chosen rows, one a rewind step; where none has, for each task's last step."""
+    chosen = chosen if len(chosen) else runs[runs["k"] == runs.groupby("task")["k"].transform("max")]
+    steps = {task: sorted(own["k"].unique().tolist()) for task, own in chosen.groupby("task", sort=False)}
+    figure, axes = panels(max(map(len, steps.values())), len(steps))
+    for column, ks in enumerate(steps.values()):
+        for row in axes[len(ks) :]:
+            row[column].set_visible(False)
+    return figure, [(axes[i][column], str(task), k) for column, (task, ks) in enumerate(steps.items()) for i, k in enumerate(ks)]
+
+
+def line(axes: Axes, frame: pd.DataFrame, x: str, y: str, colour: Colour, label: str, marker: str = "", dash: str = "-") -> None:
     """Draw the mean of `y` at each `x` with a band of one standard deviation over the rows."""
     group = frame.groupby(x)[y]
     mean, deviation = group.mean(), group.std().fillna(0)
-    axes.plot(mean.index, mean, color=colour, label=label, marker=marker or None, markersize=4)
+    axes.plot(mean.index, mean, color=colour, label=label, marker=marker or None, markersize=4, linestyle=dash)
     axes.fill_between(mean.index, mean - deviation, mean + deviation, color=colour, alpha=BAND, linewidth=0)
 
 
-def dense_band(axes: Axes, values: pd.Series, label: str = "dense, ± 1 sd") -> None:
-    """Draw the dense network's mean and standard deviation across the panel."""
+def dense_band(axes: Axes, values: pd.Series, label: str = "dense, ± 1 sd", across: bool = True) -> None:
+    """Draw the dense network's mean and standard deviation across the panel, or up it."""
     mean, deviation = values.mean(), values.std() if len(values) > 1 else 0.0
-    axes.axhline(mean, color="0.25", linewidth=1, linestyle="--", label=label)
-    axes.axhspan(mean - deviation, mean + deviation, color="0.5", alpha=BAND, linewidth=0)
+    draw, fill = (axes.axhline, axes.axhspan) if across else (axes.axvline, axes.axvspan)
+    draw(mean, color="0.25", linewidth=1, linestyle="--", label=label)
+    fill(mean - deviation, mean + deviation, color="0.5", alpha=BAND, linewidth=0)
 
 
-def density_axis(axes: Axes, densities: pd.Series) -> None:
+def density_axis(axes: Axes, densities: Iterable[float]) -> None:
     """Put the densities in percent on a falling log axis, with ticks at the measured ones."""
-    percents = sorted((100 * densities).round(6).unique(), reverse=True)
-    step = -(-len(percents) // 9)
-    shown = percents[::step]
+    percents = sorted({round(100 * density, 6) for density in densities}, reverse=True)
+    shown = percents[:: -(-len(percents) // 9)]
     axes.set_xscale("log")
     axes.set_xticks(shown, [f"{value:.3g}" for value in shown], rotation=45)
     axes.set_xticks([], minor=True)
     axes.set_xlim(max(percents) * 1.08, min(percents) / 1.08)
     axes.set_xlabel("weights remaining (%)")
+
+
+def by_density(axes: Axes, title: str, lines: Iterable[tuple[pd.DataFrame, Colour, str, str]]) -> None:
+    """Draw accuracy against density: rows, colour, label and line style of each line; those without rows are left out."""
+    drawn = [each for each in lines if len(each[0])]
+    for rows, colour, label, dash in drawn:
+        line(axes, rows, "percent", "accuracy", colour, label, ".", dash)
+    density_axis(axes, {percent / 100 for rows, *_ in drawn for percent in rows["percent"]})
+    axes.set_title(title)
+    axes.set_ylabel("test accuracy (%)")
+
+
+def legend_below(figure: Figure) -> None:
+    """Add one legend for all panels below them, in as many columns as fit."""
+    found = {label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    num_columns = max(1, int(figure.get_figwidth() / (0.5 + 0.055 * max(map(len, found), default=0))))
+    figure.set_figheight(figure.get_figheight() + 0.16 * -(-len(found) // num_columns))
+    figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=num_columns, fontsize=SMALL)
+
+
+def step_axis(axes: Axes, last: float) -> None:
+    """Stretch the earliest steps: the axis is linear up to step 10, and has one length a decade after it."""
+    axes.set_xscale("symlog", linthresh=10, subs=range(2, 10))
+    shown = [0, *(10**i for i in range(1, 9) if 10**i <= max(last, 10))]
+    axes.set_xticks(shown, [f"{step:,}" for step in shown])
+    axes.set_xlim(0, 1.1 * last)
+    axes.set_xlabel("step")
 
 
 def rewind_axis(axes: Axes, steps: list[int]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline_lib import summaries, tables
+from pipeline_lib import columns, summaries
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,9 @@ Points = dict[int, Measured]
 
 KINDS = ("dense", "imp", "random_prune", "reinit")
 SPLITS = ("train", "test")
-STABLE_BELOW = 100 * tables.STABLE_BELOW
+# What telemetry follows.
+QUANTITIES = ("accuracy", "mean_magnitude", "signs_changed", "gradient_norm", "l2_initial", "cosine_initial")
+STABLE_BELOW = 100 * columns.STABLE_BELOW
 MATCHING_WITHIN = 100 * summaries.MATCHING_WITHIN
 NOWHERE = float("inf")
 

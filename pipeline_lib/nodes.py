@@ -17,13 +17,18 @@ from pipeline_lib.fingerprint import fingerprint
 OUTPUTS: dict[str, tuple[str, ...]] = {
     "prepare": ("data.safetensors",),
     "pretrain": ("state.safetensors",),
+    "teach": ("state.safetensors",),
     "prune": ("mask.safetensors",),
     "rewind": ("state.safetensors",),
+    "perturb": ("state.safetensors", "perturbations.parquet"),
     "train": ("state.safetensors", "runs.parquet", "curves.parquet"),
     "trace": ("state.safetensors", "runs.parquet", "curves.parquet", "kept.txt"),
     "interpolate": ("interpolation.parquet", "instability.parquet", "distances.parquet"),
     "follow": ("throughout.parquet",),
     "layers": ("layers.parquet",),
+    "telemetry": ("telemetry.parquet",),
+    "signs": ("signs.parquet",),
+    "hessian": ("spectrum.parquet", "curvature.parquet"),
     "tabulate": ("table.parquet",),
     "derive": ("table.parquet",),
     "judge": ("table.parquet",),
@@ -32,9 +37,17 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
 # The stage that measures each table, and the tables that are computed from others.
 TABLES = {
     "runs": "train", "curves": "train", "interpolation": "interpolate", "instability": "interpolate", "distances": "interpolate",
-    "throughout": "follow", "layers": "layers",
+    "throughout": "follow", "layers": "layers", "perturbations": "perturb", "telemetry": "telemetry", "signs": "signs",
+    "spectrum": "hessian", "curvature": "hessian",
 }  # fmt: skip
-DERIVED = {"means": ("instability",), "onsets": ("instability", "runs"), "networks": ("runs",)}
+# The tables that each derived one takes, and those that it uses where they are there; in the order in which they are made.
+DERIVED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "means": (("instability",), ()),
+    "onsets": (("instability", "runs"), ()),
+    "networks": (("runs",), ()),
+    "correlations": (("perturbations", "runs"), ()),
+    "timeline": (("telemetry",), ("onsets", "curvature")),
+}
 
 
 @dataclass(frozen=True)
@@ -82,12 +95,17 @@ def stage_modules(stage: str, spec: dict[str, Any]) -> tuple[str, ...]:
         modules.append(registry.entries("networks")[spec["task"]["network"]["name"]].module)
     if stage == "pretrain":
         modules.append("pipeline_lib.initialise")
+    if stage == "perturb":
+        modules += [registry.entries("perturbations")[step["name"]].module for step in spec["steps"]]
+    if stage == "teach":
+        modules += ["pipeline_lib.initialise"]
+        modules += [registry.entries("pretexts")[pretext["name"]].module for pretext in spec["pretexts"]]
     if stage == "prepare":
         modules.append(registry.entries("datasets")[spec["dataset"]["name"]].module)
     if stage == "derive":
         modules.append("pipeline_lib.summaries")
     if stage == "judge":
-        modules.append("pipeline_lib.measures")
+        modules += sorted({registry.entries("measures")[claim["measure"]["name"]].module for claim in spec["claims"]})
     if stage == "plot":
         modules.append(registry.entries("figures")[spec["figure"]].module)
     return tuple(modules)

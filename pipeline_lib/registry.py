@@ -19,12 +19,13 @@ PACKAGE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Entry:
-    """One registered function: its module and its options (None where there is no default)."""
+    """One registered function: its module, required and defaulted options, and the words that an option may be."""
 
     module: str
     name: str
     required: tuple[str, ...]
     defaults: dict[str, Any]
+    words: dict[str, tuple[Any, ...]]
 
     def load(self) -> Callable[..., Any]:
         """Import the function."""
@@ -38,12 +39,23 @@ def unknown(what: str, value: object, valid: Sequence[str], remedy: str = "") ->
     return ValueError(f"{what} must be one of {', '.join(sorted(valid))}, got {value!r}; {hint}")
 
 
+def _words(annotation: ast.expr | None) -> tuple[Any, ...]:
+    """Read the values of a `Literal[...]`, none for another annotation."""
+    if not (
+        isinstance(annotation, ast.Subscript) and isinstance(annotation.value, ast.Name) and annotation.value.id == "Literal"
+    ):
+        return ()
+    values = ast.literal_eval(annotation.slice)
+    return values if isinstance(values, tuple) else (values,)
+
+
 def _entry(module: str, function: ast.FunctionDef) -> Entry:
     arguments = function.args.args
     with_default = arguments[len(arguments) - len(function.args.defaults) :]
     values = [ast.literal_eval(node) for node in function.args.defaults]
     defaults = {a.arg: list(v) if isinstance(v, tuple) else v for a, v in zip(with_default, values, strict=True)}
-    return Entry(module, function.name, tuple(a.arg for a in arguments if a.arg not in defaults), defaults)
+    words = {a.arg: _words(a.annotation) for a in arguments if _words(a.annotation)}
+    return Entry(module, function.name, tuple(a.arg for a in arguments if a.arg not in defaults), defaults, words)
 
 
 @cache
@@ -94,6 +106,9 @@ def bind(
     for option in options:
         if option not in valid:
             raise unknown(f"option of {what} {entry.name}", option, valid)
+    for option, value in options.items():
+        if option in entry.words and value not in entry.words[option]:
+            raise unknown(f"{option} of {what} {entry.name}", value, entry.words[option])
     missing = [name for name in required if name not in options]
     if missing:
         raise ValueError(f"{what} {entry.name} must have {missing[0]!r}, got none; add it to the config")

@@ -16,12 +16,6 @@ Frames = dict[str, "pd.DataFrame"]
 Levels = dict[str, int]
 
 
-def _ladders(runs: pd.DataFrame) -> pd.DataFrame:
-    """Keep the ladder's own order; densities in percent, equal ones (to rounding) at one place."""
-    own = runs[runs["order"] == runs["order"].min()]
-    return own.assign(accuracy=100 * (1 - own["test_error"]), percent=100 * own.groupby("level")["density"].transform("mean"))
-
-
 def _lines(axes: Axes, frame: pd.DataFrame) -> None:
     """Draw the dense band, and IMP and the controls from the first k."""
     first = frame[frame["k"] == frame["k"].min()]
@@ -64,14 +58,27 @@ def _with_best(axes: Axes, frame: pd.DataFrame) -> None:
     axes.axvline(sparsest, color="0.4", linestyle=":", label=f"sparsest overlap, {sparsest:.3g} %")
 
 
+def _rewound(axes: Axes, frame: pd.DataFrame) -> None:
+    """Draw the dense band, and IMP from every k, darker with later ones."""
+    style.dense_band(axes, style.at_first_k(frame[frame["level"] == 0])["accuracy"])
+    steps = sorted(frame["k"].unique())
+    for k, shade in zip(steps, style.shades(len(steps), style.COLOURS["imp"]), strict=True):
+        style.line(axes, style.select(frame, kind="imp", k=k), "percent", "accuracy", shade, f"IMP, k = {k}", ".")
+
+
 def accuracy_by_density(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test accuracy of IMP, random pruning and random reinit from the first k at every level."""
-    return _by_density(_ladders(frames["runs"]), _lines)
+    return _by_density(style.ladders(frames["runs"]), _lines)
+
+
+def accuracy_by_rewind(frames: Frames, sparse_levels: Levels) -> Figure:
+    """Test accuracy of IMP at every level, a line a rewind step."""
+    return _by_density(style.ladders(frames["runs"]), _rewound)
 
 
 def best_rewind(frames: Frames, sparse_levels: Levels) -> Figure:
     """As accuracy_by_density, with IMP at the best rewind step of each level."""
-    return _by_density(_ladders(frames["runs"]), _with_best)
+    return _by_density(style.ladders(frames["runs"]), _with_best)
 
 
 def learning_curves(frames: Frames, sparse_levels: Levels) -> Figure:

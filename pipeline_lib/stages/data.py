@@ -54,7 +54,7 @@ def read(job: Job, device: torch.device = CPU) -> Dataset:
     return Dataset(train, test, meta["num_classes"], tuple(meta["mean"]), tuple(meta["std"]))
 
 
-def build(task: dict[str, Any], dataset: Dataset) -> nn.Sequential:
-    """Build a task's network for the shape and classes of its data set."""
+def build(task: dict[str, Any], dataset: Dataset, num_classes: int | None = None) -> nn.Sequential:
+    """Build a task's network for the shape of its data set, and its classes or another number of outputs."""
     shape = tuple(dataset.train.x.shape[1:])
-    return registry.call("networks", task["network"], input_shape=shape, num_classes=dataset.num_classes)
+    return registry.call("networks", task["network"], input_shape=shape, num_classes=num_classes or dataset.num_classes)

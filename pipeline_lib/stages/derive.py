@@ -9,6 +9,6 @@ from pipeline_lib.job import Job
 def run(job: Job) -> None:
     """Compute one table from others."""
     name = job.spec["table"]
-    frames = {role: tables.read(folders[0] / "table.parquet") for role, folders in job.reads.items()}
+    frames = tables.divided({role: tables.read(folders[0] / "table.parquet") for role, folders in job.reads.items()})
     rows = registry.entries("summaries")[name].load()(frames, job.spec)
     artifacts.write_table(job.folder / "table.parquet", tables.to_arrow(rows, name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from pipeline_lib import artifacts, tables, tree
+from pipeline_lib import artifacts, tree
 from pipeline_lib.interpolate import alphas, paths, summarise, with_midpoint
 from pipeline_lib.job import Job, log
 from pipeline_lib.stages import data, device
@@ -40,4 +40,4 @@ def run(job: Job) -> None:
                 values = {key: ends[key] for key in _MEASURED}
             rows.append(who | values)
         log.info("compared %d pairs of %d runs at step %d", len(pairs), len(members), step)
-    artifacts.write_table(job.folder / "throughout.parquet", tables.to_arrow(rows, "throughout"))
+    artifacts.write_rows(job.folder / "throughout.parquet", rows)

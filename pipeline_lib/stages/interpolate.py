@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from pipeline_lib import artifacts, tables, tree
+from pipeline_lib import artifacts, tree
 from pipeline_lib.evaluate import Score
 from pipeline_lib.interpolate import Ends, alphas, distances, paths, recomputed_paths, summarise, with_midpoint
 from pipeline_lib.job import Job, log
@@ -97,7 +97,7 @@ def run(job: Job) -> None:
                     if batchnorm == "averaged":
                         check_end(runs[members[end]], split, score)
     for name, rows in (("interpolation", lines), ("instability", sums), ("distances", apart)):
-        artifacts.write_table(job.folder / f"{name}.parquet", tables.to_arrow(rows, name))
+        artifacts.write_rows(job.folder / f"{name}.parquet", rows)
 
 
 _NOTHING = dict.fromkeys(_MEASURED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline_lib import artifacts, tables
+from pipeline_lib import artifacts
 from pipeline_lib.interpolate import alphas, blocks, paths, swapped
 from pipeline_lib.job import Job, log
 from pipeline_lib.stages import data, device
@@ -37,4 +37,4 @@ def run(job: Job) -> None:
             values = (errors[0], errors[-1], max(errors), max(errors) - errors[0])
             rows.append(who | {"block": name} | dict(zip(_MEASURED, values, strict=True)))
         log.info("moved %d blocks between orders %d and %d of seed %d", len(names), i, j, seed)
-    artifacts.write_table(job.folder / "layers.parquet", tables.to_arrow(rows, "layers"))
+    artifacts.write_rows(job.folder / "layers.parquet", rows)

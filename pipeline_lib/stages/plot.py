@@ -10,7 +10,7 @@ from pipeline_lib.job import Job
 
 def run(job: Job) -> None:
     """Draw one figure and save it in both formats, with the same bytes every time."""
-    frames = {name: tables.read(folders[0] / "table.parquet") for name, folders in job.reads.items()}
+    frames = tables.divided({name: tables.read(folders[0] / "table.parquet") for name, folders in job.reads.items()})
     draw = registry.entries("figures")[job.spec["figure"]].load()
     with figure_style.applied():
         figure = draw(frames, sparse_levels=job.spec["sparse_levels"])

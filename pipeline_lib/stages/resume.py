@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,7 +70,7 @@ class Keeper:
     _round: set[int] | None = None
     _due: float = field(default_factory=lambda: time.monotonic() + SAVE_SECONDS)
 
-    def report(self, i: int, progress: Progress, curve: list[dict[str, Any]]) -> None:
+    def report(self, i: int, progress: Progress, curve: Callable[[], list[dict[str, Any]]]) -> None:
         """Take one report of the training loop about member `i`.
 
         When a save is due, members are kept at their next reports; the file is written once one of them reports again.
@@ -88,7 +88,7 @@ class Keeper:
         if self._round is not None:
             self._round.add(i)
         if self._round is not None or progress.step == self.until:
-            self.members[i] = Saved(progress.state(), progress.sums.get(), list(curve))
+            self.members[i] = Saved(progress.state(), progress.sums.get(), list(curve()))
 
     def stop(self, *_: object) -> None:
         """Save at the next reports and end the job."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_lib import artifacts, masks, tables, tree
+from pipeline_lib import artifacts, masks, tree
 from pipeline_lib.anatomy import num_params, prunable
 from pipeline_lib.evaluate import evaluate
 from pipeline_lib.job import Job, log
@@ -66,16 +66,19 @@ def run(job: Job) -> None:
     with resume.kept(job, task["steps"]) as keeper:
         results = _train(setting, runs, [head["diverged"][at] or lost[at] for at in places], keeper)
         for (result, curve), (seed, order), at in zip(results, spec["members"], places, strict=True):
-            who = {key: spec[key] for key in ("kind", "k", "level")} | {"task": task["name"], "seed": seed, "order": order}
-            who |= {"density": masks.density(seed_masks[at]), "mask": criterion}
+            who = {key: spec[key] for key in ("kind", "start", "k", "level")} | {
+                "task": task["name"],
+                "seed": seed,
+                "order": order,
+            }
+            who |= {"density": masks.density(seed_masks[at])}
             row = _row(setting, result.state, seed_masks[at], result.last_finite is not None)
-            start = "fresh" if spec["kind"] == "reinit" else "rewound"
-            rows.append(who | row | {"start": start, "last_finite_step": result.last_finite})
+            rows.append(who | row | {"mask": criterion, "start_step": starts[at].step, "last_finite_step": result.last_finite})
             curves += [who | point for point in curve]
             text = f"diverged after step {result.last_finite}" if row["diverged"] else f"test error {row['test_error']:.2%}"
             log.info("seed %d order %d: %s", seed, order, text)
-        artifacts.write_table(job.folder / "runs.parquet", tables.to_arrow(rows, "runs"))
-        artifacts.write_table(job.folder / "curves.parquet", tables.to_arrow(curves, "curves"))
+        artifacts.write_rows(job.folder / "runs.parquet", rows)
+        artifacts.write_rows(job.folder / "curves.parquet", curves)
         each: dict[str, Any] = {key: [row[key] for row in rows] for key in ("density", "diverged")}
         each["errors"] = {split: [row[f"{split}_error"] for row in rows] for split in ("train", "test")}
         meta = job.meta(prunable=prunable(setting.network), params=list(starts[0].params), device=str(setting.device), **each)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,10 +13,11 @@ import torch
 from torch import nn
 
 from pipeline_lib import artifacts, registry, schedules, tree
-from pipeline_lib.batches import stream
 from pipeline_lib.evaluate import evaluate
 from pipeline_lib.job import Job, log
+from pipeline_lib.lesson import Lesson
 from pipeline_lib.precision import Numerics
+from pipeline_lib.pretext import stream
 from pipeline_lib.stages.resume import Keeper, Saved
 from pipeline_lib.train import Member, Recipe, Trained, train
 from pipeline_lib.types import Dataset, Mask, Progress, State
@@ -34,7 +36,19 @@ class Run:
 
 @dataclass(frozen=True)
 class Setting:
-    """What the runs of a cohort share; states at the steps `keep` are written to files of the job's folder."""
+    """What the runs of a cohort share.
+
+    Args:
+        task: full description.
+        network: template.
+        dataset: on the device that is trained on.
+        until: the step that runs go to.
+        evaluate_every: steps between evaluations for the learning curve; 0 for none.
+        keep: steps at which states are written to files of the job's folder.
+        job: the job, for its folder and spec.
+        lessons: what alters the data.
+        reporter: makes what watches a run, if not a plain `Reporter`.
+    """
 
     task: dict[str, Any]
     network: nn.Sequential
@@ -43,6 +57,8 @@ class Setting:
     evaluate_every: int = 0
     keep: frozenset[int] = frozenset()
     job: Job | None = None
+    lessons: tuple[Lesson, ...] = ()
+    reporter: Callable[[Setting, Run, list[dict[str, Any]]], Reporter] | None = None
 
     @property
     def numerics(self) -> Numerics:
@@ -68,18 +84,22 @@ def kept_file(folder: Path, order: tuple[int, int], step: int) -> Path:
 class Reporter:
     """Logs a line every few seconds, evaluates the test split every so many steps for the curve, and keeps states."""
 
-    def __init__(self, setting: Setting, order: tuple[int, int], curve: list[dict[str, Any]]) -> None:
-        self._setting, self._order, self._who = setting, order, f"seed {order[0]} order {order[1]}"
+    def __init__(self, setting: Setting, run: Run, rows: list[dict[str, Any]]) -> None:
+        self._setting, self._order, self._who = setting, run.order, f"seed {run.order[0]} order {run.order[1]}"
         self._begun: tuple[float, int] | None = None
-        self._logged = 0.0
-        self.curve = list(curve)
+        self._told = 0.0
+        self._rows = list(rows)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Give all that was recorded, as JSON."""
+        return self._rows
 
     def __call__(self, progress: Progress) -> None:
         """Take one report of the training loop."""
         if self._begun is None:
-            self._logged = time.monotonic()
-            self._begun = self._logged, progress.step
-        if time.monotonic() - self._logged >= LOG_SECONDS:
+            self._told = time.monotonic()
+            self._begun = self._told, progress.step
+        if time.monotonic() - self._told >= LOG_SECONDS:
             self._log(progress, *self._begun)
         every = self._setting.evaluate_every
         if every and (progress.step % every == 0 or progress.step == self._setting.until):
@@ -91,8 +111,8 @@ class Reporter:
 
     def _log(self, progress: Progress, begun: float, first: int) -> None:
         loss, _, seen, _ = progress.sums.get()
-        self._logged = time.monotonic()
-        speed = (progress.step - first) / (self._logged - begun)
+        self._told = time.monotonic()
+        speed = (progress.step - first) / (self._told - begun)
         left = (self._setting.until - progress.step) / max(speed, 1e-9)
         text = "%s step %d/%d loss %.4f %.1f steps/s, %.0f s left"
         log.info(text, self._who, progress.step, self._setting.until, loss / seen, speed, left)
@@ -103,7 +123,7 @@ class Reporter:
         s.network.train()
         batch_loss, batch_error = progress.sums.take()
         for split, error, loss in (("batch", batch_error, batch_loss), ("test", score.error, score.loss)):
-            self.curve.append({"step": progress.step, "split": split, "error": error, "loss": loss})
+            self._rows.append({"step": progress.step, "split": split, "error": error, "loss": loss})
 
 
 def _recipe(setting: Setting) -> Recipe:
@@ -115,15 +135,14 @@ def _recipe(setting: Setting) -> Recipe:
 def _prepare(setting: Setting, run: Run, saved: Saved | None, i: int, keeper: Keeper | None) -> tuple[Member, Reporter]:
     """Put one run on the device, at its start or where an earlier try was stopped."""
     task = setting.task
-    batches = stream(
-        setting.dataset, run.order, task["batch_size"], task["pad"], task["flip"], channels_last=task["channels_last"]
-    )
-    reporter = Reporter(setting, run.order, saved.curve if saved else [])
+    how = (task["batch_size"], task["pad"], task["flip"], task["channels_last"])
+    batches = stream(setting.dataset, run.order, *how, setting.lessons)
+    reporter = (setting.reporter or Reporter)(setting, run, saved.curve if saved else [])
 
     def monitor(progress: Progress) -> None:
         reporter(progress)
         if keeper:
-            keeper.report(i, progress, reporter.curve)
+            keeper.report(i, progress, reporter.rows)
 
     start = tree.moved(saved.state if saved else run.start, setting.device)
     return Member(start, run.mask, batches, monitor, saved.sums if saved else None), reporter
@@ -134,7 +153,7 @@ def _train(setting: Setting, runs: dict[int, Run], keeper: Keeper | None) -> dic
     ready = {i: _prepare(setting, run, keeper.members.get(i) if keeper else None, i, keeper) for i, run in runs.items()}
     try:
         done = train(setting.network, [member for member, _ in ready.values()], _recipe(setting), setting.until)
-        return {i: (trained, reporter.curve) for (i, (_, reporter)), trained in zip(ready.items(), done, strict=True)}
+        return {i: (trained, reporter.rows()) for (i, (_, reporter)), trained in zip(ready.items(), done, strict=True)}
     except torch.OutOfMemoryError as error:
         if len(runs) == 1:
             name, words = setting.task["name"], str(error).splitlines()[0]

@@ -14,15 +14,22 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "pipeline_lib"
 LAYERS: list[set[str]] = [
     {"types", "rng", "tree", "registry", "replay"},
-    {"schedules", "masks", "optim", "initialise", "anatomy", "precision", "jpegs", "networks", "datasets", "torchvision_import"},
-    {"batches", "train", "evaluate"},
-    {"prune", "rewind", "interpolate"},
+    {
+        *("schedules", "masks", "optim", "initialise", "anatomy", "precision", "jpegs", "networks", "datasets"),
+        *("around", "lesson", "lanczos", "perturbations", "pretexts", "torchvision_import"),
+    },
+    {"batches", "pretext", "train", "evaluate"},
+    {"prune", "rewind", "interpolate", "perturb", "describe", "curvature", "spectra"},
     {
         "experiment",
         "config",
         "lengths",
         "validation",
         "demands",
+        "starts",
+        "families",
+        "walk",
+        "columns",
         "fingerprint",
         "nodes",
         "plan",

@@ -16,6 +16,7 @@ PARAMETERS = {
     "resnet18": 11_181_642,
     "resnet18_cifar100": 11_220_132,
     "resnet20": 272_474,
+    "resnet20_early": 272_474,
     "resnet20_long": 272_474,
     "resnet20_low": 272_474,
     "resnet20_short": 272_474,

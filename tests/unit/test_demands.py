@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 import toys
 
-from pipeline_lib import config, demands, tables
+from pipeline_lib import columns, config, demands, families
 from pipeline_lib.demands import FIGURES, Run
 
 
 def _experiment(**more: Any) -> config.Grid:
     given = {"rewind": [3, 0], "levels": 2, "orders": [4, 5], "controls": ["reinit"], "figures": ["paths_dense"]}
-    given |= {"throughout": {"every": 2, "rewind": [3]}}
+    given |= {"throughout": {"every": 2, "rewind": [3]}, "perturbed": [3], "starts": ["k3 | sphere(2)"]}
+    given |= {"pretraining": {"pretexts": ["blur"], "durations": [5, 1], "reference": 3}, "telemetry": {}, "curvature": {}}
     return config.resolve(toys.raw_config(**(given | more))).experiments["tiny"].grids["toy"]
 
 
@@ -21,6 +22,21 @@ SPARSE_FIRST = {Run(kind, 0, 2, o) for kind in ("imp", "reinit") for o in (4, 5)
 SPARSE_ALL = DENSE_ALL | SPARSE_FIRST | {Run(kind, 3, 2, o) for kind in ("imp", "reinit") for o in (4, 5)}
 LADDER_FIRST = {Run("imp", 0, level, 4) for level in (0, 1, 2)} | {Run("reinit", 0, level, 4) for level in (1, 2)}
 LADDER_ALL = LADDER_FIRST | {Run("imp", 3, level, 4) for level in (0, 1, 2)}
+
+LADDERS = {Run("imp", k, level, 4) for k in (0, 3) for level in (0, 1, 2)}
+
+
+def _changed(*starts: str, k: int = 3, kinds: tuple[str, ...] = ("imp",), levels: tuple[int, ...] = (0, 1, 2)) -> set[Run]:
+    return {Run(kind, k, level, 4, start) for kind in kinds for start in starts for level in levels}
+
+
+def _perturbed(*calls: str) -> set[Run]:
+    return LADDERS | _changed(*(f"k3 | {call}" for call in calls))
+
+
+KINDS = ("imp", "reinit", "random_prune")
+ALONE = {Run(kind, 3, level, 4) for kind in KINDS[1:] for level in (1, 2)}
+SPARSE_LEVEL = {Run("imp", k, 2, 4) for k in (0, 3)}
 
 EXPECTED = {
     "paths_dense": DENSE_FIRST,
@@ -38,6 +54,22 @@ EXPECTED = {
     "instability_by_layer": DENSE_ALL,
     "schematic": DENSE_FIRST,
     "table_1": DENSE_FIRST,
+    "accuracy_by_rewind": LADDERS,
+    "telemetry": set(),
+    "timeline": set(),
+    "curvature": set(),
+    "perturbation_sizes": set(),
+    "sign_changes": {run for run in LADDERS if run.level < 2},
+    "signs_and_magnitudes": _perturbed("mix(k, fresh)", "mix(k, initial)", "mix(initial)", "mix(initial, initial)"),
+    "shuffles": _perturbed(*(f"shuffle({scope})" for scope in ("global", "layer", "kernel", "incoming", "outgoing"))),
+    "same_sign_shuffles": _perturbed(
+        *(f"shuffle({scope}, same_sign)" for scope in ("global", "layer", "kernel")), "shuffle(layer, initial_signs)"
+    ),
+    "noise": _perturbed("noise(0.5)", "noise(1)", "noise(2)", "noise(3)"),
+    "effective_deviation": SPARSE_LEVEL | _changed(*(f"k3 | {call}" for call in families.EVERY), levels=(2,)),
+    "pretraining": LADDERS | _changed("k0 | blur(4) for 1", "k0 | blur(4) for 5", k=0),
+    "sparse_pretraining": LADDERS | ALONE | _changed("k3 | mask | rotation(false) for 5", kinds=KINDS, levels=(1, 2)),
+    "accuracy_by_start": LADDERS | _changed("k3 | sphere(2)"),
 }
 
 
@@ -49,7 +81,7 @@ def test_a_figure_needs_exactly_these_runs(figure):
 @pytest.mark.parametrize("figure", FIGURES)
 def test_a_figure_is_drawn_from_tables_that_exist(figure):
     assert FIGURES[figure].tables
-    assert set(FIGURES[figure].tables) <= set(tables.COLUMNS)
+    assert set(FIGURES[figure].tables) <= set(columns.COLUMNS)
 
 
 def test_the_ancestors_are_the_ladder_below():
@@ -68,19 +100,53 @@ def _default(**more: Any) -> set[str]:
     return set(config.resolve(raw).experiments["tiny"].figures)
 
 
+OPTIONS: dict[str, Any] = {
+    "throughout": {"every": 2}, "layerwise": True, "perturbed": [2], "starts": ["k2 | noise(1)"],
+    "pretraining": {"durations": [1], "reference": 2}, "telemetry": {}, "curvature": {"steps": [0]},
+}  # fmt: skip
+
+
 def test_default_figures_are_those_that_can_be_drawn():
+    plain = {name for name, demand in FIGURES.items() if demand.option is None}
     sparse = {name for name, demand in FIGURES.items() if demand.sparse}
-    followed, by_block = {"instability_throughout"}, {"instability_by_layer"}
-    assert _default(levels=0) == set(FIGURES) - sparse - followed - by_block
-    assert _default(levels=1) == set(FIGURES) - followed - by_block
-    assert _default(levels=1, throughout={"every": 2}) == set(FIGURES) - by_block
-    assert _default(levels=1, throughout={"every": 2}, layerwise=True) == set(FIGURES)
+    assert _default(levels=0) == plain - sparse
+    assert _default(levels=1) == plain
+    for option, value in OPTIONS.items():
+        assert _default(levels=1, **{option: value}) == plain | {n for n, demand in FIGURES.items() if demand.option == option}
+    assert _default(levels=1, **OPTIONS) == set(FIGURES)
+
+
+def test_a_figure_of_sizes_trains_no_perturbed_run():
+    made = toys.make_plan(toys.raw_config(perturbed=[2], figures=["perturbation_sizes"]))
+    perturbed = [node for node in made.nodes.values() if node.stage == "perturb"]
+    assert {node.spec["start"] for node in perturbed} == {f"k2 | {call}" for call in families.EVERY}
+    assert {node.spec["start"] for node in made.nodes.values() if node.stage == "train"} == {"k2"}
+    assert set(made.figures["tiny"]) == {"perturbation_sizes"}
+
+
+def test_perturbed_networks_of_a_figure_have_the_masks_of_their_ladder():
+    made = toys.make_plan(toys.raw_config(perturbed=[2], rewind=[0, 2], figures=["noise"]))
+    perturbed = [node for node in made.nodes.values() if node.stage == "perturb" and node.spec["level"]]
+    masks = {parent.key for node in perturbed for parent in made.parents(node)["mask"]}
+    assert masks == {n.key for n in made.nodes.values() if n.stage == "prune" and n.spec["k"] == 2}
+
+
+def test_pretrained_networks_have_a_ladder_of_their_own():
+    options = {"pretexts": ["blur(2)"], "durations": [3], "reference": 2}
+    made = toys.make_plan(toys.raw_config(pretraining=options, figures=["pretraining"], levels=1, seeds=1))
+    (taught,) = [node for node in made.nodes.values() if node.stage == "teach"]
+    trained = [n for n in made.nodes.values() if n.stage == "train" and n.spec["start"] == "k0 | blur(2) for 3"]
+    dense = next(n for n in trained if n.spec["level"] == 0)
+    sparse = next(n for n in trained if n.spec["level"] == 1)
+    assert made.parents(dense)["start"] == [taught]
+    assert made.parents(made.parents(sparse)["mask"][0])["state"] == [dense]
+    assert made.parents(made.parents(sparse)["start"][0])["state"] == [taught]
 
 
 def test_a_network_needs_one_line_to_be_in_every_figure():
     """A further name under `tasks` is planned, trained and drawn in every figure of the experiment."""
-    raw = toys.raw_config(tasks=["toy"], throughout={"every": 2}, layerwise=True)
-    more = toys.raw_config(tasks=["toy", "digits_mlp"], throughout={"every": 2}, layerwise=True)
+    raw = toys.raw_config(tasks=["toy"], **OPTIONS)
+    more = toys.raw_config(tasks=["toy", "digits_mlp"], **OPTIONS)
     before, after = toys.make_plan(raw), toys.make_plan(more)
     assert list(before.figures["tiny"]) == list(after.figures["tiny"]) == list(FIGURES)
     for figure, node in after.figures["tiny"].items():

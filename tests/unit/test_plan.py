@@ -113,9 +113,9 @@ def _changed(before: nodes.Plan, after: nodes.Plan) -> set[str]:
         ("derive", {"derive", "plot"}),
         ("tabulate", {"tabulate", "derive", "plot"}),
         ("interpolate", {"interpolate", "tabulate", "derive", "plot"}),
-        ("train", {"prune", "rewind", "train", "interpolate", "tabulate", "derive", "plot"}),
-        ("rewind", {"prune", "rewind", "train", "interpolate", "tabulate", "derive", "plot"}),
-        ("prepare", set(nodes.OUTPUTS) - {"trace", "follow", "layers", "judge"}),
+        ("train", {"prune", "rewind", "train", "interpolate", "signs", "tabulate", "derive", "plot"}),
+        ("rewind", {"prune", "rewind", "train", "interpolate", "signs", "tabulate", "derive", "plot"}),
+        ("prepare", set(nodes.OUTPUTS) - {"trace", "follow", "layers", "judge", "teach", "perturb", "telemetry", "hessian"}),
     ],
 )
 def test_other_code_of_a_stage_changes_its_keys_and_those_downstream(stage, stages):

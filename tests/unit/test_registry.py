@@ -46,7 +46,7 @@ def test_a_file_added_to_a_folder_is_found(tmp_path, monkeypatch):
         found = registry.entries("networks")
     finally:
         registry.entries.cache_clear()
-    assert found == {"new": registry.Entry("pipeline_lib.networks.new", "new", ("size",), {"depth": 2})}
+    assert found == {"new": registry.Entry("pipeline_lib.networks.new", "new", ("size",), {"depth": 2}, {})}
 
 
 def test_reading_names_imports_no_torch():
@@ -87,3 +87,8 @@ def test_a_mistake_is_refused_by_name(given, message):
 def test_call_fills_in_options_and_what_the_caller_supplies():
     network = registry.call("networks", {"name": "mlp", "widths": [2]}, input_shape=(1, 2, 2), num_classes=3)
     assert sum(p.numel() for p in network.parameters()) == 4 * 2 + 2 + 2 * 3 + 3
+
+
+def test_an_option_of_given_words_is_checked_when_it_is_named():
+    with pytest.raises(ValueError, match=r"scope of start shuffle must be one of .*, got 'layers'; did you mean 'layer'"):
+        registry.bind("perturbations", {"name": "shuffle", "scope": "layers"}, ("weights", "around", "rng"), "start")

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline_lib import nodes, registry, summaries, tables
+from pipeline_lib import columns, nodes, registry, summaries, tables
 
 
 def _pairs(values: dict[tuple[int, int], list[float]], **more: Any) -> pd.DataFrame:
@@ -126,12 +127,100 @@ def test_networks_lists_recipes_and_dense_accuracy():
     assert dense[0]["density"] is None
 
 
+def _perturbed(deviations: list[float], slope: float = -0.5, seeds: int = 2) -> dict[str, pd.DataFrame]:
+    """Perturbations whose accuracy falls with their size, up to a kink that keeps the correlation from being perfect."""
+    rows: list[dict[str, Any]] = []
+    for i, deviation in enumerate(deviations):
+        for seed in range(seeds):
+            who = {"task": "toy", "kind": "imp", "start": f"k5 | noise({i + 1})", "k": 5, "level": 1, "seed": seed}
+            rows.append(who | {"deviation": deviation + 0.01 * seed, "test_error": -slope * deviation + 0.1 * (i == 0)})
+    frame = pd.DataFrame(rows)
+    return {"perturbations": frame.assign(layer="all"), "changed_runs": frame.drop(columns="deviation")}
+
+
+def _telemetry(seeds: int = 2) -> pd.DataFrame:
+    """Training whose gradient falls to a minimum at step 200 and rises again, and whose accuracy is 0.1 % a step."""
+    steps = [*range(0, 50), *range(50, 1001, 10)]
+    rows = [
+        {"task": "toy", "seed": seed, "step": step, "test_error": 1 - step / 1000 if step % 10 == 0 else None}
+        | {"mean_magnitude": 1.0, "signs_changed": step / 4000}
+        | {"gradient_norm": 9.0 if step < 10 else 1 + abs(step - 200) / 800 if step < 600 else 1.5}
+        for seed in range(seeds)
+        for step in steps
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_a_correlation_is_that_of_mean_size_and_mean_accuracy():
+    frames = _perturbed([0.1, 0.2, 0.4, 0.8])
+    rows = summaries.correlations(frames, {})
+    sizes = frames["perturbations"].groupby("start")["deviation"].mean()
+    accuracy = 1 - frames["changed_runs"].groupby("start")["test_error"].mean()
+    expected = np.corrcoef(sizes, accuracy)[0, 1]
+    assert {row["set"]: row["num_perturbations"] for row in rows} == {"paper": 3, "all": 4}  # noise(4) is not in the paper
+    (whole,) = [row for row in rows if row["set"] == "all"]
+    assert (whole["r"], whole["num_seeds"]) == (pytest.approx(expected), 2)
+    t = expected * (2 / (1 - expected**2)) ** 0.5  # two degrees of freedom: p has a closed form
+    assert whole["p"] == pytest.approx(1 - abs(t) / (2 + t**2) ** 0.5)
+    assert -1 <= whole["low"] <= whole["r"] <= whole["high"] <= 1
+
+
+def test_a_correlation_needs_three_perturbations():
+    assert summaries.correlations(_perturbed([0.1, 0.2]), {}) == []
+
+
+def test_several_changes_in_a_row_are_no_point():
+    frames = _perturbed([0.1, 0.2, 0.4])
+    for frame in frames.values():
+        frame.loc[frame["start"] == "k5 | noise(3)", "start"] = "k5 | noise(3) | shuffle(layer)"
+    assert summaries.correlations(frames, {}) == []
+
+
+def test_events_are_read_off_the_telemetry():
+    events = {row["event"]: row["step"] for row in summaries.timeline({"telemetry": _telemetry()}, {})}
+    assert events["test accuracy 25 %"] == 250
+    assert events["test accuracy 90 %"] == 900
+    assert events["gradient minimum"] == pytest.approx(200, abs=12)
+    assert 5 <= events["gradients no longer large"] <= 25
+    assert 450 <= events["gradients settled"] <= 600
+    assert events["half of the sign changes"] == 500
+
+
+def test_an_event_that_does_not_happen_has_no_step():
+    frame = _telemetry()
+    rows = summaries.timeline({"telemetry": frame[frame["step"] < 500]}, {})
+    (row,) = [row for row in rows if row["event"] == "test accuracy 75 %"]
+    assert (row["step"], row["low"], row["high"], row["num_seeds"]) == (None, None, None, 2)
+
+
+def test_a_diverged_seed_has_no_events():
+    frame = _telemetry(3)
+    frame.loc[frame["seed"] == 2, ["mean_magnitude", "signs_changed", "gradient_norm", "test_error"]] = None
+    rows = summaries.timeline({"telemetry": frame}, {})
+    assert {row["num_seeds"] for row in rows} == {2}
+
+
+def test_onsets_and_curvature_are_on_the_timeline_where_they_were_measured():
+    onset = {"task": "toy", "kind": "imp", "level": 0, "of": "stability", "k": 50, "low": 20, "high": None, "num_seeds": 3}
+    curvature = pd.DataFrame([{"task": "toy", "seed": 0, "step": s, "overlap": o} for s, o in ((0, 0.1), (10, 0.6), (20, 0.9))])
+    frames = {"telemetry": _telemetry(), "onsets": pd.DataFrame([onset]), "curvature": curvature}
+    rows = {row["event"]: row for row in summaries.timeline(frames, {})}
+    stable = rows["dense networks stable"]
+    assert (stable["step"], stable["low"], stable["high"], stable["num_seeds"]) == (50, 20, None, 3)
+    assert rows["half of the gradient in the top subspace"]["step"] == 10
+
+
+def test_smoothing_averages_a_window_of_steps():
+    run = pd.DataFrame({"step": [0, 1, 2, 100, 110, 130], "x": [1.0, 2.0, 6.0, 10.0, 20.0, None]})
+    assert summaries.smoothed(run, "x", 25).to_dict() == {0: 3, 1: 3, 2: 3, 100: 15, 110: 15}
+
+
 @pytest.mark.parametrize("table", nodes.DERIVED)
 def test_every_derived_table_has_its_function_and_its_columns(table):
     runs = _runs({(0, 0, 0): 0.1, (1, 0, 0): 0.2}).assign(num_params=5, density=1.0)
     spec = {"tasks": {"toy": _task()}, "sparse_levels": {"toy": 1}, "pruning": {"toy": "iterative"}}
-    frames = {"instability": _pairs({(0, 0): [0.1, 0.2]}), "runs": runs}
+    frames = {"instability": _pairs({(0, 0): [0.1, 0.2]}), "runs": runs, **_perturbed([0.1, 0.2, 0.4]), "telemetry": _telemetry()}
     rows = registry.entries("summaries")[table].load()(frames, spec)
     assert rows
-    assert {key for row in rows for key in row} == {column.name for column in tables.COLUMNS[table]}
+    assert {key for row in rows for key in row} == {column.name for column in columns.COLUMNS[table]}
     assert tables.to_arrow(rows, table).num_rows == len(rows)

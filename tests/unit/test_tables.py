@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline_lib import artifacts, config, tables
+from pipeline_lib import artifacts, columns, config, tables
 
 
 def _pair(k: int, instability: float, **more: Any) -> dict[str, Any]:
@@ -55,21 +55,20 @@ def test_marking_keeps_the_rows_in_their_order():
     pd.testing.assert_frame_equal(tables.with_onset(frame)[list(frame.columns)], frame)
 
 
-@pytest.mark.parametrize("table", tables.COLUMNS)
+@pytest.mark.parametrize("table", columns.COLUMNS)
 def test_the_schema_documents_every_column(table):
-    for field, column in zip(tables.schema(table), tables.COLUMNS[table], strict=True):
+    for field, column in zip(tables.schema(table), columns.COLUMNS[table], strict=True):
         assert field.name == column.name
         assert field.metadata == {b"unit": column.unit.encode(), b"meaning": column.meaning.encode()}
 
 
 def test_columns_are_put_in_order_with_types_and_metadata():
-    made = tables.to_arrow([dict(reversed(_pair(0, 0.5).items()))], "instability")
-    expected = [c.name for c in tables.COLUMNS["instability"] if c.name not in ("stable", "onset")]
-    assert made.column_names == expected
+    made = tables.to_arrow([dict(reversed(_pair(0, 0.5, stable=False, onset=False).items()))], "instability")
+    assert made.column_names == [c.name for c in columns.COLUMNS["instability"]]
     assert made.schema.field("instability").type == pa.float64()
     assert made.schema.field("k").type == pa.int64()
     assert made.schema.field("k").metadata[b"unit"] == b"steps"
-    assert made.to_pylist() == [_pair(0, 0.5)]
+    assert made.to_pylist() == [_pair(0, 0.5, stable=False, onset=False)]
 
 
 def test_documentation_survives_the_file(tmp_path):
@@ -82,7 +81,7 @@ def test_documentation_survives_the_file(tmp_path):
 def _parts(tmp_path: Path, rows: list[dict[str, Any]]) -> list[Path]:
     paths = [tmp_path / f"{i}.parquet" for i in range(len(rows))]
     for path, row in zip(paths, rows, strict=True):
-        artifacts.write_table(path, tables.to_arrow([row], "instability"))
+        artifacts.write_rows(path, [row])
     return paths
 
 
@@ -90,10 +89,27 @@ def test_a_table_does_not_depend_on_the_order_of_its_parts(tmp_path):
     parts = _parts(tmp_path, [_pair(2, 0.0), _pair(0, 0.5, seed=1), _pair(0, 0.4), _pair(0, 0.3, kind="reinit")])
     first = tables.tabulate(parts, "instability")
     assert first.equals(tables.tabulate(parts[::-1], "instability"), check_metadata=True)
-    assert first.column_names == [c.name for c in tables.COLUMNS["instability"]]
+    assert first.column_names == [c.name for c in columns.COLUMNS["instability"]]
     assert list(zip(*(first[n].to_pylist() for n in ("kind", "k", "seed", "onset")), strict=True)) == [
         ("imp", 0, 0, False), ("imp", 0, 1, False), ("imp", 2, 0, True), ("reinit", 0, 0, False),
     ]  # fmt: skip
+
+
+def test_a_part_without_rows_or_with_nulls_alone_keeps_the_types(tmp_path):
+    paths = [tmp_path / f"{i}.parquet" for i in range(3)]
+    lost = _pair(4, 0.0) | dict.fromkeys(("mean_end_error", "max_error", "instability", "barrier"))
+    for path, rows in zip(paths, ([], [lost], [_pair(0, 0.5)]), strict=True):
+        artifacts.write_rows(path, rows)
+    made = tables.tabulate(paths, "instability")
+    assert made.schema.types == tables.schema("instability").types
+    assert made["max_error"].to_pylist() == [0.6, None]
+    assert tables.tabulate(paths[:1], "instability").num_rows == 0
+
+
+def test_a_part_with_other_columns_is_our_mistake(tmp_path):
+    artifacts.write_rows(tmp_path / "part.parquet", [{"task": "toy"}])
+    with pytest.raises(AssertionError, match="a part of instability lacks or adds"):
+        tables.tabulate([tmp_path / "part.parquet"], "instability")
 
 
 def test_the_data_dictionary_is_up_to_date():
@@ -102,8 +118,6 @@ def test_the_data_dictionary_is_up_to_date():
 
 
 def test_every_column_has_a_unit_and_a_meaning():
-    columns = [column for table in tables.COLUMNS.values() for column in table]
-    assert all(column.unit and column.meaning for column in columns)
-    assert all(
-        f"| `{column.name}` | {column.type} | {column.unit} | {column.meaning} |" in tables.document() for column in columns
-    )
+    every = [column for table in columns.COLUMNS.values() for column in table]
+    assert all(column.unit and column.meaning for column in every)
+    assert all(f"| `{column.name}` | {column.type} | {column.unit} | {column.meaning} |" in tables.document() for column in every)

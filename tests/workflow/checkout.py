@@ -67,6 +67,28 @@ SINGLE: Config = {
     },
 }
 
+# Paper A's figures: perturbed and pretrained starts, telemetry, curvature; one seed, one level.
+EARLY: Config = {
+    "per_job": {"seeds": 1, "orders": 1},
+    "tasks": {"toy": TOY},
+    "experiments": {
+        "early": {
+            "tasks": ["toy"],
+            "seeds": 1,
+            "orders": 1,
+            "rewind": [0, 10],
+            "levels": 1,
+            "pruning": {"fraction": 0.36},
+            "perturbed": [10],
+            "pretraining": {"durations": [4], "reference": 10},
+            "telemetry": {"steps": 20, "evaluate_every": 10},
+            "curvature": {"steps": [0, 10], "iterations": 8, "probes": 1, "examples": 64, "subspace": 2},
+            "starts": ["k0 | blur(2) until 10"],
+            "claims": ["A"],
+        }
+    },
+}
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -201,7 +223,7 @@ def blank(root: Path, config: Config) -> Checkout:
 @cache
 def finished(base: Path, name: str) -> Checkout:
     """Run an experiment to its end, once a session. Tests work on copies of it."""
-    checkout = blank(base / f"finished-{name}", {"tiny": TINY, "single": SINGLE}[name])
+    checkout = blank(base / f"finished-{name}", {"tiny": TINY, "single": SINGLE, "early": EARLY}[name])
     succeed(checkout)
     return checkout
 

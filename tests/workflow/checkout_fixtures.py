@@ -25,6 +25,12 @@ def single_done(base: Path) -> co.Checkout:
     return co.finished(base, "single")
 
 
+@pytest.fixture(scope="session")
+def early_done(base: Path) -> co.Checkout:
+    """Paper A's figures on a toy, finished; not to be changed."""
+    return co.finished(base, "early")
+
+
 @pytest.fixture
 def tiny(tiny_done: co.Checkout, tmp_path: Path) -> co.Checkout:
     """A copy of the finished tiny experiment."""

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from checkout import Checkout
 
-from pipeline_lib import demands, tables
+from pipeline_lib import columns, demands
 
 # Runs of one seed: the ladder at two rewind steps (three orders dense and at level 1, one at level 2), and two controls
 # (level 1 with three orders at each rewind step, level 2 with one at the first).
@@ -34,6 +34,7 @@ ROWS = {
     "means": SETTINGS * 2 * 2,
     "onsets": 2 + 2 + 2 * 3,  # stability of dense networks and of each kind at level 1; matching of each kind at both levels
     "networks": 1,
+    "signs": 2 * 3,  # steps 0 and 10, over all weights and the survivors of two ladders
 }
 RUN = ["task", "seed", "kind", "k", "level"]
 
@@ -42,20 +43,21 @@ RUN = ["task", "seed", "kind", "k", "level"]
 def test_tables_have_their_schema_and_rows(tiny_done: Checkout, name: str) -> None:
     table = pq.ParquetFile(tiny_done.results / "tiny" / f"{name}.parquet")
     types = {str(field.name): str(field.type) for field in table.schema_arrow}
-    assert list(types.items()) == [(column.name, column.type) for column in tables.COLUMNS[name]]
-    assert all(table.schema_arrow.field(c.name).metadata[b"meaning"].decode() == c.meaning for c in tables.COLUMNS[name])
+    assert list(types.items()) == [(column.name, column.type) for column in columns.COLUMNS[name]]
+    assert all(table.schema_arrow.field(c.name).metadata[b"meaning"].decode() == c.meaning for c in columns.COLUMNS[name])
     assert table.metadata.num_rows == ROWS[name]
     frame = tiny_done.table("tiny", name)
     nullable = ["last_finite_step"] if name != "onsets" else ["k", "low", "high"]
     assert not frame.drop(columns=nullable, errors="ignore").isna().any().any()
-    own = ("order", "order_1", "order_2", "split", "batchnorm", "step", "alpha", "of", "block")
+    own = ("order", "order_1", "order_2", "split", "batchnorm", "step", "alpha", "of", "block", "scope")
     keys = [key for key in (*RUN, *own) if key in frame.columns]
     assert not frame.duplicated(keys).any()
 
 
 def test_every_figure_is_published(tiny_done: Checkout) -> None:
     found = {path.name for path in (tiny_done.results / "tiny" / "figures").iterdir()}
-    assert found == {f"{name}.{suffix}" for name in demands.FIGURES for suffix in ("svg", "png")}
+    asked = [name for name, demand in demands.FIGURES.items() if demand.option in (None, "throughout", "layerwise")]
+    assert found == {f"{name}.{suffix}" for name in asked for suffix in ("svg", "png")}
 
 
 def test_index_lists_all_artifacts(tiny_done: Checkout) -> None:
@@ -130,7 +132,7 @@ def test_experiments_asked_for_together_share_training(tiny: Checkout, tmp_path:
     for checkout in together:
         Checkout(checkout.root, checkout.further[0]).configure(config)
     done, both = map(co.dry, together)
-    assert set(done) == {"tabulate", "derive", "plot", "publish"}, "all that the other one needs is trained already"
+    assert set(done) == {"signs", "tabulate", "derive", "plot", "publish"}, "all that the other one needs is trained already"
     shared = ("prepare", "pretrain", "prune", "rewind", "train", "trace", "interpolate", "follow", "layers")
     assert {stage: both[stage] for stage in shared} == {stage: alone[stage] for stage in shared}
     assert both["tabulate"] == 2 * alone["tabulate"] - 1, "both follow the same runs, so that table is one"

@@ -70,7 +70,9 @@ def test_one_more_seed_runs_its_jobs_and_the_tables(tiny: Checkout) -> None:
     stages = Counter(node["stage"] for node in tiny.nodes().values())
     tiny.configure({**co.TINY, "experiments": {"tiny": {**co.TINY["experiments"]["tiny"], "seeds": 3}}})
     # A chunk of one seed has as many jobs as the chunk of two that is finished.
-    own = {stage: stages[stage] for stage in ("pretrain", "prune", "rewind", *TRAINING, "interpolate", "follow", "layers")}
+    own = {
+        stage: stages[stage] for stage in ("pretrain", "prune", "rewind", *TRAINING, "interpolate", "follow", "layers", "signs")
+    }
     again = {stage: stages[stage] for stage in PUBLISHED}
     assert co.dry(tiny) == {**own, **again, "publish": sum(again.values())}
 

@@ -1,4 +1,4 @@
-# Masks, and starts made with them. Neither needs torch.
+# Masks, and starts made with them. None needs torch.
 
 
 rule prune:
@@ -31,3 +31,19 @@ rule rewind:
         ENVIRONMENT
     shell:
         command("rewind")
+
+
+rule perturb:
+    # masked start -> perturbed start, and the size of the change
+    input:
+        read_by("perturb"),
+    output:
+        made_by("perturb"),
+    log:
+        log_of("perturb"),
+    benchmark:
+        benchmark_of("perturb")
+    conda:
+        ENVIRONMENT
+    shell:
+        command("perturb")

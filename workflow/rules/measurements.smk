@@ -47,3 +47,51 @@ rule layers:
         ENVIRONMENT
     shell:
         command("layers")
+
+
+rule telemetry:
+    # W_0 -> what the first steps of training look like
+    input:
+        read_by("telemetry"),
+    output:
+        made_by("telemetry"),
+    log:
+        log_of("telemetry"),
+    benchmark:
+        benchmark_of("telemetry")
+    conda:
+        ENVIRONMENT
+    shell:
+        command("telemetry")
+
+
+rule signs:
+    # states and masks -> signs that differ between steps
+    input:
+        read_by("signs"),
+    output:
+        made_by("signs"),
+    log:
+        log_of("signs"),
+    benchmark:
+        benchmark_of("signs")
+    conda:
+        ENVIRONMENT
+    shell:
+        command("signs")
+
+
+rule hessian:
+    # state -> spectrum of the Hessian of the training loss
+    input:
+        read_by("hessian"),
+    output:
+        made_by("hessian"),
+    log:
+        log_of("hessian"),
+    benchmark:
+        benchmark_of("hessian")
+    conda:
+        ENVIRONMENT
+    shell:
+        command("hessian")

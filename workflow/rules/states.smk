@@ -33,6 +33,22 @@ rule pretrain:
         command("pretrain")
 
 
+rule teach:
+    # state -> state after training on altered data
+    input:
+        read_by("teach"),
+    output:
+        made_by("teach"),
+    log:
+        log_of("teach"),
+    benchmark:
+        benchmark_of("teach")
+    conda:
+        ENVIRONMENT
+    shell:
+        command("teach")
+
+
 rule train:
     # start + mask + order -> trained state, errors, learning curve
     input:

@@ -6,7 +6,7 @@ import made_up
 import pandas as pd
 import pytest
 
-from pipeline_lib import figure_style, registry
+from pipeline_lib import figure_style, registry, tables
 from pipeline_lib.demands import FIGURES
 
 Frames = dict[str, pd.DataFrame]
@@ -25,7 +25,7 @@ def _draw(name: str, frames: Frames, folder: Path) -> tuple[bytes, bytes]:
 
 
 def _used(name: str) -> Frames:
-    return {table: frame for table, frame in made_up.frames().items() if table in FIGURES[name].tables}
+    return tables.divided({table: frame for table, frame in made_up.frames().items() if table in FIGURES[name].tables})
 
 
 @pytest.fixture(scope="module", params=list(FIGURES))
@@ -45,6 +45,7 @@ def test_drawing_twice_gives_the_same_bytes_and_leaves_the_tables_alone(drawn, t
 def test_other_numbers_give_another_picture(drawn, tmp_path):
     name, (svg, png) = drawn
     columns = ["error", "test_error", "instability", "l2_params", "accuracy", "rise"]
+    columns += ["deviation", "changed", "top", "high"]
     squared = {t: f.assign(**{c: f[c] ** 2 for c in columns if c in f.columns}) for t, f in _used(name).items()}
     other_svg, other_png = _draw(name, squared, tmp_path / "other")
     assert other_svg != svg

@@ -51,3 +51,18 @@ def test_learning_curves_are_of_dense_networks_from_the_first_k():
     with figure_style.applied():
         lines = _lines(density.learning_curves({"curves": pd.DataFrame([point, *others])}, {"toy": 2}))
     assert lines == {"batch": ([5], [50]), "test": ([5], [25])}
+
+
+def test_imp_has_a_line_a_rewind_step():
+    with figure_style.applied():
+        lines = _lines(density.accuracy_by_rewind({"runs": RUNS}, {"toy": 2}))
+    assert lines["IMP, k = 0"] == ([25, 50, 100], pytest.approx([80, 70, 90]))
+    assert lines["IMP, k = 9"] == ([25, 50, 100], pytest.approx([60, 90, 80]))
+    assert lines["dense, ± 1 sd"][1] == [90, 90]
+
+
+def test_tasks_with_other_densities_do_not_move_each_others_points():
+    other = RUNS.assign(task="other", density=0.8 ** RUNS["level"])
+    with figure_style.applied():
+        x, _ = _lines(density.accuracy_by_rewind({"runs": pd.concat([RUNS, other])}, {"toy": 2}))["IMP, k = 0"]
+    assert x == [25, 50, 100]

@@ -9,7 +9,7 @@ import torch
 import toys
 from torch.func import functional_call
 
-from pipeline_lib import artifacts, driver, nodes, tables
+from pipeline_lib import artifacts, columns, driver, nodes, tables
 from pipeline_lib.evaluate import Score, chunks, evaluate
 from pipeline_lib.job import Job
 from pipeline_lib.precision import Numerics
@@ -72,16 +72,16 @@ def test_there_is_a_row_a_run_and_an_alpha(frames):
 
 def test_the_tables_have_exactly_their_documented_columns(frames):
     for name, frame in frames.items():
-        assert list(frame.columns) == [column.name for column in tables.COLUMNS[name]]
+        assert list(frame.columns) == [column.name for column in columns.COLUMNS[name]]
         nullable = ["last_finite_step"] if name != "onsets" else ["k", "low", "high"]
         assert not frame.drop(columns=nullable, errors="ignore").isna().any(axis=None)
 
 
 def test_runs_say_where_they_came_from(frames):
     sparse = frames["runs"][frames["runs"]["level"] == 1].groupby("kind")[["start", "mask"]].first()
-    assert sparse.loc["imp"].tolist() == ["rewound", "magnitude"]
-    assert sparse.loc["random_prune"].tolist() == ["rewound", "shuffled"]
-    assert sparse.loc["reinit"].tolist() == ["fresh", "magnitude"]
+    assert sparse.loc["imp"].tolist() == ["k2", "magnitude"]
+    assert sparse.loc["random_prune"].tolist() == ["k2", "shuffled"]
+    assert sparse.loc["reinit"].tolist() == ["k2", "magnitude"]
     assert set(frames["runs"]["num_kept"]) == {64 * 2 + 2 * 10, 148 - 30}
     assert set(frames["runs"]["num_params"]) == {148 + 2 + 10}
     assert set(frames["runs"]["steps"]) == {6}
@@ -159,7 +159,7 @@ def test_instability_throughout_ends_with_the_instability_of_the_trained_runs(fo
     assert len(last) == 6
     pd.testing.assert_frame_equal(last[columns], ends[columns], check_exact=True)
     assert set(frames["throughout"]["step"]) == {4, 6}
-    assert list(frames["throughout"].columns) == [column.name for column in tables.COLUMNS["throughout"]]
+    assert list(frames["throughout"].columns) == [column.name for column in columns.COLUMNS["throughout"]]
 
 
 def test_a_kept_state_is_where_a_shorter_run_ends(followed):

@@ -1,0 +1,152 @@
+"""Sparse networks from perturbed starts: accuracy by density, and against the size of the perturbation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pipeline_lib import families
+from pipeline_lib import figure_style as style
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Frames = dict[str, "pd.DataFrame"]
+Levels = dict[str, int]
+Lines = list[tuple["pd.DataFrame", style.Colour, str, str]]
+
+# Name, calls, colour and marker of each family of perturbations; "other" is what figure 8 of the paper leaves out.
+_FAMILIES: tuple[tuple[str, Mapping[str, str], str, str], ...] = (
+    ("signs", families.SIGNS, "#009E73", "o"),
+    ("shuffles", families.SHUFFLES, "#E69F00", "s"),
+    ("same sign", families.SAME_SIGN, "#CC79A7", "^"),
+    ("noise", families.NOISE, "#D55E00", "D"),
+    ("other", {}, "#000000", "X"),
+)
+
+
+def _rewound(plain: pd.DataFrame, k: int) -> list[tuple[int, str, str]]:
+    """Name IMP without a perturbation: rewind step, colour and label, of the first step and of this one."""
+    first = min([k, *plain["k"].unique().tolist()])
+    return [(first, style.FIRST, f"IMP, k = {first}")] * (first < k) + [(k, style.COLOURS["imp"], "IMP, this k")]
+
+
+def _by_density(frames: Frames, named: Mapping[str, str], colours: Sequence[style.Colour]) -> Figure:
+    """Draw a row of panels a rewind step: IMP rewound to the first step and to this one, and the perturbations of the latter."""
+    imp = style.select(style.every_start(frames), kind="imp")
+    figure, places = style.grid(imp, imp[imp["change"].isin(named)])
+    for axis, task, k in places:
+        own = style.select(imp, task=task)
+        plain = style.select(own, change="")
+        lines: Lines = [(style.select(plain, k=at), colour, label, "-") for at, colour, label in _rewound(plain, k)]
+        calls = zip(named.items(), colours, strict=True)
+        lines += [(style.select(own, k=k, change=call), colour, name, "-") for (call, name), colour in calls]
+        style.by_density(axis, f"{task}, k = {k}", lines)
+    style.legend_below(figure)
+    return figure
+
+
+def signs_and_magnitudes(frames: Frames, sparse_levels: Levels) -> Figure:
+    """Test accuracy of IMP networks whose signs and magnitudes come from different points of training."""
+    return _by_density(frames, families.SIGNS | families.INITIAL, style.PALETTE[:4])
+
+
+def shuffles(frames: Frames, sparse_levels: Levels) -> Figure:
+    """Test accuracy of IMP networks whose weights are shuffled."""
+    return _by_density(frames, families.SHUFFLES | families.NEURONS, style.PALETTE)
+
+
+def same_sign_shuffles(frames: Frames, sparse_levels: Levels) -> Figure:
+    """Test accuracy of IMP networks whose weights are shuffled and whose signs are not."""
+    return _by_density(frames, families.SAME_SIGN, style.PALETTE[:4])
+
+
+def noise(frames: Frames, sparse_levels: Levels) -> Figure:
+    """Test accuracy of IMP networks with Gaussian noise on their weights, darker with more of it."""
+    return _by_density(frames, families.NOISE, style.shades(len(families.NOISE), style.PALETTE[2]))
+
+
+def _family(call: str) -> str:
+    return next((name for name, calls, *_ in _FAMILIES if call in calls), "other")
+
+
+def _sizes(frame: pd.DataFrame, sparse_levels: Levels) -> pd.DataFrame:
+    """Keep the perturbations of whole IMP networks at the sparse level; add `change`, the perturbation, and its `family`."""
+    whole = style.at_sparse_level(style.select(frame, layer="all", kind="imp"), sparse_levels)
+    change = [start.partition(" | ")[2] for start in whole["start"]]
+    return whole.assign(change=change, family=[_family(call) for call in change])
+
+
+def _with_accuracy(sizes: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Give a perturbation's mean deviation and accuracy and their standard deviations, one row each."""
+    by = ["task", "k", "change"]
+    x, y = (frame.groupby(by)[name].agg(["mean", "std"]) for frame, name in ((sizes, "deviation"), (runs, "accuracy")))
+    found = x.add_suffix("_x").join(y.add_suffix("_y"), how="inner").fillna({"std_x": 0, "std_y": 0}).reset_index()
+    return found.assign(family=[_family(call) for call in found["change"]])
+
+
+def _points(axes: Axes, frame: pd.DataFrame) -> None:
+    """Draw `mean_x` and `mean_y` with bars of one standard deviation, each family in its colour."""
+    for name, _, colour, marker in _FAMILIES:
+        p = style.select(frame, family=name)
+        if len(p):
+            axes.errorbar(p["mean_x"], p["mean_y"], p["std_y"], p["std_x"], fmt="none", ecolor=colour, elinewidth=0.8)
+            axes.plot(p["mean_x"], p["mean_y"], color=colour, marker=marker, markersize=5, linestyle="", label=name)
+
+
+def _correlation(rows: pd.DataFrame) -> str:
+    """Word the correlation over the paper's perturbations, or else over all."""
+    rows = rows[rows["set"] == ("paper" if (rows["set"] == "paper").any() else "all")]
+    if rows.empty or rows["r"].isna().all():
+        return "no correlation: too few perturbations"
+    c = rows.iloc[0]
+    return f"r = {c['r']:.2f} [{c['low']:.2f}, {c['high']:.2f}], p = {c['p']:.2g}".replace("-", "−")
+
+
+def effective_deviation(frames: Frames, sparse_levels: Levels) -> Figure:
+    """Mean test accuracy against the mean effective deviation of each perturbation, at the sparse level."""
+    runs = style.at_sparse_level(style.select(style.every_start(frames), kind="imp"), sparse_levels)
+    points = _with_accuracy(_sizes(frames["perturbations"], sparse_levels), runs)
+    correlations = style.at_sparse_level(frames["correlations"], sparse_levels)
+    figure, places = style.grid(runs, points)
+    for axis, task, k in places:
+        plain = style.select(runs, task=task, change="")
+        for at, colour, label in _rewound(plain, k):
+            axis.axhline(style.select(plain, k=at)["accuracy"].mean(), color=colour, label=label)
+        _points(axis, style.select(points, task=task, k=k))
+        density = style.select(runs, task=task)["percent"].iloc[0]
+        text = _correlation(style.select(correlations, task=task, k=k))
+        axis.set_title(f"{task}, k = {k}, {density:.3g} %\n{text}", fontsize=9)
+        axis.set_xlabel("effective standard deviation")
+        axis.set_ylabel("test accuracy (%)")
+    style.legend_below(figure)
+    return figure
+
+
+def _listed(changes: set[str]) -> dict[str, str]:
+    """Name perturbations in the families' order; others follow as a config words them."""
+    known = {call: name for call, name in families.EVERY.items() if call in changes}
+    return known | {call: call for call in sorted(changes - set(known))}
+
+
+def perturbation_sizes(frames: Frames, sparse_levels: Levels) -> Figure:
+    """Effective deviation of each perturbation at the sparse level."""
+    sizes = _sizes(frames["perturbations"], sparse_levels)
+    named = _listed(set(sizes["change"]))
+    sizes = sizes.assign(place=sizes["change"].map({call: place for place, call in enumerate(named)}))
+    figure, places = style.grid(sizes, sizes)
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(1.4 * width, height * (0.25 + 0.07 * len(named)))
+    for axis, task, k in places:
+        own = style.select(sizes, task=task, k=k)
+        summary = own.groupby(["place", "family"])["deviation"].agg(["mean", "std"]).fillna({"std": 0}).add_suffix("_x")
+        _points(axis, summary.reset_index().rename(columns={"place": "mean_y"}).assign(std_y=0))
+        axis.set_title(f"{task}, k = {k}, {100 * own['density'].iloc[0]:.3g} %")
+        axis.set_xlabel("effective standard deviation")
+        axis.set_yticks(range(len(named)), list(named.values()))
+        axis.set_ylim(len(named) - 0.5, -0.5)
+        axis.set_xlim(left=0)
+    style.legend_below(figure)
+    return figure

@@ -1,0 +1,129 @@
+"""Accuracy by density after other training, and from any other start."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pipeline_lib import families
+from pipeline_lib import figure_style as style
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Frames = dict[str, "pd.DataFrame"]
+Levels = dict[str, int]
+Lines = list[tuple["pd.DataFrame", style.Colour, str, str]]
+
+_DENSE = re.compile(rf"k0 \| ({'|'.join(map(re.escape, families.PRETEXTS))}) for (\S+)")
+_SPARSE = re.compile(rf"k\d+ \| mask \| {re.escape(families.ROTATION)} for (\S+)")
+_STYLES = ("-", "--", ":", "-.")
+
+
+def _length(text: str) -> float:
+    return float(text.removesuffix("ep"))
+
+
+def _with_lessons(runs: pd.DataFrame) -> pd.DataFrame:
+    """Add `pretext` and `length` of what the dense network was taught first, and `rotation`, the length for sparse ones."""
+    dense, sparse = ([pattern.fullmatch(start) for start in runs["start"]] for pattern in (_DENSE, _SPARSE))
+    pretext, length = ([match[group] if match else "" for match in dense] for group in (1, 2))
+    return runs.assign(pretext=pretext, length=length, rotation=[match[1] if match else "" for match in sparse])
+
+
+def _rewound(own: pd.DataFrame) -> Lines:
+    """List the IMP ladders without pretraining, darker with later rewind steps."""
+    ladders = style.select(own, change="", kind="imp")
+    steps = sorted(ladders[ladders["level"] > 0]["k"].unique())
+    shades = style.shades(len(steps), style.COLOURS["imp"])
+    return [(style.select(ladders, k=k), shade, f"IMP, k = {k}", "--") for k, shade in zip(steps, shades, strict=True)]
+
+
+def pretraining(frames: Frames, sparse_levels: Levels) -> Figure:
+    """Test accuracy of IMP after pretraining the dense network, a line a duration."""
+    runs = style.select(_with_lessons(style.every_start(frames)), kind="imp")
+    chosen = runs[runs["pretext"] != ""]
+    pretexts = [pretext for pretext in families.PRETEXTS if pretext in set(chosen["pretext"])]
+    tasks = list((chosen if len(chosen) else runs)["task"].unique())
+    figure, axes = style.panels(len(tasks), max(1, len(pretexts)))
+    for row, task in zip(axes, tasks, strict=True):
+        own = style.select(runs, task=task)
+        for axis, pretext in zip(row, pretexts, strict=False):
+            taught = style.select(own, pretext=pretext)
+            lengths = sorted(taught["length"].unique(), key=_length)
+            shades = style.shades(len(lengths), style.PALETTE[2])
+            lines = [(style.select(taught, length=n), shade, n, "-") for n, shade in zip(lengths, shades, strict=True)]
+            style.by_density(axis, f"{task}, {families.PRETEXTS[pretext]}", [*_rewound(own), *lines])
+    style.legend_below(figure)
+    return figure
+
+
+def sparse_pretraining(frames: Frames, sparse_levels: Levels) -> Figure:
+    """Test accuracy of sparse networks that learn rotations first, and of the same ones that do not."""
+    runs = _with_lessons(style.every_start(frames))
+    figure, places = style.grid(runs, runs[runs["rotation"] != ""])
+    for axis, task, k in places:
+        own = style.select(runs, task=task)
+        here, first = style.select(own, k=k), style.select(own, change="")["k"].min()
+        lengths = sorted(set(here["rotation"]) - {""}, key=_length)
+        lines: Lines = [(style.select(own, kind="imp", k=first, change=""), style.FIRST, f"IMP, k = {first}", "-")]
+        for kind in ("imp", "reinit", "random_prune"):
+            name, colour, rows = style.NAMES[kind], style.COLOURS[kind], style.select(here, kind=kind)
+            if kind != "imp" or first < k:
+                lines.append((style.select(rows, change=""), colour, f"{name}, this k", "-"))
+            taught = zip(lengths, _STYLES[1:], strict=False)
+            lines += [(style.select(rows, rotation=n), colour, f"{name}, then rotation {n}", dashes) for n, dashes in taught]
+        style.by_density(axis, f"{task}, k = {k}", lines)
+    style.legend_below(figure)
+    return figure
+
+
+def _further(runs: pd.DataFrame) -> pd.DataFrame:
+    """Keep the changed starts that no other figure draws, or all where there are none; `name` is the start and its kind."""
+    changed = _with_lessons(runs[runs["change"] != ""])
+    drawn = changed["change"].isin(families.EVERY) | (changed["pretext"] != "") | (changed["rotation"] != "")
+    kinds = ["" if kind == "imp" else f", {style.NAMES[kind]}" for kind in changed["kind"]]
+    changed = changed.assign(name=[f"{start}{kind}" for start, kind in zip(changed["start"], kinds, strict=True)])
+    return changed if drawn.all() else changed[~drawn]
+
+
+def _places(axes: Axes, title: str, plain: pd.DataFrame, changed: pd.DataFrame) -> None:
+    """Draw the accuracy of each start at the frame's only level, one below the other."""
+    rows = [(f"IMP, k = {k}", style.COLOURS["imp"], group) for k, group in plain.groupby("k")]
+    rows += [(str(name), style.PALETTE[2], group) for name, group in changed.groupby("name", sort=False)]
+    for place, (_, colour, group) in enumerate(rows):
+        deviation = group["accuracy"].std() if len(group) > 1 else 0.0
+        axes.errorbar([group["accuracy"].mean()], [place], xerr=[deviation], fmt="none", ecolor=colour, elinewidth=1)
+        axes.plot([group["accuracy"].mean()], [place], color=colour, marker="o", markersize=5, linestyle="")
+    axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlabel("test accuracy (%)")
+    axes.set_title(title)
+
+
+def accuracy_by_start(frames: Frames, sparse_levels: Levels) -> Figure:
+    """Test accuracy of networks from changed starts that no other figure draws: by density, or by start at a single level."""
+    runs = style.every_start(frames)
+    further, plain = _further(runs), style.select(runs, kind="imp", change="")
+    tasks, names = list(runs["task"].unique()), list(further["name"].unique())
+    figure, axes = style.panels(1, len(tasks))
+    one_level = further["level"].nunique() == 1
+    if one_level:
+        figure.set_size_inches(5.2 * len(tasks), 0.8 + 0.22 * (len(names) + plain["k"].nunique()))
+    for axis, task in zip(axes[0], tasks, strict=True):
+        changed, own = style.select(further, task=task), style.select(plain, task=task)
+        ladders = own[own["k"].isin({own["k"].min(), *changed["k"]})]
+        dense = style.at_first_k(own[own["level"] == 0])["accuracy"]
+        style.dense_band(axis, dense, across=not one_level)
+        if one_level:
+            _places(axis, task, ladders[ladders["level"].isin(changed["level"])], changed)
+            continue
+        lines = _rewound(ladders)
+        for i, name in enumerate(names):
+            turn, colour = divmod(i, len(style.PALETTE))
+            lines.append((style.select(changed, name=name), style.PALETTE[colour], name, _STYLES[turn % len(_STYLES)]))
+        style.by_density(axis, task, lines)
+    style.legend_below(figure)
+    return figure

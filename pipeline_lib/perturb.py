@@ -1,0 +1,85 @@
+"""Perturbed starts: apply what a config names, and measure how far it went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline_lib import registry
+from pipeline_lib.around import Around, survivors
+from pipeline_lib.masks import check_fit
+from pipeline_lib.types import Mask
+
+ALL = "all"  # stands for the layers pooled
+
+
+@dataclass(frozen=True)
+class Size:
+    """How far a perturbation moved the surviving weights of one layer, or of all.
+
+    Args:
+        layer: name of the prunable tensor, or `ALL`.
+        mean: of the differences, in units of the weights; None without survivors.
+        deviation: population standard deviation of the differences; None without survivors.
+        num_weights: number of survivors, changed or not.
+        norm: Euclidean norm of the differences.
+    """
+
+    layer: str
+    mean: float | None
+    deviation: float | None
+    num_weights: int
+    norm: float
+
+
+def perturb(
+    weights: Mapping[str, np.ndarray], around: Around, steps: Sequence[Mapping[str, Any]], rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Apply perturbations in turn.
+
+    Args:
+        weights: tensors of a masked start; those outside the mask are kept as they are.
+        around: what the perturbations may look at; the same for all of them.
+        steps: bound entries, `{"name": ..., option: ...}` with every option.
+        rng: one generator for all steps, so that a draw depends on the steps before it.
+
+    Returns:
+        Perturbed tensors, in the order of `weights`.
+
+    Raises:
+        ValueError: the mask does not fit the weights, or an option of a step has no such value.
+
+    Source: paper A, section 5; which tensors are touched is ambiguity A-X5.
+    """
+    check_fit(around.mask, weights)
+    perturbed = {name: weights[name] for name in around.mask}
+    for step in steps:
+        perturbed = registry.call("perturbations", dict(step), weights=perturbed, around=around, rng=rng)
+    return {**weights, **perturbed}
+
+
+def _size(layer: str, difference: np.ndarray) -> Size:
+    if difference.size == 0:
+        return Size(layer, None, None, 0, 0.0)
+    norm = float(np.linalg.norm(difference))
+    return Size(layer, float(difference.mean()), float(difference.std()), difference.size, norm)
+
+
+def sizes(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray], mask: Mask) -> list[Size]:
+    """Measure `after - before` over the surviving weights, in float64.
+
+    Args:
+        before: prunable tensors of the start.
+        after: the same, perturbed.
+        mask: which entries count.
+
+    Returns:
+        All layers pooled, then each layer in the mask's order.
+
+    Source: paper A, section 5, the "effective standard deviation"; the pooling is ambiguity A-X6.
+    """
+    differences = {name: np.subtract(after[name], before[name], dtype=np.float64) for name in mask}
+    return [_size(ALL, survivors(differences, mask)), *(_size(name, differences[name][keep]) for name, keep in mask.items())]

@@ -1,0 +1,36 @@
+"""States and masks -> the share of signs that differ between two steps; without torch."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from pipeline_lib import artifacts
+from pipeline_lib.around import survivors
+from pipeline_lib.job import Job
+
+
+def run(job: Job) -> None:
+    """Compare the signs of a chunk of seeds at every two steps, over each scope."""
+    spec = job.spec
+    read = [artifacts.read_arrays(folder / "state.safetensors") for folder in job.reads["states"]]
+    names = read[0][1]["prunable"]
+    masks = [artifacts.read_arrays(folder / "mask.safetensors")[0] for folder in job.reads.get("masks", [])]
+    rows: list[dict[str, Any]] = []
+    for i, seed in enumerate(spec["seeds"]):
+        negative = [{name: arrays[f"params/{name}"][i] < 0 for name in names} for arrays, _ in read]
+        everything = {name: np.ones(negative[0][name].shape, dtype=bool) for name in names}
+        scopes = {"all": (0, everything)}
+        scopes |= {
+            f"k{k}": (spec["level"], {name: mask[name][i] for name in names})
+            for k, mask in zip(spec["scopes"], masks, strict=True)
+        }
+        for first, second in combinations(range(len(spec["steps"])), 2):
+            for scope, (level, mask) in scopes.items():
+                differ = survivors(negative[first], mask) != survivors(negative[second], mask)
+                who = {"task": spec["name"], "seed": seed, "scope": scope, "level": level, "num_weights": differ.size}
+                who |= {"step_1": spec["steps"][first], "step_2": spec["steps"][second]}
+                rows.append(who | {"changed": float(differ.mean())})
+    artifacts.write_rows(job.folder / "signs.parquet", rows)

@@ -1,0 +1,76 @@
+"""State (+ mask) -> the state after training on altered data: what a main training may start from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from pipeline_lib import artifacts, registry
+from pipeline_lib.anatomy import prunable
+from pipeline_lib.job import Job
+from pipeline_lib.pretext import head_width, new_head
+from pipeline_lib.rng import torch_generator
+from pipeline_lib.stages import data, device, resume
+from pipeline_lib.stages.training import Run, Setting, numerics, train_cohort
+from pipeline_lib.types import Mask, State
+
+
+def _fitting(mask: Mask, state: State) -> dict[str, Any]:
+    """Keep the masks of the tensors that they fit: a head of another width is dense."""
+    return {name: keep for name, keep in mask.items() if keep.shape == tuple(state.params[name].shape)}
+
+
+def _masked(state: State, mask: Mask) -> State:
+    kept = {name: torch.from_numpy(keep) for name, keep in _fitting(mask, state).items()}
+    params = {name: torch.where(kept[name], t, 0) if name in kept else t for name, t in state.params.items()}
+    return replace(state, params=params)
+
+
+def _with_head(spec: dict[str, Any], setting: Setting, state: State, seed: int, draw: str) -> State:
+    """Give a state the head of the setting's network: its own where it fits, else a new one."""
+    generator = torch_generator("head", seed, spec["start"], draw)
+    fresh = registry.call("initialise", spec["task"]["initialisation"], network=setting.network, generator=generator)
+    return new_head(state, fresh)
+
+
+def _setting(job: Job) -> tuple[Setting, Setting]:
+    """Describe the lesson, and the task that its network goes back to."""
+    spec, task = job.spec, job.spec["task"]
+    dataset = data.read(job, device.pick(numerics(task)))
+    lessons = tuple(registry.call("pretexts", pretext) for pretext in spec["pretexts"])
+    if spec["restart"]:
+        task = task | {"schedule": registry.bind("schedules", {"name": "constant"}, (), "schedule")}
+    taught = Setting(task, data.build(task, dataset, head_width(lessons)), dataset, spec["until"], job=job, lessons=lessons)
+    return taught, Setting(spec["task"], data.build(task, dataset), dataset, spec["until"])
+
+
+def _read_masks(job: Job, num_seeds: int) -> tuple[list[Mask], list[bool]]:
+    """Read a mask a seed, empty ones for dense networks, and whose ladder has diverged."""
+    if "mask" not in job.reads:
+        return [{}] * num_seeds, [False] * num_seeds
+    arrays, meta = artifacts.read_arrays(job.file("mask", "mask.safetensors"))
+    return [{name: array[i] for name, array in arrays.items()} for i in range(num_seeds)], meta["diverged"]
+
+
+def run(job: Job) -> None:
+    """Teach a chunk of seeds. A diverged member keeps its start, and what comes from it says so."""
+    spec = job.spec
+    taught, main = _setting(job)
+    states, head = artifacts.read_states(job.file("start", "state.safetensors"))
+    masks, lost = _read_masks(job, len(states))
+    runs, ended = [], []
+    for seed, state, mask in zip(spec["seeds"], states, masks, strict=True):
+        begin = _masked(_with_head(spec, taught, state, seed, "pretext"), mask)
+        begin = replace(begin, step=0 if spec["restart"] else state.step)
+        runs.append(Run(begin, _fitting(mask, begin) or None, (seed, spec["order"])))
+    with resume.kept(job, spec["until"]) as keeper:
+        results = [result for result, _ in train_cohort(taught, runs, keeper)]
+        for seed, result, mask in zip(spec["seeds"], results, masks, strict=True):
+            state = _masked(_with_head(spec, main, result.state, seed, "main"), mask)
+            ended.append(replace(state, step=0 if spec["restart"] else spec["until"], slots={}))
+        own = [result.last_finite is not None for result in results]
+        diverged = [any(each) for each in zip(own, head["diverged"], lost, strict=True)]
+        meta = job.meta(prunable=prunable(main.network), params=list(states[0].params), diverged=diverged)
+        artifacts.write_states(job.folder / "state.safetensors", ended, meta)

@@ -1,0 +1,203 @@
+"""What a run starts from, as a config words it.
+
+    start        = "k" length { "|" change }
+    change       = "mask" | perturbation | lesson
+    perturbation = call                                 a name of `perturbations/`
+    lesson       = call { "+" call } ("for" | "until") length      names of `pretexts/`
+    call         = name [ "(" value { "," value } ")" ]   options in order, or option=value
+
+`k500 | shuffle(layer, same_sign)` is W_500, masked, its weights shuffled. `k0 | rotation for 40ep` is W_0 after 40 epochs of
+predicting rotations, from which training begins anew at step 0; `until 40ep` instead trains to that step of the task's own
+schedule and goes on from there. Lessons before the first perturbation teach the dense network, and a ladder of its own rewinds
+to the result. `mask` moves that border: `k500 | mask | rotation for 40ep` teaches each sparse network, whose mask comes from
+the ladder of W_500.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from pipeline_lib import lengths, registry
+
+Bound = dict[str, Any]
+
+_LENGTH = r"\d+(?:\.\d+)?(?:ep|it)?"
+_CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:\(([^()]*)\))?\s*")
+_LESSON = re.compile(rf"(.+?)\s+(for|until)\s+({_LENGTH})\s*")
+_SUPPLIED = ("weights", "around", "rng")
+_EXAMPLE = "write it like 'k500 | shuffle(layer, same_sign)' or 'k0 | blur + rotation for 40ep'"
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """Changes of the surviving weights, one after the other; `text` is how they are written."""
+
+    text: str
+    steps: tuple[Bound, ...]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Training on altered data.
+
+    Args:
+        text: how it is written.
+        pretexts: what is altered, in this order.
+        until: the step that it goes to.
+        restart: whether it counts steps from 0, at the peak rate, and the task's own schedule begins at 0 after it; else it
+            goes on from the step of its start, and so does what follows.
+    """
+
+    text: str
+    pretexts: tuple[Bound, ...]
+    until: int
+    restart: bool
+
+
+Change = Perturbation | Lesson
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a run starts from.
+
+    Args:
+        k: step of the state W_k that all begins with.
+        before: changes of the dense network; a ladder prunes, and rewinds to, what they lead to.
+        after: changes of each masked network.
+    """
+
+    k: int
+    before: tuple[Change, ...] = ()
+    after: tuple[Change, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The whole, in canonical wording: equal starts have equal texts."""
+        usual = all(isinstance(change, Lesson) for change in self.before) and not isinstance(next(iter(self.after), None), Lesson)
+        marked = [] if usual else ["mask"]
+        return " | ".join([self.ladder, *marked, *(change.text for change in self.after)])
+
+    @property
+    def ladder(self) -> str:
+        """The start of the ladder that masks come from."""
+        return " | ".join([f"k{self.k}", *(change.text for change in self.before)])
+
+    def step(self, masked: bool = True) -> int:
+        """Give the step of the schedule at which training begins, or would without the changes after masking."""
+        step = self.k
+        for change in [*self.before, *(self.after if masked else ())]:
+            if isinstance(change, Lesson):
+                step = 0 if change.restart else change.until
+        return step
+
+
+def _value(text: str) -> Any:
+    words: dict[str, Any] = {"true": True, "false": False}
+    for parse in (int, float, words.__getitem__):
+        try:
+            return parse(text)
+        except (ValueError, KeyError):
+            continue
+    return text
+
+
+def _show(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _call(kind: str, text: str, what: str) -> tuple[Bound, str]:
+    """Bind one call to its registered function; return it and its canonical wording.
+
+    That has the options in order, without last ones that are at their defaults; the first one is always there.
+    """
+    match = _CALL.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{what} must be a name with options in brackets, got {text.strip()!r}; {_EXAMPLE}")
+    entry = registry.lookup(kind, match[1], what)
+    valid = [name for name in [*entry.required, *entry.defaults] if name not in _SUPPLIED]
+    given: Bound = {}
+    words = [word.strip() for word in match[2].split(",")] if (match[2] or "").strip() else []
+    for i, word in enumerate(words):
+        option, equals, value = word.rpartition("=")
+        if not equals and i >= len(valid):
+            raise ValueError(f"{what} {match[1]} must have at most {len(valid)} options, got {len(words)}: {text.strip()!r}")
+        given[option.strip() if equals else valid[i]] = _value(value.strip())
+    bound = registry.bind(kind, {"name": match[1], **given}, _SUPPLIED, what)
+    while len(valid) > 1 and bound[valid[-1]] == entry.defaults.get(valid[-1]):
+        valid.pop()
+    values = ", ".join(_show(bound[name]) for name in valid)
+    return bound, f"{match[1]}({values})" if values else match[1]
+
+
+def _lesson(match: re.Match[str], task: Mapping[str, Any], step: int, what: str) -> Lesson:
+    restart = match[2] == "for"
+    until = lengths.to_steps(int(match[3]) if match[3].isdigit() else match[3], task)
+    if until <= (0 if restart else step):
+        raise ValueError(f"{what} must last at least one step, got {match[0].strip()!r} at step {step}; lengthen it")
+    if not restart and until >= task["steps"]:
+        raise ValueError(f"{what} must end before {task['name']}'s {task['steps']} steps, got {match[3]!r}; shorten it")
+    calls = [_call("pretexts", call, what) for call in match[1].split("+")]
+    text = f"{' + '.join(shown for _, shown in calls)} {match[2]} {match[3].removesuffix('it')}"
+    return Lesson(text, tuple(bound for bound, _ in calls), until, restart)
+
+
+def _change(text: str, task: Mapping[str, Any], step: int, what: str) -> Change:
+    lesson = _LESSON.fullmatch(text.strip())
+    if lesson:
+        return _lesson(lesson, task, step, what)
+    name = _CALL.fullmatch(text)
+    if name and name[1] in registry.entries("pretexts"):
+        raise ValueError(f"{what} {name[1]} must say how long it lasts, got {text.strip()!r}; add 'for 40ep' or 'until 500'")
+    bound, shown = _call("perturbations", text, what)
+    return Perturbation(shown, (bound,))
+
+
+def _split(changes: Sequence[Change | None]) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
+    """Divide changes at the mask (None), or else before the first perturbation."""
+    is_border: Callable[[Change | None], bool] = (
+        (lambda c: c is None) if None in changes else lambda c: isinstance(c, Perturbation)
+    )
+    border = next((i for i, change in enumerate(changes) if is_border(change)), len(changes))
+    before, after = changes[:border], changes[border:]
+    return tuple(c for c in before if c), tuple(c for c in after if c)
+
+
+@cache
+def _parse(text: str, name: str, steps: int, batch_size: int, num_train: int, what: str) -> Start:
+    task = {"name": name, "steps": steps, "batch_size": batch_size, "dataset": {"num_train": num_train}}
+    base, *rest = text.split("|")
+    match = re.fullmatch(rf"\s*k({_LENGTH})\s*", base)
+    if match is None:
+        raise ValueError(f"{what} must begin with a rewind step such as k500, got {text!r}; {_EXAMPLE}")
+    k = lengths.to_steps(int(match[1]) if match[1].isdigit() else match[1], task)
+    if k >= steps:
+        raise ValueError(f"{what} must begin below {name}'s {steps} steps, got k{k}; lower it")
+    changes: list[Change | None] = []
+    for part in rest:
+        if part.strip() == "mask":
+            if None in changes:
+                raise ValueError(f"{what} must have at most one mask, got {text!r}; remove one")
+            changes.append(None)
+        else:
+            step = Start(k, tuple(c for c in changes if c)).step()
+            changes.append(_change(part, task, step, what))
+    return Start(k, *_split(changes))
+
+
+def parse(text: str, task: Mapping[str, Any], what: str = "start") -> Start:
+    """Read a start.
+
+    Args:
+        text: as above.
+        task: its full description, for lengths.
+        what: the start's place in the config, for errors.
+
+    Raises:
+        ValueError: it does not follow the grammar, an unknown name or option, or lengths that do not fit the task.
+    """
+    return _parse(text, task["name"], task["steps"], task["batch_size"], task["dataset"]["num_train"], what)
