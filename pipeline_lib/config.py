@@ -188,7 +188,7 @@ def _options(place: str, e: Mapping[str, Any], task: Any) -> dict[str, Any]:
     if asked["pretraining"] is not None:
         found["pretraining"] = _pretraining(place, asked["pretraining"], e, task)
     if asked["telemetry"] is not None:
-        found["telemetry"] = lengths.to_steps({"steps": 4000, "evaluate_every": 100, **asked["telemetry"]}, task)
+        found["telemetry"] = lengths.to_steps({"steps": 4000, "evaluate_every": 200, **asked["telemetry"]}, task)
         found["telemetry"]["steps"] = min(found["telemetry"]["steps"], task["steps"])
     if asked["curvature"] is not None:
         found["curvature"] = _curvature(place, asked["curvature"], e, task)
