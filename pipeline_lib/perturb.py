@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,14 @@ class Size:
     norm: float
 
 
+def _only(around: Around, layer: str) -> Around:
+    """Look at the tensors of one layer alone; "" is all of them."""
+    names = [name for name in around.mask if f"{name}.".startswith(f"{layer}.") or not layer]
+    if not names:
+        raise registry.unknown("layer", layer, [name.removesuffix(".weight") for name in around.mask])
+    return replace(around, mask={name: around.mask[name] for name in names})
+
+
 def perturb(
     weights: Mapping[str, np.ndarray], around: Around, steps: Sequence[Mapping[str, Any]], rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
@@ -43,21 +51,25 @@ def perturb(
     Args:
         weights: tensors of a masked start; those outside the mask are kept as they are.
         around: what the perturbations may look at; the same for all of them.
-        steps: bound entries, `{"name": ..., option: ...}` with every option.
+        steps: bound entries, `{"name": ..., option: ...}` with every option; with `layer`, only tensors whose names begin so
+            change, as if the mask kept nothing else.
         rng: one generator for all steps, so that a draw depends on the steps before it.
 
     Returns:
         Perturbed tensors, in the order of `weights`.
 
     Raises:
-        ValueError: the mask does not fit the weights, or an option of a step has no such value.
+        ValueError: the mask does not fit the weights, an option of a step has no such value, or no tensor is of its layer.
 
     Source: paper A, section 5; which tensors are touched is ambiguity A-X5.
     """
     check_fit(around.mask, weights)
     perturbed = {name: weights[name] for name in around.mask}
     for step in steps:
-        perturbed = registry.call("perturbations", dict(step), weights=perturbed, around=around, rng=rng)
+        own = _only(around, step.get("layer", ""))
+        call = {option: value for option, value in step.items() if option != "layer"}
+        part = {name: perturbed[name] for name in own.mask}
+        perturbed |= registry.call("perturbations", call, weights=part, around=own, rng=rng)
     return {**weights, **perturbed}
 
 

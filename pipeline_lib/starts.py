@@ -1,16 +1,16 @@
 """What a run starts from, as a config words it.
 
     start        = "k" length { "|" change }
-    change       = "mask" | perturbation | lesson
-    perturbation = call                                 a name of `perturbations/`
-    lesson       = call { "+" call } ("for" | "until") length      names of `pretexts/`
-    call         = name [ "(" value { "," value } ")" ]   options in order, or option=value
+    change       = "mask" | perturbation | teaching
+    perturbation = call [ "in" layer ]                          a name of `perturbations/`; tensors whose names begin so
+    teaching     = call { "+" call } ("for" | "until") length   names of `pretexts/`
+    call         = name [ "(" value { "," value } ")" ]         options in order, or option=value
 
 `k500 | shuffle(layer, same_sign)` is W_500, masked, its weights shuffled. `k0 | rotation for 40ep` is W_0 after 40 epochs of
 predicting rotations, from which training begins anew at step 0; `until 40ep` instead trains to that step of the task's own
-schedule and goes on from there. Lessons before the first perturbation teach the dense network, and a ladder of its own rewinds
-to the result. `mask` moves that border: `k500 | mask | rotation for 40ep` teaches each sparse network, whose mask comes from
-the ladder of W_500.
+schedule and goes on from there. What is taught before the first perturbation, the dense network learns, and a ladder of its
+own rewinds to the result. `mask` moves that border: `k500 | mask | rotation for 40ep` teaches each sparse network, whose mask
+comes from the ladder of W_500.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ Bound = dict[str, Any]
 
 _LENGTH = r"\d+(?:\.\d+)?(?:ep|it)?"
 _CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:\(([^()]*)\))?\s*")
-_LESSON = re.compile(rf"(.+?)\s+(for|until)\s+({_LENGTH})\s*")
+_LAYER = re.compile(r"(.+?)\s+in\s+([A-Za-z_][\w.]*)\s*")
+_TEACHING = re.compile(rf"(.+?)\s+(for|until)\s+({_LENGTH})\s*")
 _SUPPLIED = ("weights", "around", "rng")
 _EXAMPLE = "write it like 'k500 | shuffle(layer, same_sign)' or 'k0 | blur + rotation for 40ep'"
 
@@ -41,7 +42,7 @@ class Perturbation:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Teaching:
     """Training on altered data.
 
     Args:
@@ -58,7 +59,7 @@ class Lesson:
     restart: bool
 
 
-Change = Perturbation | Lesson
+Change = Perturbation | Teaching
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,9 @@ class Start:
     @property
     def text(self) -> str:
         """The whole, in canonical wording: equal starts have equal texts."""
-        usual = all(isinstance(change, Lesson) for change in self.before) and not isinstance(next(iter(self.after), None), Lesson)
-        marked = [] if usual else ["mask"]
-        return " | ".join([self.ladder, *marked, *(change.text for change in self.after)])
+        first = next(iter(self.after), None)
+        usual = all(isinstance(change, Teaching) for change in self.before) and not isinstance(first, Teaching)
+        return " | ".join([self.ladder, *([] if usual else ["mask"]), *(change.text for change in self.after)])
 
     @property
     def ladder(self) -> str:
@@ -91,7 +92,7 @@ class Start:
         """Give the step of the schedule at which training begins, or would without the changes after masking."""
         step = self.k
         for change in [*self.before, *(self.after if masked else ())]:
-            if isinstance(change, Lesson):
+            if isinstance(change, Teaching):
                 step = 0 if change.restart else change.until
         return step
 
@@ -134,7 +135,7 @@ def _call(kind: str, text: str, what: str) -> tuple[Bound, str]:
     return bound, f"{match[1]}({values})" if values else match[1]
 
 
-def _lesson(match: re.Match[str], task: Mapping[str, Any], step: int, what: str) -> Lesson:
+def _teaching(match: re.Match[str], task: Mapping[str, Any], step: int, what: str) -> Teaching:
     restart = match[2] == "for"
     until = lengths.to_steps(int(match[3]) if match[3].isdigit() else match[3], task)
     if until <= (0 if restart else step):
@@ -143,18 +144,21 @@ def _lesson(match: re.Match[str], task: Mapping[str, Any], step: int, what: str)
         raise ValueError(f"{what} must end before {task['name']}'s {task['steps']} steps, got {match[3]!r}; shorten it")
     calls = [_call("pretexts", call, what) for call in match[1].split("+")]
     text = f"{' + '.join(shown for _, shown in calls)} {match[2]} {match[3].removesuffix('it')}"
-    return Lesson(text, tuple(bound for bound, _ in calls), until, restart)
+    return Teaching(text, tuple(bound for bound, _ in calls), until, restart)
 
 
 def _change(text: str, task: Mapping[str, Any], step: int, what: str) -> Change:
-    lesson = _LESSON.fullmatch(text.strip())
-    if lesson:
-        return _lesson(lesson, task, step, what)
+    teaching = _TEACHING.fullmatch(text.strip())
+    if teaching:
+        return _teaching(teaching, task, step, what)
     name = _CALL.fullmatch(text)
     if name and name[1] in registry.entries("pretexts"):
         raise ValueError(f"{what} {name[1]} must say how long it lasts, got {text.strip()!r}; add 'for 40ep' or 'until 500'")
-    bound, shown = _call("perturbations", text, what)
-    return Perturbation(shown, (bound,))
+    in_layer = _LAYER.fullmatch(text)
+    bound, shown = _call("perturbations", in_layer[1] if in_layer else text, what)
+    if in_layer is None:
+        return Perturbation(shown, (bound,))
+    return Perturbation(f"{shown} in {in_layer[2]}", ({**bound, "layer": in_layer[2]},))
 
 
 def _split(changes: Sequence[Change | None]) -> tuple[tuple[Change, ...], tuple[Change, ...]]:

@@ -10,7 +10,7 @@ from pipeline_lib.config import chunks, level_density
 from pipeline_lib.demands import FIGURES, Run
 from pipeline_lib.experiment import Grid
 from pipeline_lib.nodes import Node, Plan
-from pipeline_lib.starts import Lesson, Start
+from pipeline_lib.starts import Teaching, Start
 
 _NUMERICS = ("precision", "channels_last")
 # What a training step depends on, and what a measurement does.
@@ -111,7 +111,7 @@ class Walk:
             text = " | ".join([start.ladder if changes is start.after else f"k{run.k}", *(c.text for c in changes[: i + 1])])
             spec = {"kind": run.kind, "k": run.k, "level": run.level if mask else 0, "seeds": list(self.seeds), "start": text}
             name = label(self.who, f"L{spec['level']}", "" if run.kind == "imp" else run.kind, _words(text))
-            if isinstance(change, Lesson):
+            if isinstance(change, Teaching):
                 spec = {key: spec[key] for key in ("seeds", "start")}
                 spec |= {"task": self.dynamics, "pretexts": list(change.pretexts), "order": self.e.orders[0]}
                 spec |= {"until": change.until, "restart": change.restart}

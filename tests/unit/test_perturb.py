@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -175,3 +177,18 @@ def test_a_mask_of_another_network_is_refused():
     del weights["fc"]
     with pytest.raises(ValueError, match="mask must fit the network, got a mask of 'fc'"):
         perturb(weights, around, [], numpy_generator())
+
+
+def test_a_step_of_one_layer_leaves_the_others_and_draws_as_if_it_were_alone():
+    weights, around = _pruned()
+    after = perturb(weights, around, [_bound("noise") | {"layer": "fc"}], numpy_generator("x"))
+    alone = replace(around, mask={"fc": around.mask["fc"]})
+    assert np.array_equal(after["fc"], perturb({"fc": weights["fc"]}, alone, [_bound("noise")], numpy_generator("x"))["fc"])
+    assert not np.array_equal(after["fc"], weights["fc"])
+    assert all(after[name] is weights[name] for name in weights if name != "fc")
+
+
+def test_a_layer_that_does_not_exist_is_refused():
+    weights, around = _pruned()
+    with pytest.raises(ValueError, match=r"layer must be one of .*, got 'f'; did you mean 'fc'"):
+        perturb(weights, around, [_bound("noise") | {"layer": "f"}], numpy_generator())

@@ -4,7 +4,7 @@ import pytest
 import toys
 
 from pipeline_lib import config, starts
-from pipeline_lib.starts import Lesson, Perturbation
+from pipeline_lib.starts import Teaching, Perturbation
 
 TASK = config.resolve(toys.raw_config()).experiments["tiny"].grids["toy"].task
 
@@ -28,6 +28,8 @@ CANONICAL = {
     "k500 | mix(initial)": "k500 | mix(initial)",
     "k500 | mix(magnitudes=initial)": "k500 | mix(k, initial)",
     "k0 | blur(4, true) for 1ep": "k0 | blur(4, true) for 1ep",
+    "k500 | noise(2) in body.fc1": "k500 | noise(2) in body.fc1",
+    "k500 | shuffle in stem|noise": "k500 | shuffle(layer) in stem | noise(1)",
     "k500 | noise(1) | mask": "k500 | noise(1) | mask",
     "k10 | blur until 50 | mask | noise(2) | rotation for 1ep": "k10 | blur(4) until 50 | noise(2) | rotation(false) for 1ep",
 }
@@ -40,10 +42,10 @@ def test_equal_starts_have_one_wording_and_it_reads_back(text):
     assert _parse(start.text) == start
 
 
-def test_lessons_come_before_the_mask_and_perturbations_after():
+def test_teachings_come_before_the_mask_and_perturbations_after():
     start = _parse("k0 | blur for 2ep | shuffle | rotation for 1ep")
-    assert [type(change) for change in start.before] == [Lesson]
-    assert [type(change) for change in start.after] == [Perturbation, Lesson]
+    assert [type(change) for change in start.before] == [Teaching]
+    assert [type(change) for change in start.after] == [Perturbation, Teaching]
     assert start.ladder == "k0 | blur(4) for 2ep"
 
 
@@ -69,9 +71,14 @@ def test_training_begins_at_the_step_that_the_changes_lead_to(text, dense, maske
     assert (start.step(masked=False), start.step()) == (dense, masked)
 
 
-def test_a_lesson_knows_its_pretexts_and_its_end():
-    (lesson,) = _parse("k100 | random_labels(0.5) until 20ep").before
-    assert lesson == Lesson("random_labels(0.5) until 20ep", ({"name": "random_labels", "share": 0.5},), 200, False)
+def test_a_teaching_knows_its_pretexts_and_its_end():
+    (teaching,) = _parse("k100 | random_labels(0.5) until 20ep").before
+    assert teaching == Teaching("random_labels(0.5) until 20ep", ({"name": "random_labels", "share": 0.5},), 200, False)
+
+
+def test_a_perturbation_may_be_of_one_layer():
+    (change,) = _parse("k5 | noise(2) in body.fc1").after
+    assert change.steps == ({"name": "noise", "sigma": 2.0, "layer": "body.fc1"},)
 
 
 ERRORS = {
