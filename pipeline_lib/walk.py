@@ -10,7 +10,7 @@ from pipeline_lib.config import chunks, level_density
 from pipeline_lib.demands import FIGURES, Run
 from pipeline_lib.experiment import Grid
 from pipeline_lib.nodes import Node, Plan
-from pipeline_lib.starts import Teaching, Start
+from pipeline_lib.starts import Start, Teaching
 
 _NUMERICS = ("precision", "channels_last")
 # What a training step depends on, and what a measurement does.

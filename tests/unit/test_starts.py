@@ -4,7 +4,7 @@ import pytest
 import toys
 
 from pipeline_lib import config, starts
-from pipeline_lib.starts import Teaching, Perturbation
+from pipeline_lib.starts import Perturbation, Teaching
 
 TASK = config.resolve(toys.raw_config()).experiments["tiny"].grids["toy"].task
 
