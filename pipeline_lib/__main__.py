@@ -70,6 +70,16 @@ def _tasks(args: argparse.Namespace) -> None:
     print(catalogue.report())
 
 
+def _verify(args: argparse.Namespace) -> None:
+    from pipeline_lib import verify
+
+    number, faults = verify.verify(args.results)
+    print("\n".join([*faults, f"{number} artifacts checked"]))
+    if faults:
+        many = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise ValueError(f"artifacts must be what their jobs wrote, got {many} in {number}; remove these folders and run again")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline_lib", description="Make one artifact, or ask about a plan.")
     parser.add_argument("--verbose", action="store_true", help="show the traceback of an error")
@@ -80,6 +90,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--plan", type=Path, required=True, help="the plan file that the artifact is part of")
         command.set_defaults(run=_stage)
     commands.add_parser("tasks", help="list the tasks of config/tasks").set_defaults(run=_tasks)
+    command = commands.add_parser("verify", help="check that artifacts are what was written")
+    command.add_argument("results", type=Path, nargs="?", default=Path("results"), help="the results folder")
+    command.set_defaults(run=_verify)
     asks = (
         ("plan", _plan, "print what a config asks for"),
         ("gc", _gc, "list artifacts that no config needs"),

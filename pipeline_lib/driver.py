@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import artifacts, config, nodes, plan, plan_file, refine, tables, validation
+from pipeline_lib import artifacts, config, nodes, plan, plan_file, refine, tables, validation, verify
 from pipeline_lib.job import Job
 from pipeline_lib.nodes import Node, Plan
 
@@ -78,7 +78,8 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
     job = Job(line["key"], line["spec"], results / line["folder"], reads, root)
     importlib.import_module(f"pipeline_lib.stages.{stage}").run(job)
     record = {key: line[key] for key in ("key", "stage", "label", "spec", "parents")}
-    artifacts.write_text(job.folder / "spec.json", json.dumps(record | {"versions": job.meta()["versions"]}, indent=1) + "\n")
+    record |= {"versions": job.meta()["versions"], "sha256": verify.digests(job.folder)}
+    artifacts.write_text(job.folder / verify.RECORD, json.dumps(record, indent=1) + "\n")
 
 
 def published(made: Plan) -> dict[str, tuple[Node, str]]:
@@ -128,7 +129,7 @@ def write_index(results: Path) -> None:
     import pyarrow as pa
 
     rows = []
-    for path in sorted((results / "artifacts").glob("*/*/spec.json")):
+    for path in sorted((results / "artifacts").glob(f"*/*/{verify.RECORD}")):
         record = json.loads(path.read_text(encoding="utf-8"))
         rows.append({k: v if isinstance(v, str) else json.dumps(v, sort_keys=True) for k, v in record.items()})
     if rows:

@@ -29,6 +29,7 @@ LAYERS: list[set[str]] = [
         "starts",
         "families",
         "walk",
+        "verify",
         "columns",
         "fingerprint",
         "nodes",

@@ -72,11 +72,14 @@ def _kept(tensors: dict[str, np.ndarray], around: Around) -> np.ndarray:
     return np.concatenate([tensors[name][keep] for name, keep in around.mask.items()])
 
 
-def test_the_perturbations_are_these():
-    assert set(registry.entries("perturbations")) == {"mix", "shuffle", "noise", "sphere"}
+EVERY_DEFAULT = [{"name": name, **entry.defaults} for name, entry in registry.entries("perturbations").items()]
 
 
-@given(problems(), st.sampled_from(SHUFFLES + MIXES + NOISES))
+def test_these_perturbations_are_there():
+    assert {"mix", "shuffle", "noise", "sphere"} <= set(registry.entries("perturbations"))
+
+
+@given(problems(), st.sampled_from(SHUFFLES + MIXES + NOISES + EVERY_DEFAULT))
 def test_names_shapes_and_dtypes_stay_and_pruned_entries_are_zero(problem, step):
     weights, around = problem
     perturbed = _apply(step, problem)
@@ -84,7 +87,7 @@ def test_names_shapes_and_dtypes_stay_and_pruned_entries_are_zero(problem, step)
     assert all((perturbed[name][~keep] == 0).all() for name, keep in around.mask.items())
 
 
-@given(problems(), st.sampled_from(SHUFFLES + MIXES + NOISES))
+@given(problems(), st.sampled_from(SHUFFLES + MIXES + NOISES + EVERY_DEFAULT))
 def test_the_arguments_are_not_changed(problem, step):
     weights, around = problem
     arguments = [*weights.values(), *around.mask.values(), *around.initial.values(), *around.fresh.values()]
