@@ -14,9 +14,9 @@ import toys
 from pipeline_lib import artifacts, columns, driver, families, nodes, tables
 from pipeline_lib.batches import stream
 from pipeline_lib.describe import evaluated_steps, logged_steps
-from pipeline_lib.job import Job
-from pipeline_lib.stages import data
-from pipeline_lib.types import State
+from pipeline_lib.job import Job, Preempted
+from pipeline_lib.stages import data, resume, telemetry
+from pipeline_lib.types import Progress, State
 
 FIGURES = [
     "perturbation_sizes", "sparse_pretraining", "pretraining", "accuracy_by_start", "telemetry", "sign_changes", "noise",
@@ -199,3 +199,25 @@ def test_a_logged_gradient_is_that_of_the_logged_state(made, frames):
 def test_no_snapshot_is_left(made):
     (node,) = _nodes(made, "telemetry")
     assert not list(_folder(made, node).glob(".*"))
+
+
+@pytest.mark.parametrize("stopped", [1, 4])
+def test_telemetry_that_was_stopped_goes_on_to_the_same_table(made, tmp_path, monkeypatch, stopped):
+    (node,) = _nodes(made, "telemetry")
+    reads = {role: [made.config.results / parent.folder for parent in parents] for role, parents in made.parents(node).items()}
+    job = Job(node.key, node.spec, tmp_path / node.folder, reads)
+    report = resume.Keeper.report
+
+    def stop(keeper: resume.Keeper, i: int, progress: Progress, rows: Any) -> None:
+        if (i, progress.step) == (1, stopped):
+            keeper.stop()
+        report(keeper, i, progress, rows)
+
+    monkeypatch.setattr(resume.Keeper, "report", stop)
+    with pytest.raises(Preempted):
+        telemetry.run(job)
+    monkeypatch.setattr(resume.Keeper, "report", report)
+    telemetry.run(job)
+    again, whole = (tables.read(folder / "telemetry.parquet") for folder in (job.folder, _folder(made, node)))
+    pd.testing.assert_frame_equal(again, whole, check_exact=True)
+    assert not list(job.folder.glob(".*"))

@@ -95,14 +95,14 @@ def test_members_side_by_side_are_kept_at_one_round(keeper):
         )
 
     for i in range(3):
-        kept.report(i, at(1), [])
+        kept.report(i, at(1), list)
     kept.stop()
-    kept.report(1, at(2), [])
-    kept.report(2, at(2), [])
-    kept.report(0, at(3), [])
+    kept.report(1, at(2), list)
+    kept.report(2, at(2), list)
+    kept.report(0, at(3), list)
     assert not kept.path.exists()
     with pytest.raises(resume.Preempted):
-        kept.report(1, at(3), [])
+        kept.report(1, at(3), list)
     assert {i: one.state.step for i, one in resume._read(kept.path).items()} == {0: 3, 1: 2, 2: 2}
 
 
