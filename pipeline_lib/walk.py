@@ -126,8 +126,11 @@ class Walk:
                 self.sizes[state.key] = state
         return state
 
-    def train(self, run: Run, orders: tuple[int, ...]) -> Node:
-        """Runs of the given orders from one start."""
+    def train(self, run: Run, orders: tuple[int, ...], kept: Sequence[int] = ()) -> Node:
+        """Runs of the given orders from one start; a run that keeps states is another artifact.
+
+        Masks come from runs that keep none, so that a ladder is the same one whether or not its dense run is followed.
+        """
         start = self.read(run)
         members = [[seed, order] for seed in self.seeds for order in orders]
         spec = {"task": self.task, "kind": run.kind, "k": run.k, "level": run.level, "start": start.text, "members": members}
@@ -135,9 +138,9 @@ class Walk:
         name = label(self.who, f"k{run.k}", f"L{run.level}", kind, _span("o", orders), _words(run.start))
         mask = [self.mask(run)] if run.level else []
         parents = {"data": [self.data], "start": [self.start(run)], "mask": mask}
-        steps, kept = (self.task["steps"] - start.step()) * len(members), self.kept(run)
+        steps = (self.task["steps"] - start.step()) * len(members)
         if kept:
-            spec["keep"] = kept
+            spec["keep"] = list(kept)
         return self.plan.add("trace" if kept else "train", name, spec, parents, num_steps=steps, num_runs=len(members))
 
     def kept(self, run: Run) -> list[int]:
@@ -174,8 +177,8 @@ class Walk:
 
     def measure(self, run: Run, orders: Iterable[int]) -> dict[str, list[Node]]:
         """Train the given orders from one start, and compare them; nodes by the stage that a table is measured by."""
-        jobs = [(group, self.train(run, group)) for group in self.orders_apart(orders)]
         e, kept = self.e, self.kept(run)
+        jobs = [(group, self.train(run, group, kept)) for group in self.orders_apart(orders)]
         how = {"alphas": e.alphas, "splits": list(e.splits), "batchnorm": list(e.batchnorm)}
         found = {"train": [node for _, node in jobs], "interpolate": self.compare("interpolate", run, jobs, **how)}
         if kept and e.throughout:

@@ -124,6 +124,13 @@ def test_other_code_of_a_stage_changes_its_keys_and_those_downstream(stage, stag
     assert changed == stages
 
 
+def test_a_ladder_is_the_same_whether_or_not_its_dense_run_is_followed():
+    figures = ["accuracy_by_density", "instability_throughout"]
+    plain, followed = _plan(figures=figures[:1]), _plan(figures=figures, throughout={"every": 2})
+    assert _keys(plain, "prune", "rewind") == _keys(followed, "prune", "rewind")
+    assert _keys(followed, "trace")
+
+
 def test_the_dense_runs_do_not_depend_on_pruning():
     raw = toys.raw_config()
     before, after = toys.make_plan(raw), toys.make_plan(raw | {"fingerprints": {"prune": "0" * 12}})
@@ -206,7 +213,7 @@ def test_runs_that_are_followed_keep_their_states_and_are_the_same_runs():
     assert {(n.spec["alphas"], tuple(n.spec["keep"]), n.spec["kind"], n.spec["k"]) for n in followed} == {(4, (4, 6), "imp", 2)}
     assert {p.stage for n in followed for p in made.parents(n)["states"]} == {"trace"}
     count = lambda p: sum(n.num_runs for n in p.nodes.values())  # noqa: E731
-    assert count(made) == count(plain)
+    assert count(made) == count(plain) + 2  # each seed's ladder keeps its own dense run
 
 
 def test_nothing_is_kept_for_figures_that_do_not_show_it():

@@ -155,9 +155,9 @@ def test_instability_throughout_ends_with_the_instability_of_the_trained_runs(fo
     keys = ["seed", "order_1", "order_2", "k"]
     last = frames["throughout"][frames["throughout"]["step"] == 6].set_index(keys).sort_index()
     ends = frames["instability"].query("k == 2 and batchnorm == 'averaged'").set_index(keys).sort_index()
-    columns = ["mean_end_error", "max_error", "instability"]
+    shared = ["mean_end_error", "max_error", "instability"]
     assert len(last) == 6
-    pd.testing.assert_frame_equal(last[columns], ends[columns], check_exact=True)
+    pd.testing.assert_frame_equal(last[shared], ends[shared], check_exact=True)
     assert set(frames["throughout"]["step"]) == {4, 6}
     assert list(frames["throughout"].columns) == [column.name for column in columns.COLUMNS["throughout"]]
 
