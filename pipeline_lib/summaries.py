@@ -183,7 +183,9 @@ def _run_events(run: pd.DataFrame) -> dict[str, float]:
     early = gradient[(gradient.index >= 10) & (gradient.index <= 1000)]
     lowest = float(early.index[int(early.to_numpy().argmin())]) if len(early) else _NOWHERE
     after = gradient[gradient.index >= lowest]
-    events["gradients no longer large"] = _first_step(gradient, gradient < 2 * settled)
+    first = smoothed(run, "gradient_norm", 5)
+    # Half of the way from the first steps down to the level that gradients settle at.
+    events["gradients no longer large"] = _first_step(first, first <= (first.iloc[0] + settled) / 2)
     events["gradient minimum"] = lowest
     events["gradients settled"] = _first_step(after, after >= 0.9 * settled)
     events["half of the sign changes"] = _first_step(signs, signs >= signs.iloc[-1] / 2)
