@@ -67,7 +67,7 @@ def run(job: Job) -> None:
     spectrum: list[dict[str, Any]] = []
     curvature: list[dict[str, Any]] = []
     for seed, state, diverged in zip(spec["seeds"], states, head["diverged"], strict=True):
-        who = {"task": spec["task"]["name"], "seed": seed, "kind": "imp", "k": spec["step"], "level": 0, "step": spec["step"]}
+        who = {"task": spec["task"]["name"], "seed": seed, "kind": "imp", "k": 0, "level": 0, "step": spec["step"]}
         rows, read = ([], dict.fromkeys(_CURVATURE)) if diverged else _measure(job, dataset, tree.moved(state, place), seed)
         spectrum += [who | row for row in rows]
         sizes = {"subspace": spec["subspace"], "num_probes": spec["probes"], "num_examples": len(dataset.train.y)}

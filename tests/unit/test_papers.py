@@ -149,7 +149,7 @@ def _sizes(grid: Grid, runs: set[Run], rng: np.random.Generator) -> list[dict[st
 
 def _curvature(grid: Grid) -> list[dict[str, Any]]:
     who = {"task": grid.task["name"], "kind": "imp", "level": 0, "top": 9.0, "bottom": -1.0, "overlap": 0.5}
-    return [who | {"seed": seed, "k": step, "step": step} for seed in SEEDS for step in (grid.curvature or {})["steps"]]
+    return [who | {"seed": seed, "k": 0, "step": step} for seed in SEEDS for step in (grid.curvature or {})["steps"]]
 
 
 @pytest.fixture(scope="module")
