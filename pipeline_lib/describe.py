@@ -22,7 +22,9 @@ def logged_steps(until: int) -> list[int]:
 
 def evaluated_steps(until: int, every: int) -> list[int]:
     """List the steps at which to evaluate: some early ones, where most happens, and regular ones."""
-    return sorted({step for step in (0, 10, 25, 50, 100, 200, 390, 400, 500) if step <= until} | {*range(0, until + 1, every), until})
+    return sorted(
+        {step for step in (0, 10, 25, 50, 100, 200, 390, 400, 500) if step <= until} | {*range(0, until + 1, every), until}
+    )
 
 
 def flattened(params: Tensors, names: Sequence[str]) -> Float[Tensor, " num_weights"]:

@@ -69,7 +69,8 @@ def run(job: Job) -> None:
     dataset, how = data.read(job, place), numerics(job.spec["task"])
     network = data.build(spec["task"], dataset)
     runs, names = trained(job.reads["states"], place)
-    members, points = list(runs), with_midpoint(alphas(spec["alphas"]))
+    members, asked = list(runs), alphas(spec["alphas"])
+    points = with_midpoint(asked)  # the midpoint is a column of its own, and no row if it is not asked for
     states = [each.state for each in runs.values()]
     ends = [(members.index((s, i)), members.index((s, j))) for s, i, j in spec["pairs"]]
     sound = [pair for pair in ends if not any(runs[members[i]].diverged for i in pair)]
@@ -91,7 +92,7 @@ def run(job: Job) -> None:
             log.info("interpolated %d pairs on the %s split, BatchNorm %s", len(sound), split, batchnorm)
             for each, pair in zip(who, ends, strict=True):
                 label = each | {"split": split, "batchnorm": batchnorm}
-                lines += _points(label, points, found.get(pair))
+                lines += [row for row in _points(label, points, found.get(pair)) if row["alpha"] in asked]
                 sums.append(label | (asdict(summarise(points, found[pair], spec["alphas"])) if pair in found else _NOTHING))
                 for end, score in zip(reversed(pair), (found[pair][0], found[pair][-1]) if pair in found else (), strict=False):
                     if batchnorm == "averaged":

@@ -137,6 +137,7 @@ def followed(tmp_path_factory) -> tuple[nodes.Plan, dict[str, pd.DataFrame]]:
         "levels": 0,
         "rewind": [0, 2],
         "orders": 3,
+        "alphas": 4,
         "throughout": {"every": 2, "rewind": [2]},
         "splits": ["test"],
         "layerwise": True,
@@ -160,6 +161,12 @@ def test_instability_throughout_ends_with_the_instability_of_the_trained_runs(fo
     pd.testing.assert_frame_equal(last[shared], ends[shared], check_exact=True)
     assert set(frames["throughout"]["step"]) == {4, 6}
     assert list(frames["throughout"].columns) == [column.name for column in columns.COLUMNS["throughout"]]
+
+
+def test_the_midpoint_is_no_point_of_the_line_unless_it_is_asked_for(followed):
+    _, frames = followed
+    assert set(frames["interpolation"]["alpha"]) == {0, 1 / 3, 2 / 3, 1}
+    assert frames["instability"]["midpoint_error"].notna().all()
 
 
 def test_a_kept_state_is_where_a_shorter_run_ends(followed):
