@@ -64,13 +64,14 @@ def write_table(path: Path, table: pa.Table) -> None:
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write a measurement as Parquet, its types read off the rows; tabulation gives columns their order, types and meanings.
+    """Write a measurement as Parquet, its types read off the rows, columns by name; tabulation gives them order and meaning.
 
     So a stage that trains does not depend on how tables are documented, and a new column elsewhere retrains nothing.
     """
     import pyarrow as pa
 
-    write_table(path, pa.Table.from_pylist(rows))
+    made = pa.Table.from_pylist(rows)
+    write_table(path, made.select(sorted(made.column_names)))
 
 
 @contextmanager
