@@ -161,17 +161,11 @@ def _pretraining(place: str, given: Mapping[str, Any], e: Mapping[str, Any], tas
     last = list(e["perturbed"] or e["rewind"])[-1]
     found = {"pretexts": list(families.PRETEXTS), "durations": ["2ep", "5ep", "10ep", "20ep", "40ep"], "reference": last, **given}
     found["reference"] = lengths.to_steps(found["reference"], task)
-    found["durations"] = sorted(
-        (str(each) for each in found["durations"]), key=lambda each: lengths.to_steps(_number(each), task)
-    )
+    found["durations"] = sorted(map(str, found["durations"]), key=lambda each: lengths.read(each, task))
     for pretext in found["pretexts"]:
         for duration in found["durations"]:
             starts.parse(f"k0 | {pretext} for {duration}", task, f"{place}.pretraining")
     return found
-
-
-def _number(text: str) -> int | str:
-    return int(text) if text.isdigit() else text
 
 
 def _curvature(place: str, given: Mapping[str, Any], e: Mapping[str, Any], task: Any) -> dict[str, Any]:

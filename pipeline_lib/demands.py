@@ -206,11 +206,15 @@ def default_figures(grids: Sequence[Grid]) -> tuple[str, ...]:
     )
 
 
+def rung(e: Grid, run: Run, level: int) -> Run:
+    """Give a level of the ladder that a run's mask comes from."""
+    ladder = starts.parse(run.start, e.task).ladder if run.start else ""
+    return Run("imp", run.k, level, e.orders[0], "" if ladder == f"k{run.k}" else ladder)
+
+
 def with_ancestors(e: Grid, runs: Iterable[Run]) -> set[Run]:
     """Add the ladder runs whose masks the given runs use."""
     found = set(runs)
     for run in runs:
-        ladder = starts.parse(run.start, e.task).ladder if run.start else ""
-        start = "" if ladder == f"k{run.k}" else ladder
-        found |= {Run("imp", run.k, level, e.orders[0], start) for level in range(run.level)}
+        found |= {rung(e, run, level) for level in range(run.level)}
     return found

@@ -39,3 +39,8 @@ def to_steps(value: Any, task: Mapping[str, Any]) -> Any:
     if steps.denominator != 1:
         raise ValueError(f"length must be a whole number of steps, got {value!r}, which is {float(steps):g}; choose another")
     return int(steps)
+
+
+def read(text: str, task: Mapping[str, Any]) -> int:
+    """Read a length that stands inside a text, where a plain number of steps is text too: `500`, `500it`, `2ep`."""
+    return int(to_steps(int(text) if text.isdigit() else text, task))

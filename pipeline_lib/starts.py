@@ -137,7 +137,7 @@ def _call(kind: str, text: str, what: str) -> tuple[Bound, str]:
 
 def _teaching(match: re.Match[str], task: Mapping[str, Any], step: int, what: str) -> Teaching:
     restart = match[2] == "for"
-    until = lengths.to_steps(int(match[3]) if match[3].isdigit() else match[3], task)
+    until = lengths.read(match[3], task)
     if until <= (0 if restart else step):
         raise ValueError(f"{what} must last at least one step, got {match[0].strip()!r} at step {step}; lengthen it")
     if not restart and until >= task["steps"]:
@@ -178,7 +178,7 @@ def _parse(text: str, name: str, steps: int, batch_size: int, num_train: int, wh
     match = re.fullmatch(rf"\s*k({_LENGTH})\s*", base)
     if match is None:
         raise ValueError(f"{what} must begin with a rewind step such as k500, got {text!r}; {_EXAMPLE}")
-    k = lengths.to_steps(int(match[1]) if match[1].isdigit() else match[1], task)
+    k = lengths.read(match[1], task)
     if k >= steps:
         raise ValueError(f"{what} must begin below {name}'s {steps} steps, got k{k}; lower it")
     changes: list[Change | None] = []

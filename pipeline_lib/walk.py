@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline_lib import starts
 from pipeline_lib.config import chunks, level_density
-from pipeline_lib.demands import FIGURES, Run
+from pipeline_lib.demands import FIGURES, Run, rung
 from pipeline_lib.experiment import Grid
 from pipeline_lib.nodes import Node, Plan
 from pipeline_lib.starts import Start, Teaching
@@ -44,7 +44,7 @@ class Walk:
         name = e.task["dataset"]["name"]
         self.data = plan.add("prepare", name, {"dataset": e.task["dataset"]}, {})
         self.sizes: dict[str, Node] = {}
-        self._masks: dict[tuple[str, int, int, str], Node] = {}
+        self._masks: dict[tuple[Run, bool], Node] = {}
         self._starts: dict[tuple[str, int, int, str], Node] = {}
 
     def pretrain(self, k: int, draw: str = "W0") -> Node:
@@ -59,12 +59,10 @@ class Walk:
 
     def mask(self, run: Run) -> Node:
         """A run's mask: its ladder's, or that shuffled."""
-        ladder = self.read(run).ladder
-        at = ("random_prune" if run.kind == "random_prune" else "imp", run.k, run.level, ladder)
-        if at not in self._masks:
-            own = Run("imp", run.k, run.level, self.e.orders[0], "" if ladder == f"k{run.k}" else ladder)
-            self._masks[at] = self._shuffled(own) if at[0] == "random_prune" else self._pruned(own)
-        return self._masks[at]
+        own, shuffled = rung(self.e, run, run.level), run.kind == "random_prune"
+        if (own, shuffled) not in self._masks:
+            self._masks[own, shuffled] = self._shuffled(own) if shuffled else self._pruned(own)
+        return self._masks[own, shuffled]
 
     def _shuffled(self, run: Run) -> Node:
         spec = {"criterion": "shuffled", "k": run.k, "level": run.level, "seeds": list(self.seeds)}

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from pipeline_lib import lengths
 from pipeline_lib.lengths import steps_per_epoch, to_steps
 
 CIFAR = {"dataset": {"name": "cifar10", "num_train": 50_000}, "batch_size": 128}  # 390 whole batches
@@ -112,3 +113,8 @@ def test_hundredths_of_an_epoch_that_are_whole_steps_are_accepted(hundredths, st
     exact = Fraction(hundredths, 100) * steps
     assume(exact.denominator == 1)
     assert to_steps(f"{hundredths / 100}ep", _task(steps)) == exact
+
+
+@pytest.mark.parametrize(("text", "steps"), [("500", 500), ("500it", 500), ("2ep", 20)])
+def test_a_length_inside_a_text_may_be_a_plain_number(text, steps):
+    assert lengths.read(text, {"batch_size": 64, "dataset": {"num_train": 640}}) == steps
