@@ -26,6 +26,7 @@ BENCHMARKS = {
     "resnet20_train_fp32": "resnet20_train.fp32",
     "resnet20_train_bf16": "resnet20_train.bf16",
     "evaluate_paths": "evaluate_paths.run",
+    "planes": "planes.run",
     "telemetry_share": "telemetry_share.run",
     "single_h200": "h200.single",
     "cohort9_h200": "h200.cohort9",

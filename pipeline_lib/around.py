@@ -28,12 +28,14 @@ class Around:
         initial: W_0, dense.
         fresh: a separate draw of the initialisation, dense.
         deviation: standard deviation of the initialisation, by tensor.
+        next: mask of the next level of the same ladder; None where there is none.
     """
 
     mask: Mask
     initial: Mapping[str, np.ndarray]
     fresh: Mapping[str, np.ndarray]
     deviation: Mapping[str, float]
+    next: Mask | None = None
 
 
 def initial_deviation(initialisation: str, shape: Sequence[int]) -> float:

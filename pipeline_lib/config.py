@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import demands, families, lengths, registry, starts
+from pipeline_lib import demands, lengths, options, registry
 from pipeline_lib.experiment import Config, Experiment, Grid
 from pipeline_lib.validation import read_yaml, validate
 
@@ -29,6 +29,7 @@ _EXPERIMENT: dict[str, Any] = {
     "layerwise": False,
     "perturbed": [],
     "starts": [],
+    "retraining": [],
     "claims": [],
 }
 _TASK: dict[str, Any] = {
@@ -125,14 +126,6 @@ def load_task(name: str, inline: Mapping[str, Any] | None = None) -> dict[str, A
     return {"name": name, "evaluate_every": max(1, task["steps"] // 12), **task}
 
 
-def _rewind(place: str, given: Sequence[Any], task: Mapping[str, Any]) -> tuple[int, ...]:
-    steps = lengths.to_steps(given, task)
-    for k in steps:
-        if k >= task["steps"]:
-            raise ValueError(f"{place} must be below {task['name']}'s {task['steps']} steps, got {k}; lower it")
-    return tuple(sorted(steps))
-
-
 def _pruning(place: str, given: Mapping[str, Any], levels: int) -> dict[str, Any]:
     pruning = {"criterion": "magnitude", "scope": "global", "fraction": 0.2, **given}
     registry.lookup("prune", pruning["criterion"], f"{place}.pruning.criterion", ("magnitude", "random"))
@@ -146,61 +139,15 @@ def _pruning(place: str, given: Mapping[str, Any], levels: int) -> dict[str, Any
     return pruning
 
 
-def _throughout(place: str, given: Mapping[str, Any], rewind: tuple[int, ...], e: Mapping[str, Any], task: Any) -> dict[str, Any]:
-    """Complete what is asked about instability during training: from which rewind steps, how often, at how many points."""
-    found = {"every": "1ep", "rewind": list(rewind), "alphas": e["alphas"], **given}
-    found = lengths.to_steps(found, task)
-    strange = [k for k in found["rewind"] if k not in rewind]
-    if strange:
-        raise ValueError(f"{place}.throughout.rewind must be steps of rewind, {list(rewind)}, got {strange[0]}; add it there")
-    return found
-
-
-def _pretraining(place: str, given: Mapping[str, Any], e: Mapping[str, Any], task: Any) -> dict[str, Any]:
-    """Complete what is asked about pretraining: on which pretexts, for how long, and the ladder to compare with."""
-    last = list(e["perturbed"] or e["rewind"])[-1]
-    found = {"pretexts": list(families.PRETEXTS), "durations": ["2ep", "5ep", "10ep", "20ep", "40ep"], "reference": last, **given}
-    found["reference"] = lengths.to_steps(found["reference"], task)
-    found["durations"] = sorted(map(str, found["durations"]), key=lambda each: lengths.read(each, task))
-    for pretext in found["pretexts"]:
-        for duration in found["durations"]:
-            starts.parse(f"k0 | {pretext} for {duration}", task, f"{place}.pretraining")
-    return found
-
-
-def _curvature(place: str, given: Mapping[str, Any], e: Mapping[str, Any], task: Any) -> dict[str, Any]:
-    """Complete what is asked about the Hessian: at which steps, and how closely."""
-    found = {"steps": list(e["rewind"]), "iterations": 60, "probes": 2, "examples": 2000, "subspace": 10, **given}
-    found["steps"] = list(_rewind(f"{place}.curvature.steps", found["steps"], task))
-    return found
-
-
-def _options(place: str, e: Mapping[str, Any], task: Any) -> dict[str, Any]:
-    """Complete the options that only some figures ask for."""
-    asked = {key: e.get(key) for key in ("pretraining", "telemetry", "curvature")}
-    found: dict[str, Any] = dict.fromkeys(asked)
-    if asked["pretraining"] is not None:
-        found["pretraining"] = _pretraining(place, asked["pretraining"], e, task)
-    if asked["telemetry"] is not None:
-        found["telemetry"] = lengths.to_steps({"steps": 4000, "evaluate_every": 200, **asked["telemetry"]}, task)
-        found["telemetry"]["steps"] = min(found["telemetry"]["steps"], task["steps"])
-    if asked["curvature"] is not None:
-        found["curvature"] = _curvature(place, asked["curvature"], e, task)
-    found["perturbed"] = _rewind(f"{place}.perturbed", e["perturbed"], task)
-    found["starts"] = tuple(starts.parse(text, task, f"{place}.starts").text for text in e["starts"])
-    return found
-
-
 def _grid(place: str, e: Mapping[str, Any], task: dict[str, Any]) -> Grid:
     levels, sparse = e["levels"], e.get("sparse_level", e["levels"])
     if sparse > levels:
         raise ValueError(f"{place}.sparse_level must be at most levels = {levels}, got {sparse}; lower it")
-    rewind, asked = _rewind(f"{place}.rewind", e["rewind"], task), e.get("throughout")
-    throughout = None if asked is None else _throughout(place, asked, rewind, e, task)
+    e = {**e, "rewind": options.rewind_steps(f"{place}.rewind", e["rewind"], task)}
     return Grid(
-        task, _replicates(e["seeds"]), _replicates(e["orders"]), rewind, levels, sparse,
+        task, _replicates(e["seeds"]), _replicates(e["orders"]), e["rewind"], levels, sparse,
         _pruning(place, e.get("pruning", {}), levels), tuple(e["controls"]), e["alphas"], tuple(e["splits"]),
-        tuple(e["batchnorm"]), throughout, e["layerwise"], **_options(place, e, task),
+        tuple(e["batchnorm"]), layerwise=e["layerwise"], **options.complete(place, e, task),
     )  # fmt: skip
 
 

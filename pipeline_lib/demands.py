@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline_lib import families, starts
+from pipeline_lib.changes import Start
 from pipeline_lib.experiment import Grid
 
 
@@ -80,7 +81,13 @@ def ladders(e: Grid, ks: Iterable[int]) -> set[Run]:
 def _changed(e: Grid, texts: Iterable[str], levels: Iterable[int], kinds: Iterable[str] = ("imp",)) -> set[Run]:
     """Networks of the given levels and kinds under the ladder's own order, each from each of the starts."""
     found = [starts.parse(text, e.task) for text in texts]
-    return {Run(kind, s.k, level, e.orders[0], s.text) for kind in kinds for s in found for level in levels}
+    return {Run(kind, s.k, level, e.orders[0], _wording(s, level)) for kind in kinds for s in found for level in levels}
+
+
+def _wording(start: Start, level: int) -> str:
+    """Word a start as a run does: nothing where it is W_k itself."""
+    text = start.at(level).text
+    return "" if text == f"k{start.k}" else text
 
 
 def perturbed(calls: Iterable[str]) -> Needs:
@@ -135,6 +142,56 @@ def from_starts(e: Grid) -> set[Run]:
     """Networks of every level from each of the starts that the config lists, and the ladders of their rewind steps."""
     runs = _changed(e, e.starts, range(e.levels + 1))
     return ladders(e, [e.rewind[0], *(run.k for run in runs)]) | runs
+
+
+def ladder_at_last_k(e: Grid) -> set[Run]:
+    """All levels of IMP from the last rewind step."""
+    return ladders(e, e.rewind[-1:])
+
+
+def robust(e: Grid) -> set[Run]:
+    """As ladder_at_last_k, and each level but the last from a start that is moved as far as the next pruning moves it."""
+    return ladder_at_last_k(e) | _changed(e, [f"k{e.rewind[-1]} | {families.ROBUST}"], range(e.levels))
+
+
+def scanned(e: Grid) -> set[Run]:
+    """As ladder_at_last_k, and networks from solutions that were pruned by each of the asked ratios.
+
+    Magnitude pruning by the ladder's own ratio is the ladder's next level.
+    """
+    found, asked = ladder_at_last_k(e), e.limits or {"levels": [], "fractions": []}
+    own = ("magnitude", None if {"densities", "one_shot"} & set(e.pruning) else e.pruning["fraction"])
+    for criterion in starts.CRITERIA:
+        for fraction in asked["fractions"]:
+            text = f"k{e.rewind[-1]} | mask | prune({fraction:g}, {criterion})"
+            levels = [level for level in asked["levels"] if (criterion, fraction) != own or level == e.levels]
+            found |= _changed(e, [text], levels)
+    return found
+
+
+def strategies(e: Grid) -> set[Run]:
+    """Ladders of every retraining strategy from the last rewind step."""
+    return ladder_at_last_k(e) | _changed(e, [f"k{e.rewind[-1]} | {each}" for each in e.retraining], range(e.levels + 1))
+
+
+def branches(e: Grid) -> set[Run]:
+    """As ladder_at_last_k, and each of its levels retrained once by every other strategy."""
+    return ladder_at_last_k(e) | _changed(
+        e, [f"k{e.rewind[-1]} | mask | {each}" for each in e.retraining], range(1, e.levels + 1)
+    )
+
+
+def rewound(e: Grid) -> set[Run]:
+    """The ladder that rewinds learning rates, and its masks on networks that are rewound to the last rewind step."""
+    text = f"k{e.rewind[-1]} | {families.LR_REWINDING}"
+    own = _changed(e, [text], range(e.levels + 1))
+    return own | _changed(e, [f"{text} | mask | weight_rewinding"], range(1, e.levels + 1))
+
+
+def adapted(e: Grid) -> set[Run]:
+    """The ladder of the last rewind step, and one whose ratios the training loss decides."""
+    asked = e.adaptive or {"levels": 0, "rule": "adaptive"}
+    return ladder_at_last_k(e) | _changed(e, [f"k{e.rewind[-1]} | {asked['rule']}"], range(asked["levels"] + 1))
 
 
 def nothing(e: Grid) -> set[Run]:
@@ -193,6 +250,19 @@ FIGURES: dict[str, Demand] = {
     "pretraining": Demand(pretrained, ("runs",), sparse=True, option="pretraining"),
     "sparse_pretraining": Demand(pretrained_sparse, ("runs",), sparse=True, option="pretraining"),
     "accuracy_by_start": Demand(from_starts, ("runs",), option="starts"),
+    "landscape": Demand(ladder_at_last_k, ("geometry",), sparse=True, option="connectivity"),
+    "level_paths": Demand(lambda e: ladders(e, e.rewind), ("paths", "barriers", "runs"), sparse=True, option="connectivity"),
+    "pruning_planes": Demand(ladder_at_last_k, ("planes", "marks", "sets"), sparse=True, option="planes"),
+    "robustness": Demand(robust, ("barriers", "runs"), sparse=True, option="connectivity"),
+    "pruning_limits": Demand(scanned, ("limits", "cuts", "runs"), sparse=True, option="limits"),
+    "spectra": Demand(ladder_at_last_k, ("spectrum",), sparse=True, option="limits"),
+    "direction_planes": Demand(ladder_at_last_k, ("planes", "marks", "sets"), sparse=True, option="planes"),
+    "magnitudes": Demand(branches, ("magnitudes",), sparse=True, option="retraining"),
+    "rewound_masks": Demand(rewound, ("runs",), sparse=True, option="retraining"),
+    "retraining": Demand(strategies, ("runs", "magnitudes"), sparse=True, option="retraining"),
+    "adaptive": Demand(adapted, ("runs", "ratios"), sparse=True, option="adaptive"),
+    "error_by_rewind": Demand(lambda e: ladders(e, e.rewind), ("runs",), sparse=True, option="connectivity"),
+    "lemma": Demand(nothing, ("wells",), option="lemma"),
 }
 
 
@@ -208,8 +278,11 @@ def default_figures(grids: Sequence[Grid]) -> tuple[str, ...]:
 
 def rung(e: Grid, run: Run, level: int) -> Run:
     """Give a level of the ladder that a run's mask comes from."""
-    ladder = starts.parse(run.start, e.task).ladder if run.start else ""
-    return Run("imp", run.k, level, e.orders[0], "" if ladder == f"k{run.k}" else ladder)
+    text = ""
+    if run.start:
+        start = starts.parse(run.start, e.task)
+        text = _wording(Start(start.k, start.before), level)
+    return Run("imp", run.k, level, e.orders[0], text)
 
 
 def with_ancestors(e: Grid, runs: Iterable[Run]) -> set[Run]:

@@ -16,10 +16,10 @@ from pipeline_lib.nodes import OUTPUTS, Node, Plan
 
 # Seconds of a job that is mostly start-up, used until there is a record of one.
 _STARTUP = {
-    "prepare": 5.0, "prune": 0.3, "rewind": 0.3, "perturb": 0.4, "signs": 0.5,
+    "prepare": 5.0, "prune": 0.3, "rewind": 0.3, "perturb": 0.4, "signs": 0.5, "describe": 1.0, "wells": 20.0,
     "tabulate": 1.0, "derive": 1.0, "judge": 1.0, "plot": 2.0,
 }  # fmt: skip
-_LINES = ("interpolate", "follow", "layers", "hessian")
+_LINES = ("interpolate", "follow", "layers", "hessian", "connect", "slice", "cut", "adapt")
 _KEPT_RECORDS = 200  # newest jobs looked at, a stage
 
 Calibrate = Callable[[dict[str, Any], Path | None], tuple[float, float]]
@@ -40,7 +40,13 @@ _WORK: dict[str, Callable[[dict[str, Any]], float]] = {
     "pretrain": lambda spec: spec["k"] * len(spec["seeds"]),
     "interpolate": lambda spec: spec["alphas"] * len(spec["pairs"]) * len(spec["splits"]),
     "follow": lambda spec: spec["alphas"] * len(spec["pairs"]) * len(spec["keep"]),
-    "hessian": lambda spec: 9e-4 * spec["examples"] * spec["iterations"] * (spec["probes"] + 1) * len(spec["seeds"]),
+    "hessian": lambda spec: (
+        9e-4 * spec["examples"] * spec["iterations"] * (spec["probes"] + 1) * len(spec["operators"]) * len(spec["seeds"])
+    ),
+    "connect": lambda spec: spec["alphas"] * len(spec["pairs"]) * len(spec["splits"]) * len(spec["seeds"]),
+    "slice": lambda spec: spec["points"] ** 2 * len(spec["seeds"]),
+    "cut": lambda spec: 6 * sum(map(len, spec["fractions"].values())) * len(spec["seeds"]),
+    "adapt": lambda spec: 55 * len(spec["seeds"]),
 }
 
 

@@ -29,6 +29,12 @@ class Grid:
     pretraining: dict[str, Any] | None
     telemetry: dict[str, Any] | None
     curvature: dict[str, Any] | None
+    connectivity: dict[str, Any] | None
+    planes: dict[str, Any] | None
+    limits: dict[str, Any] | None
+    adaptive: dict[str, Any] | None
+    retraining: tuple[str, ...]
+    lemma: dict[str, Any] | None
 
 
 @dataclass(frozen=True)

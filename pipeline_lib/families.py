@@ -35,3 +35,9 @@ PRETEXTS = {
     "blur(4) + rotation(false)": "4x blur + rotation",
 }
 ROTATION = "rotation(false)"
+
+# Paper C: the start of figure 4, and the strategy of figure 8.
+ROBUST = "pruning_sized"
+LR_REWINDING = "lr_rewinding"
+# Paper C's figures draw starts with these.
+OF_LADDERS = r"pruning_sized|weight_rewinding|lr_rewinding|fine_tuning|adaptive|prune\("

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Colour = str | tuple[float, ...]
+Key = TypeVar("Key")
 
 # Okabe and Ito's colour-blind-safe palette; each kind of network keeps its colour in every figure.
 COLOURS = {"imp": "#0072B2", "random_prune": "#E69F00", "reinit": "#009E73", "dense": "#D55E00", "best": "#CC79A7"}
 NAMES = {"imp": "IMP", "random_prune": "random pruning", "reinit": "random reinit", "dense": "dense", "best": "IMP, best k"}
 SPLITS = {"train": "#CC79A7", "test": "#D55E00", "batch": "#56B4E9"}
 FIRST = "#56B4E9"  # IMP at the first rewind step, where one other step is drawn in IMP's blue
+REWINDS = ("#762A83", "#E69F00", "#009E73")  # the first rewind step, those between, and the last: the colours of paper C
 PALETTE = ("#E69F00", "#009E73", "#D55E00", "#CC79A7", "#000000")  # what is compared with IMP
 BAND, SMALL = 0.2, 7  # opacity of bands, font size of long legends and of notes
 
@@ -56,6 +58,11 @@ def at_first_k(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["k"] == frame.groupby("task")["k"].transform("min")]
 
 
+def at_last_k(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep each task's rows at its last rewind step."""
+    return frame[frame["k"] == frame.groupby("task")["k"].transform("max")]
+
+
 def at_sparse_level(frame: pd.DataFrame, sparse_levels: Mapping[str, int]) -> pd.DataFrame:
     """Keep each task's rows at its sparse level."""
     return frame[frame["level"] == frame["task"].map(dict(sparse_levels))]
@@ -68,19 +75,34 @@ def select(frame: pd.DataFrame, **values: object) -> pd.DataFrame:
     return frame
 
 
+def spread_out(values: Iterable[int], most: int) -> list[int]:
+    """Choose at most so many of the values, the first and the last among them, evenly spaced."""
+    found = sorted(set(values))
+    steps = min(most, len(found)) - 1
+    return [found[round(i * (len(found) - 1) / max(1, steps))] for i in range(steps + 1)]
+
+
 def ladders(runs: pd.DataFrame) -> pd.DataFrame:
-    """Keep the ladder's own order; accuracies and densities in percent, a task's equal ones (to rounding) at one place."""
+    """Keep the ladder's own order; add accuracies, errors and densities in percent, equal ones (to rounding) at one place."""
     own = runs[runs["order"] == runs["order"].min()]
     densities = own.groupby(["task", "level"])["density"].transform("mean")
-    return own.assign(accuracy=100 * (1 - own["test_error"]), percent=100 * densities)
+    return own.assign(accuracy=100 * (1 - own["test_error"]), error=100 * own["test_error"], percent=100 * densities)
 
 
 def every_start(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Join the ladders' runs from plain and changed starts; `change` is what follows W_k in `start`, empty for a plain one."""
+    """Join the ladders' runs from plain and changed starts; `change` is what follows W_k in `start`, empty for a plain one.
+
+    A change may prune further, so densities are equal only within one.
+    """
     import pandas as pd
 
-    runs = ladders(pd.concat([frames["runs"], frames["changed_runs"]]))
-    return runs.assign(change=[start.partition(" | ")[2] for start in runs["start"]])
+    runs = with_change(ladders(pd.concat([frames["runs"], frames["changed_runs"]])))
+    return runs.assign(percent=100 * runs.groupby(["task", "change", "level"])["density"].transform("mean"))
+
+
+def with_change(frame: pd.DataFrame) -> pd.DataFrame:
+    """Add `change`, as every_start does, to any table with starts."""
+    return frame.assign(change=[start.partition(" | ")[2] for start in frame["start"]])
 
 
 def panels(num_rows: int, num_columns: int) -> tuple[Figure, list[list[Axes]]]:
@@ -90,6 +112,28 @@ def panels(num_rows: int, num_columns: int) -> tuple[Figure, list[list[Axes]]]:
     size = (3.6 * num_columns + 0.6, 2.7 * num_rows + 0.4)
     figure, axes = plt.subplots(num_rows, num_columns, figsize=size, squeeze=False, layout="constrained")
     return figure, [list(row) for row in axes]
+
+
+def placed(rows: Sequence[Sequence[Key]]) -> tuple[Figure, list[tuple[Axes, Key]]]:
+    """Make a panel for each key, in rows of any lengths; without any key there is an empty panel that says so."""
+    width = max(map(len, rows), default=0)
+    figure, axes = panels(max(1, len(rows)), max(1, width))
+    if not width:
+        axes[0][0].set_title("nothing was measured")
+    for row, keys in zip(axes, rows, strict=False):
+        for axis in row[len(keys) :]:
+            axis.set_visible(False)
+    return figure, [(axis, key) for row, keys in zip(axes, rows, strict=False) for axis, key in zip(row, keys, strict=False)]
+
+
+def each_level(frame: pd.DataFrame, most: int = 5) -> tuple[Figure, list[tuple[Axes, tuple[str, int]]]]:
+    """Make a panel for each level of each task, at most so many in a row and about as many in each."""
+    rows: list[list[tuple[str, int]]] = []
+    for task, own in frame.groupby("task", sort=False):
+        found = [(str(task), level) for level in sorted(own["level"].unique().tolist())]
+        width = -(-len(found) // -(-len(found) // most))
+        rows += [found[i : i + width] for i in range(0, len(found), width)]
+    return placed(rows)
 
 
 def grid(runs: pd.DataFrame, chosen: pd.DataFrame) -> tuple[Figure, list[tuple[Axes, str, int]]]:
@@ -111,9 +155,14 @@ def line(axes: Axes, frame: pd.DataFrame, x: str, y: str, colour: Colour, label:
     axes.fill_between(mean.index, mean - deviation, mean + deviation, color=colour, alpha=BAND, linewidth=0)
 
 
+def deviation_of(values: pd.Series) -> float:
+    """Give the standard deviation, 0 for a single value."""
+    return float(values.std()) if len(values) > 1 else 0.0
+
+
 def dense_band(axes: Axes, values: pd.Series, label: str = "dense, ± 1 sd", across: bool = True) -> None:
     """Draw the dense network's mean and standard deviation across the panel, or up it."""
-    mean, deviation = values.mean(), values.std() if len(values) > 1 else 0.0
+    mean, deviation = values.mean(), deviation_of(values)
     draw, fill = (axes.axhline, axes.axhspan) if across else (axes.axvline, axes.axvspan)
     draw(mean, color="0.25", linewidth=1, linestyle="--", label=label)
     fill(mean - deviation, mean + deviation, color="0.5", alpha=BAND, linewidth=0)
@@ -122,22 +171,28 @@ def dense_band(axes: Axes, values: pd.Series, label: str = "dense, ± 1 sd", acr
 def density_axis(axes: Axes, densities: Iterable[float]) -> None:
     """Put the densities in percent on a falling log axis, with ticks at the measured ones."""
     percents = sorted({round(100 * density, 6) for density in densities}, reverse=True)
-    shown = percents[:: -(-len(percents) // 9)]
+    named = {f"{value:.3g}": value for value in percents}
+    shown = list(named)[:: -(-len(named) // 9)]
     axes.set_xscale("log")
-    axes.set_xticks(shown, [f"{value:.3g}" for value in shown], rotation=45)
+    axes.set_xticks([named[name] for name in shown], shown, rotation=45)
     axes.set_xticks([], minor=True)
     axes.set_xlim(max(percents) * 1.08, min(percents) / 1.08)
     axes.set_xlabel("weights remaining (%)")
 
 
-def by_density(axes: Axes, title: str, lines: Iterable[tuple[pd.DataFrame, Colour, str, str]]) -> None:
-    """Draw accuracy against density: rows, colour, label and line style of each line; those without rows are left out."""
+def by_density(
+    axes: Axes, title: str, lines: Iterable[tuple[pd.DataFrame, Colour, str, str]], of: str = "accuracy", markers: str = "."
+) -> None:
+    """Draw accuracy, or error, against density: rows, colour, label and line style of each line that has rows.
+
+    Markers are one for all lines, or one for each.
+    """
     drawn = [each for each in lines if len(each[0])]
-    for rows, colour, label, dash in drawn:
-        line(axes, rows, "percent", "accuracy", colour, label, ".", dash)
+    for i, (rows, colour, label, dash) in enumerate(drawn):
+        line(axes, rows, "percent", of, colour, label, markers[i % len(markers)], dash)
     density_axis(axes, {percent / 100 for rows, *_ in drawn for percent in rows["percent"]})
     axes.set_title(title)
-    axes.set_ylabel("test accuracy (%)")
+    axes.set_ylabel(f"test {of} (%)")
 
 
 def legend_below(figure: Figure) -> None:
@@ -157,10 +212,25 @@ def step_axis(axes: Axes, last: float) -> None:
     axes.set_xlabel("step")
 
 
+def level_axis(axes: Axes) -> None:
+    """Put ticks at whole levels."""
+    axes.locator_params(axis="x", integer=True)
+    axes.set_xlabel("level")
+
+
 def rewind_axis(axes: Axes, steps: list[int]) -> None:
     """Space the rewind steps evenly, as the papers do; plot positions are indices into `steps`."""
     axes.set_xticks(range(len(steps)), [str(step) for step in steps])
     axes.set_xlabel("rewind step k")
+
+
+def rewind_colours(steps: Iterable[int]) -> dict[int, Colour]:
+    """Give each rewind step its colour: purple for the first, green for the last, shades of orange between."""
+    found = sorted(steps)
+    first, between, last = REWINDS
+    middle = shades(max(0, len(found) - 2), between)
+    colours: list[Colour] = [first, *middle, last]
+    return dict(zip(found, colours[-len(found) :], strict=True))
 
 
 def shades(num: int, colour: str) -> list[tuple[float, ...]]:

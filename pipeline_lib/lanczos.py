@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 Matvec = Callable[[Tensor], Tensor]
+Monitor = Callable[[Sequence["Krylov"]], None]
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,19 @@ class Tridiagonal:
     diagonal: Float64[np.ndarray, " m"]
     off_diagonal: Float64[np.ndarray, " m_less_one"]
     residual: float
+
+
+@dataclass(frozen=True)
+class Krylov:
+    """How far a run is after m products: all that it needs to go on.
+
+    Args:
+        basis: (m + 1, n), orthonormal rows; the last is the one whose product comes next. None, (0, n), where the run is done.
+        found: T so far.
+    """
+
+    basis: Float[Tensor, "num n"]
+    found: Tridiagonal
 
 
 @dataclass(frozen=True)
@@ -48,35 +62,53 @@ def _norm(vector: Tensor) -> float:
     return float(vector.double().square().sum().sqrt())
 
 
-def _steps(start: Tensor, num_iterations: int, breakdown: float) -> Generator[Tensor, Tensor, Tridiagonal]:
-    """Yield the vectors whose products are wanted, take the products, and return T."""
+def _tridiagonal(diagonal: list[float], residuals: list[float]) -> Tridiagonal:
+    return Tridiagonal(np.array(diagonal), np.array(residuals[:-1]), residuals[-1] if residuals else math.nan)
+
+
+def _steps(start: Tensor, num_iterations: int, breakdown: float, so_far: Krylov | None) -> Generator[Krylov, Tensor, Krylov]:
+    """Yield how far the run is, take the product of the newest vector, and so on until it is done."""
+    if so_far and not len(so_far.basis):
+        return so_far
     norm = _norm(start)
     if not 0 < norm < math.inf:
         raise ValueError(f"start must be finite and not zero, got a norm of {norm}; give a direction")
     basis = start.new_empty(min(num_iterations, len(start)), len(start))
     basis[0] = start / norm
-    diagonal, off_diagonal, scale, residual = list[float](), list[float](), 0.0, 0.0
-    for i, newest in enumerate(basis):
-        if i:
-            off_diagonal.append(residual)
-        product = yield newest
-        diagonal.append(float(newest.double() @ product.double()))
+    diagonal, residuals = list[float](), list[float]()  # each residual couples a vector to the next
+    if so_far:
+        basis[: len(so_far.basis)] = so_far.basis
+        diagonal, residuals = so_far.found.diagonal.tolist(), [*so_far.found.off_diagonal.tolist(), so_far.found.residual]
+    for i in range(len(diagonal), len(basis)):
+        product = yield Krylov(basis[: i + 1], _tridiagonal(diagonal, residuals))
+        diagonal.append(float(basis[i].double() @ product.double()))
         done = basis[: i + 1]
         for _ in range(2):  # twice is enough: the second pass removes the rounding that the first left
             product = product - done.T @ (done @ product)
-        residual = _norm(product)
-        if not math.isfinite(diagonal[-1] + residual):
+        residuals.append(_norm(product))
+        if not math.isfinite(diagonal[-1] + residuals[-1]):
             raise ValueError(f"products must be finite, got {diagonal[-1]}; the weights have diverged or the data are not finite")
-        scale = max(scale, abs(diagonal[-1]) + residual)
-        if residual <= breakdown * scale:
+        if residuals[-1] <= breakdown * max(abs(d) + r for d, r in zip(diagonal, residuals, strict=True)):
             break
         if i + 1 < len(basis):
-            basis[i + 1] = product / residual
-    return Tridiagonal(np.array(diagonal), np.array(off_diagonal), residual)
+            basis[i + 1] = product / residuals[-1]
+    return Krylov(basis.new_empty(0, len(start)), _tridiagonal(diagonal, residuals))
+
+
+def _advance(run: Generator[Krylov, Tensor, Krylov], product: Tensor | None = None) -> Krylov:
+    try:
+        return next(run) if product is None else run.send(product)
+    except StopIteration as end:
+        return end.value
 
 
 def side_by_side(
-    matvecs: Matvec, starts: Float[Tensor, "num_starts n"], num_iterations: int, breakdown: float | None = None
+    matvecs: Matvec,
+    starts: Float[Tensor, "num_starts n"],
+    num_iterations: int,
+    breakdown: float | None = None,
+    resume: Sequence[Krylov] = (),
+    monitor: Monitor | None = None,
 ) -> list[Tridiagonal]:
     """Run Lanczos from several starts, each by itself, in step, so that their products can share work.
 
@@ -89,12 +121,16 @@ def side_by_side(
         breakdown: stop where the residual falls to this share of the largest entries of T so far: the space is invariant up
             to rounding. 10 units of rounding of the starts' format if not given: what is this small is lost, so better too late
             than too early. Going on costs products, and a multiple eigenvalue may come up again and share its weight.
+        resume: how far the run of each start came in an earlier call that was alike; going on gives the same bits. None of
+            them: from the starts.
+        monitor: told after each block of products how far all runs are. The bases are the runs' own: they grow, and what is
+            in them stays.
 
     Returns:
         T of each start.
 
     Raises:
-        ValueError: a start is zero, a product is not finite, or num_iterations < 1.
+        ValueError: a start is zero, a product is not finite, num_iterations < 1, or `resume` is of other runs.
 
     Source: Golub and Van Loan, Matrix Computations, 10.3, with full reorthogonalisation.
     """
@@ -102,18 +138,19 @@ def side_by_side(
         raise ValueError(f"num_iterations must be at least 1, got {num_iterations}; the first product is the least")
     if breakdown is None:
         breakdown = 10 * torch.finfo(starts.dtype).eps
-    runs = [_steps(start, num_iterations, breakdown) for start in starts]
-    wanted = {i: next(run) for i, run in enumerate(runs)}
-    found: dict[int, Tridiagonal] = {}
-    while wanted:
-        products = matvecs(torch.stack(list(wanted.values())))
-        for i, product in zip(list(wanted), products, strict=True):
-            try:
-                wanted[i] = runs[i].send(product)
-            except StopIteration as end:
-                found[i] = end.value
-                del wanted[i]
-    return [found[i] for i in range(len(runs))]
+    so_far: Sequence[Krylov | None] = resume or [None] * len(starts)
+    if resume and [run.basis.shape[1] for run in resume] != [starts.shape[1]] * len(starts):
+        expected, got = tuple(starts.shape), [tuple(run.basis.shape) for run in resume]
+        raise ValueError(f"resume must have a run of each of the starts {expected}, got bases {got}; give what monitor was told")
+    runs = [_steps(start, num_iterations, breakdown, begun) for start, begun in zip(starts, so_far, strict=True)]
+    states = [_advance(run) for run in runs]
+    while going := [i for i, state in enumerate(states) if len(state.basis)]:
+        products = matvecs(torch.stack([states[i].basis[-1] for i in going]))
+        for i, product in zip(going, products, strict=True):
+            states[i] = _advance(runs[i], product)
+        if monitor:
+            monitor(tuple(states))
+    return [state.found for state in states]
 
 
 def lanczos(matvec: Matvec, start: Float[Tensor, " n"], num_iterations: int, breakdown: float | None = None) -> Tridiagonal:

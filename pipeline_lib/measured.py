@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline_lib import columns, summaries
+from pipeline_lib import columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +40,7 @@ SPLITS = ("train", "test")
 # What telemetry follows.
 QUANTITIES = ("accuracy", "mean_magnitude", "signs_changed", "gradient_norm", "l2_initial", "cosine_initial")
 STABLE_BELOW = 100 * columns.STABLE_BELOW
-MATCHING_WITHIN = 100 * summaries.MATCHING_WITHIN
+MATCHING_WITHIN = 100 * columns.MATCHING_WITHIN
 NOWHERE = float("inf")
 
 

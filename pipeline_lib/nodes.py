@@ -19,6 +19,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "pretrain": ("state.safetensors",),
     "teach": ("state.safetensors",),
     "prune": ("mask.safetensors",),
+    "adapt": ("mask.safetensors", "ratios.parquet"),
     "rewind": ("state.safetensors",),
     "perturb": ("state.safetensors", "perturbations.parquet"),
     "train": ("state.safetensors", "runs.parquet", "curves.parquet"),
@@ -29,6 +30,11 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "telemetry": ("telemetry.parquet",),
     "signs": ("signs.parquet",),
     "hessian": ("spectrum.parquet", "curvature.parquet"),
+    "connect": ("paths.parquet", "barriers.parquet"),
+    "slice": ("planes.parquet", "marks.parquet"),
+    "cut": ("cuts.parquet",),
+    "describe": ("magnitudes.parquet", "geometry.parquet"),
+    "wells": ("wells.parquet",),
     "tabulate": ("table.parquet",),
     "derive": ("table.parquet",),
     "judge": ("table.parquet",),
@@ -38,7 +44,8 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
 TABLES = {
     "runs": "train", "curves": "train", "interpolation": "interpolate", "instability": "interpolate", "distances": "interpolate",
     "throughout": "follow", "layers": "layers", "perturbations": "perturb", "telemetry": "telemetry", "signs": "signs",
-    "spectrum": "hessian", "curvature": "hessian",
+    "spectrum": "hessian", "curvature": "hessian", "paths": "connect", "barriers": "connect", "planes": "slice", "marks": "slice",
+    "cuts": "cut", "magnitudes": "describe", "geometry": "describe", "ratios": "adapt", "wells": "wells",
 }  # fmt: skip
 # The tables that each derived one takes, and those that it uses where they are there; in the order in which they are made.
 DERIVED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -47,6 +54,9 @@ DERIVED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "networks": (("runs",), ()),
     "correlations": (("perturbations", "runs"), ()),
     "timeline": (("telemetry",), ("onsets", "curvature")),
+    "fits": (("cuts", "runs"), ()),
+    "limits": (("spectrum", "cuts", "fits"), ()),
+    "sets": (("planes", "marks", "runs"), ()),
 }
 
 
@@ -95,6 +105,8 @@ def stage_modules(stage: str, spec: dict[str, Any]) -> tuple[str, ...]:
         modules.append(registry.entries("networks")[spec["task"]["network"]["name"]].module)
     if stage == "pretrain":
         modules.append("pipeline_lib.initialise")
+    if stage == "adapt":
+        modules.append(registry.entries("adaptive")[spec["rule"]["name"]].module)
     if stage == "perturb":
         modules += [registry.entries("perturbations")[step["name"]].module for step in spec["steps"]]
     if stage == "teach":
@@ -103,7 +115,7 @@ def stage_modules(stage: str, spec: dict[str, Any]) -> tuple[str, ...]:
     if stage == "prepare":
         modules.append(registry.entries("datasets")[spec["dataset"]["name"]].module)
     if stage == "derive":
-        modules.append("pipeline_lib.summaries")
+        modules.append(registry.entries("summaries")[spec["table"]].module)
     if stage == "judge":
         modules += sorted({registry.entries("measures")[claim["measure"]["name"]].module for claim in spec["claims"]})
     if stage == "plot":

@@ -40,7 +40,17 @@ def _only(around: Around, layer: str) -> Around:
     names = [name for name in around.mask if f"{name}.".startswith(f"{layer}.") or not layer]
     if not names:
         raise registry.unknown("layer", layer, [name.removesuffix(".weight") for name in around.mask])
-    return replace(around, mask={name: around.mask[name] for name in names})
+    after = None if around.next is None else {name: around.next[name] for name in names}
+    return replace(around, mask={name: around.mask[name] for name in names}, next=after)
+
+
+def _supplied(name: str, around: Around) -> dict[str, Mask]:
+    """Give a perturbation the next level's mask if it takes one."""
+    if "next_mask" not in registry.lookup("perturbations", name, "start").required:
+        return {}
+    if around.next is None:
+        raise ValueError(f"start {name} must have the next level's mask, got none; use it at levels below the last")
+    return {"next_mask": around.next}
 
 
 def perturb(
@@ -59,7 +69,8 @@ def perturb(
         Perturbed tensors, in the order of `weights`.
 
     Raises:
-        ValueError: the mask does not fit the weights, an option of a step has no such value, or no tensor is of its layer.
+        ValueError: the mask does not fit the weights, an option of a step has no such value, no tensor is of its layer, or it
+            takes the next level's mask and there is none.
 
     Source: paper A, section 5; which tensors are touched is ambiguity A-X5.
     """
@@ -69,7 +80,8 @@ def perturb(
         own = _only(around, step.get("layer", ""))
         call = {option: value for option, value in step.items() if option != "layer"}
         part = {name: perturbed[name] for name in own.mask}
-        perturbed |= registry.call("perturbations", call, weights=part, around=own, rng=rng)
+        more = _supplied(step["name"], own)
+        perturbed |= registry.call("perturbations", call, weights=part, around=own, rng=rng, **more)
     return {**weights, **perturbed}
 
 

@@ -12,7 +12,10 @@ from pipeline_lib.config import CLAIMS, chunks
 from pipeline_lib.demands import FIGURES, Run, with_ancestors
 from pipeline_lib.experiment import Config, Experiment, Grid
 from pipeline_lib.nodes import DERIVED, OUTPUTS, TABLES, Node, Plan
+from pipeline_lib.survey import Survey
 from pipeline_lib.walk import Walk, label
+
+FIT_BELOW = 0.15  # ratios of random pruning up to which the test error is fitted against the training loss (C-X5)
 
 
 def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node]]:
@@ -37,11 +40,12 @@ def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node
                 found[stage] += nodes
         for run in sorted(sized):
             walk.start(run)
+        for stage, nodes in Survey(walk).measure(figures).items():
+            found[stage] += nodes
         found["perturb"] += walk.sizes.values()
-        options = {FIGURES[figure].option for figure in figures}
-        found["telemetry"] += [walk.telemetry()] if e.telemetry and "telemetry" in options else []
-        found["signs"] += [walk.signs()] if "sign_changes" in figures else []
-        found["hessian"] += walk.curvature() if "curvature" in options else []
+        found["adapt"] += walk.ratios.values()
+    if e.lemma and "lemma" in figures:
+        found["wells"].append(plan.add("wells", "wells", e.lemma, {}))
     return found
 
 
@@ -59,6 +63,9 @@ def _tables(plan: Plan, e: Experiment) -> dict[str, Node]:
         if all(source in made for source in required):
             sources = [*required, *(source for source in optional if source in made)]
             spec: dict[str, Any] = {"table": table}
+            if table == "fits":
+                asked = {task: grid.limits for task, grid in e.grids.items() if grid.limits}
+                spec |= {"fit_levels": {task: limits["fit_level"] for task, limits in asked.items()}, "fit_below": FIT_BELOW}
             if table == "networks":
                 pruning = {task: "one-shot" if grid.pruning.get("one_shot") else "iterative" for task, grid in e.grids.items()}
                 spec |= {"tasks": {n: grid.task for n, grid in e.grids.items()}, "sparse_levels": sparse, "pruning": pruning}

@@ -1,100 +1,40 @@
 """What a run starts from, as a config words it.
 
     start        = "k" length { "|" change }
-    change       = "mask" | perturbation | teaching
+    change       = "mask" | perturbation | teaching | strategy | rule | further
     perturbation = call [ "in" layer ]                          a name of `perturbations/`; tensors whose names begin so
     teaching     = call { "+" call } ("for" | "until") length   names of `pretexts/`
+    strategy     = call                                         a name of `retraining`: how pruned networks are trained
+    rule         = call                                         a name of `adaptive`: how much a ladder prunes at each level
+    further      = "prune(" fraction [ "," criterion ] ")"      a name of `prune`: the solution is pruned once more, by so much
     call         = name [ "(" value { "," value } ")" ]         options in order, or option=value
 
 `k500 | shuffle(layer, same_sign)` is W_500, masked, its weights shuffled. `k0 | rotation for 40ep` is W_0 after 40 epochs of
 predicting rotations, from which training begins anew at step 0; `until 40ep` instead trains to that step of the task's own
 schedule and goes on from there. What is taught before the first perturbation, the dense network learns, and a ladder of its
-own rewinds to the result. `mask` moves that border: `k500 | mask | rotation for 40ep` teaches each sparse network, whose mask
-comes from the ladder of W_500.
+own rewinds to the result; a strategy or rule there is that ladder's own. `mask` moves that border: `k500 | mask | rotation
+for 40ep` teaches each sparse network, whose mask comes from the ladder of W_500, and `k500 | lr_rewinding | mask |
+weight_rewinding` rewinds to W_500 with the masks of a ladder that only rewound its learning rate.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from pipeline_lib import lengths, registry
-
-Bound = dict[str, Any]
+from pipeline_lib.changes import Bound, Change, Further, Perturbation, Retraining, Rule, Start, Teaching
 
 _LENGTH = r"\d+(?:\.\d+)?(?:ep|it)?"
 _CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:\(([^()]*)\))?\s*")
 _LAYER = re.compile(r"(.+?)\s+in\s+([A-Za-z_][\w.]*)\s*")
 _TEACHING = re.compile(rf"(.+?)\s+(for|until)\s+({_LENGTH})\s*")
-_SUPPLIED = ("weights", "around", "rng")
+_PRUNE = re.compile(r"\s*prune\s*\(\s*(\d*\.?\d+)\s*(?:,\s*(\w+)\s*)?\)\s*")
+CRITERIA = ("magnitude", "random")  # those of `prune` that need only weights and a mask
+_SUPPLIED = ("weights", "around", "rng", "next_mask", "dense_batches", "dense_examples", "highest_loss", "floor")
 _EXAMPLE = "write it like 'k500 | shuffle(layer, same_sign)' or 'k0 | blur + rotation for 40ep'"
-
-
-@dataclass(frozen=True)
-class Perturbation:
-    """Changes of the surviving weights, one after the other; `text` is how they are written."""
-
-    text: str
-    steps: tuple[Bound, ...]
-
-
-@dataclass(frozen=True)
-class Teaching:
-    """Training on altered data.
-
-    Args:
-        text: how it is written.
-        pretexts: what is altered, in this order.
-        until: the step that it goes to.
-        restart: whether it counts steps from 0, at the peak rate, and the task's own schedule begins at 0 after it; else it
-            goes on from the step of its start, and so does what follows.
-    """
-
-    text: str
-    pretexts: tuple[Bound, ...]
-    until: int
-    restart: bool
-
-
-Change = Perturbation | Teaching
-
-
-@dataclass(frozen=True)
-class Start:
-    """What a run starts from.
-
-    Args:
-        k: step of the state W_k that all begins with.
-        before: changes of the dense network; a ladder prunes, and rewinds to, what they lead to.
-        after: changes of each masked network.
-    """
-
-    k: int
-    before: tuple[Change, ...] = ()
-    after: tuple[Change, ...] = ()
-
-    @property
-    def text(self) -> str:
-        """The whole, in canonical wording: equal starts have equal texts."""
-        first = next(iter(self.after), None)
-        usual = all(isinstance(change, Teaching) for change in self.before) and not isinstance(first, Teaching)
-        return " | ".join([self.ladder, *([] if usual else ["mask"]), *(change.text for change in self.after)])
-
-    @property
-    def ladder(self) -> str:
-        """The start of the ladder that masks come from."""
-        return " | ".join([f"k{self.k}", *(change.text for change in self.before)])
-
-    def step(self, masked: bool = True) -> int:
-        """Give the step of the schedule at which training begins, or would without the changes after masking."""
-        step = self.k
-        for change in [*self.before, *(self.after if masked else ())]:
-            if isinstance(change, Teaching):
-                step = 0 if change.restart else change.until
-        return step
 
 
 def _value(text: str) -> Any:
@@ -135,6 +75,15 @@ def _call(kind: str, text: str, what: str) -> tuple[Bound, str]:
     return bound, f"{match[1]}({values})" if values else match[1]
 
 
+def _further(text: str, what: str) -> Further:
+    match = _PRUNE.fullmatch(text)
+    if match is None or not 0 < float(match[1]) < 1:
+        raise ValueError(f"{what} must prune a fraction in (0, 1), got {text.strip()!r}; write it like 'prune(0.3, random)'")
+    criterion = match[2] or "magnitude"
+    registry.lookup("prune", criterion, f"criterion of {what}", CRITERIA)
+    return Further(f"prune({float(match[1]):g}, {criterion})", float(match[1]), criterion)
+
+
 def _teaching(match: re.Match[str], task: Mapping[str, Any], step: int, what: str) -> Teaching:
     restart = match[2] == "for"
     until = lengths.read(match[3], task)
@@ -151,10 +100,23 @@ def _change(text: str, task: Mapping[str, Any], step: int, what: str) -> Change:
     teaching = _TEACHING.fullmatch(text.strip())
     if teaching:
         return _teaching(teaching, task, step, what)
-    name = _CALL.fullmatch(text)
-    if name and name[1] in registry.entries("pretexts"):
-        raise ValueError(f"{what} {name[1]} must say how long it lasts, got {text.strip()!r}; add 'for 40ep' or 'until 500'")
+    call = _CALL.fullmatch(text)
+    name = call[1] if call else ""
+    if name in registry.entries("pretexts"):
+        raise ValueError(f"{what} {name} must say how long it lasts, got {text.strip()!r}; add 'for 40ep' or 'until 500'")
+    if name == "prune":
+        return _further(text, what)
+    if name in registry.entries("retraining"):
+        bound, shown = _call("retraining", text, what)
+        strategy = registry.call("retraining", bound)
+        return Retraining(shown, bound, strategy.resumes, strategy.restarts)
+    if name in registry.entries("adaptive"):
+        bound, shown = _call("adaptive", text, what)
+        return Rule(shown, bound)
     in_layer = _LAYER.fullmatch(text)
+    if name and name not in registry.entries("perturbations"):
+        valid = [entry for kind in ("perturbations", "retraining", "adaptive") for entry in registry.entries(kind)]
+        raise registry.unknown(what, name, ["mask", "prune", *valid], "add one as a file in pipeline_lib/perturbations")
     bound, shown = _call("perturbations", in_layer[1] if in_layer else text, what)
     if in_layer is None:
         return Perturbation(shown, (bound,))
@@ -162,9 +124,9 @@ def _change(text: str, task: Mapping[str, Any], step: int, what: str) -> Change:
 
 
 def _split(changes: Sequence[Change | None]) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
-    """Divide changes at the mask (None), or else before the first perturbation."""
+    """Divide changes at the mask (None), or else before the first change of masked networks."""
     is_border: Callable[[Change | None], bool] = (
-        (lambda c: c is None) if None in changes else lambda c: isinstance(c, Perturbation)
+        (lambda c: c is None) if None in changes else lambda c: isinstance(c, Perturbation | Further)
     )
     border = next((i for i, change in enumerate(changes) if is_border(change)), len(changes))
     before, after = changes[:border], changes[border:]

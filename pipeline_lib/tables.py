@@ -67,8 +67,9 @@ def tabulate(parts: Iterable[Path], table: str) -> pa.Table:
     # A column without any value has no type in a part.
     typed = [part.dropna(axis=1, how="all") for part in frames] or [pd.DataFrame(columns=measured)]
     frame = pd.concat(typed, ignore_index=True).reindex(columns=measured)
-    keys = ["kind", "start", "k", "level", "seed", "order", "order_1", "order_2", "split", "batchnorm", "step", "alpha"]
-    frame = frame.sort_values(["task", *(key for key in keys if key in frame.columns)], ignore_index=True)
+    keys = ["task", "what", "kind", "start", "k", "level", "level_1", "level_2", "seed", "order", "order_1", "order_2"]
+    keys += ["plane", "split", "batchnorm", "step", "alpha"]
+    frame = frame.sort_values([key for key in keys if key in frame.columns], ignore_index=True)
     if table == "instability":
         frame = with_onset(frame)
     return pa.Table.from_pandas(frame[[c.name for c in COLUMNS[table]]], schema(table), preserve_index=False)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline_lib.types import State, Tensors
+from pipeline_lib.types import Mask, State, Tensors
 
 
 def _in_memory_order(tensor: Tensor, channels_last: bool) -> Tensor:
@@ -80,6 +80,13 @@ def unstack(cohort: State) -> list[State]:
         )
         for i in range(num_members)
     ]
+
+
+def masked(state: State, mask: Mask) -> State:
+    """Set the pruned entries of a state's parameters to zero; tensors that the mask does not name stay."""
+    kept = {name: torch.from_numpy(keep).to(state.params[name].device) for name, keep in mask.items()}
+    params = {name: torch.where(kept[name], tensor, 0) if name in kept else tensor for name, tensor in state.params.items()}
+    return State(params, state.buffers, state.step, state.slots)
 
 
 def moved(state: State, device: torch.device) -> State:

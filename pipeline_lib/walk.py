@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pipeline_lib import starts
+from pipeline_lib import registry, starts
+from pipeline_lib.changes import Change, Perturbation, Rule, Start, Teaching
 from pipeline_lib.config import chunks, level_density
 from pipeline_lib.demands import FIGURES, Run, rung
 from pipeline_lib.experiment import Grid
 from pipeline_lib.nodes import Node, Plan
-from pipeline_lib.starts import Start, Teaching
 
 _NUMERICS = ("precision", "channels_last")
 # What a training step depends on, and what a measurement does.
 _DYNAMICS = ("name", "network", "initialisation", "dataset", "optimiser", "schedule", "batch_size", "pad", "flip", *_NUMERICS)
-_MEASURED = ("name", "network", "dataset", *_NUMERICS)
+MEASURED = ("name", "network", "dataset", *_NUMERICS)
 
 
 def label(*parts: object) -> str:
@@ -44,6 +44,7 @@ class Walk:
         name = e.task["dataset"]["name"]
         self.data = plan.add("prepare", name, {"dataset": e.task["dataset"]}, {})
         self.sizes: dict[str, Node] = {}
+        self.ratios: dict[str, Node] = {}
         self._masks: dict[tuple[Run, bool], Node] = {}
         self._starts: dict[tuple[str, int, int, str], Node] = {}
 
@@ -57,28 +58,63 @@ class Walk:
         """What a run starts from."""
         return starts.parse(run.start or f"k{run.k}", self.task)
 
+    def rung(self, run: Run, level: int) -> Node:
+        """The trained network of a level of the ladder that a run's mask comes from."""
+        return self.train(rung(self.e, run, level), (self.e.orders[0],))
+
     def mask(self, run: Run) -> Node:
-        """A run's mask: its ladder's, or that shuffled."""
+        """A run's mask: its ladder's, or that shuffled, or that of the ladder's solution pruned once more."""
+        further = self.read(run).further
+        if further:
+            return self.pruned(run, further.criterion, further.fraction)
         own, shuffled = rung(self.e, run, run.level), run.kind == "random_prune"
         if (own, shuffled) not in self._masks:
             self._masks[own, shuffled] = self._shuffled(own) if shuffled else self._pruned(own)
         return self._masks[own, shuffled]
+
+    def masked(self, run: Run) -> list[Node]:
+        """A run's mask, if it has one."""
+        return [self.mask(run)] if run.level or self.read(run).further else []
 
     def _shuffled(self, run: Run) -> Node:
         spec = {"criterion": "shuffled", "k": run.k, "level": run.level, "seeds": list(self.seeds)}
         name = label(self.who, f"k{run.k}", f"L{run.level}", "shuffled")
         return self.plan.add("prune", name, spec, {"mask": [self.mask(run)]})
 
+    def pruned(self, run: Run, criterion: str, fraction: float) -> Node:
+        """What is left when the ladder's solution at a run's level is pruned by so much."""
+        source = rung(self.e, run, run.level)
+        spec = {"criterion": criterion, "scope": self.e.pruning["scope"], "fraction": fraction}
+        spec |= {"k": run.k, "level": run.level + 1, "seeds": list(self.seeds)}
+        name = label(self.who, f"k{run.k}", f"L{run.level + 1}", _words(source.start))
+        before = self.masked(source)
+        return self.plan.add("prune", name, spec, {"state": [self.rung(run, run.level)], "mask": before})
+
+    def _adapted(self, run: Run, rule: Rule) -> Node:
+        """The mask of a ladder whose ratios are decided level by level."""
+        pruning, before = self.e.pruning, rung(self.e, run, run.level - 1)
+        spec = {"task": self.task, "seeds": list(self.seeds), "k": run.k, "level": run.level, "start": self.read(run).ladder}
+        spec |= {"rule": rule.rule, "floor": pruning["fraction"], "scope": pruning["scope"], "criterion": "magnitude"}
+        parents = {"data": [self.data], "state": [self.rung(run, before.level)], "dense": [self.rung(run, 0)]}
+        parents |= {"mask": self.masked(before)}
+        name = label(self.who, f"k{run.k}", f"L{run.level}", _words(run.start))
+        node = self.plan.add("adapt", name, spec | {"order": self.e.orders[0]}, parents)
+        self.ratios[node.key] = node
+        return node
+
     def _pruned(self, run: Run) -> Node:
-        pruning = self.e.pruning
-        source = Run("imp", run.k, 0 if pruning.get("one_shot") else run.level - 1, self.e.orders[0], run.start)
+        pruning, rule = self.e.pruning, self.read(run).rule
+        if rule:
+            return self._adapted(run, rule)
+        source = rung(self.e, run, 0 if pruning.get("one_shot") else run.level - 1)
         fraction = pruning["fraction"]
         if "densities" in pruning:
             kept = level_density(pruning, run.level) / level_density(pruning, source.level)
             fraction = round(1 - kept, 12)
-        spec = {key: pruning[key] for key in ("criterion", "scope")}
-        spec |= {"fraction": fraction, "k": run.k, "level": run.level, "seeds": list(self.seeds)}
-        before = [self.mask(source)] if source.level else []
+        # A mask is its solution's, whatever is done with it later.
+        spec = {"criterion": pruning["criterion"], "scope": pruning["scope"], "fraction": fraction}
+        spec |= {"k": run.k, "level": run.level, "seeds": list(self.seeds)}
+        before = self.masked(source)
         parents = {"state": [self.train(source, (self.e.orders[0],))], "mask": before}
         name = label(self.who, f"k{run.k}", f"L{run.level}", _words(run.start))
         return self.plan.add("prune", name, spec, parents)
@@ -94,15 +130,17 @@ class Walk:
         start = self.read(run)
         if run.kind == "reinit":
             state = self.pretrain(0, f"reinit-k{run.k}")
+        elif run.level and start.retraining and start.retraining.resumes:
+            state = self.rung(run, run.level - 1)
         else:
             state = self._change(run, self.pretrain(run.k), start.before, start, [])
-        mask = [self.mask(run)] if run.level else []
+        mask = self.masked(run)
         if mask:
             name = label(self.who, f"k{run.k}", f"L{run.level}", run.kind, _words("" if start.after else run.start))
             state = self.plan.add("rewind", name, {"step": start.step(masked=False)}, {"state": [state], "mask": mask})
         return self._change(run, state, start.after, start, mask)
 
-    def _change(self, run: Run, state: Node, changes: Sequence[starts.Change], start: Start, mask: list[Node]) -> Node:
+    def _change(self, run: Run, state: Node, changes: Sequence[Change], start: Start, mask: list[Node]) -> Node:
         """Lead a state through changes, one after the other."""
         for i, change in enumerate(changes):
             # A draw is one for all levels; it depends on what is changed and how, not on what follows.
@@ -116,10 +154,12 @@ class Walk:
                 steps = (change.until - (0 if change.restart else start.k)) * len(self.seeds)
                 parents = {"data": [self.data], "start": [state], "mask": mask}
                 state = self.plan.add("teach", name, spec, parents, num_steps=steps)
-            else:
+            elif isinstance(change, Perturbation):
                 spec |= {"steps": list(change.steps), "name": self.task["name"]}
                 spec |= {"initialisation": self.task["initialisation"]["name"]}
                 around = {"initial": [self.pretrain(0)], "fresh": [self.pretrain(0, "fresh")]}
+                if change.wants_next_mask:
+                    around["next"] = [self.mask(rung(self.e, run, run.level + 1))]
                 state = self.plan.add("perturb", name, spec, {"start": [state], "mask": mask, **around})
                 self.sizes[state.key] = state
         return state
@@ -131,10 +171,12 @@ class Walk:
         """
         start = self.read(run)
         members = [[seed, order] for seed in self.seeds for order in orders]
-        spec = {"task": self.task, "kind": run.kind, "k": run.k, "level": run.level, "start": start.text, "members": members}
+        strategy = start.retraining if run.level else None
+        task = registry.call("retraining", strategy.strategy).recipe(self.task) if strategy else self.task
+        spec = {"task": task, "kind": run.kind, "k": run.k, "level": run.level, "start": start.text, "members": members}
         kind = "" if run.level == 0 else run.kind
         name = label(self.who, f"k{run.k}", f"L{run.level}", kind, _span("o", orders), _words(run.start))
-        mask = [self.mask(run)] if run.level else []
+        mask = self.masked(run)
         parents = {"data": [self.data], "start": [self.start(run)], "mask": mask}
         steps = (self.task["steps"] - start.step()) * len(members)
         if kept:
@@ -161,7 +203,7 @@ class Walk:
         made: list[Node] = []
         seen: list[int] = []
         nodes: list[Node] = []
-        task = {key: self.task[key] for key in _MEASURED}
+        task = {key: self.task[key] for key in MEASURED}
         for orders, node in jobs:
             pairs = [[s, i, j] for s in self.seeds for j in orders for i in [*seen, *orders] if i < j]
             seen, nodes = [*seen, *orders], [*nodes, node]
@@ -184,27 +226,3 @@ class Walk:
         if e.layerwise and self.by_block and not run.level:
             found["layers"] = self.compare("layers", run, jobs, alphas=e.alphas)
         return found
-
-    def telemetry(self) -> Node:
-        """The dense network from W_0, trained once more and looked at closely."""
-        spec = {"task": self.task, "seeds": list(self.seeds), "order": self.e.orders[0], **(self.e.telemetry or {})}
-        parents = {"data": [self.data], "start": [self.pretrain(0)]}
-        return self.plan.add("telemetry", self.who, spec, parents, num_steps=self.task["steps"] * len(self.seeds))
-
-    def signs(self) -> Node:
-        """Signs of W_0 and every W_k, over all weights and over each ladder's survivors at the sparse level."""
-        steps = sorted({0, *self.e.rewind})
-        level, ks = self.e.sparse_level, list(self.e.rewind) if self.e.sparse_level else []
-        spec = {"name": self.task["name"], "seeds": list(self.seeds), "steps": steps, "level": level, "scopes": ks}
-        masks = [self.mask(Run("imp", k, level, self.e.orders[0])) for k in ks]
-        return self.plan.add("signs", self.who, spec, {"states": [self.pretrain(k) for k in steps], "masks": masks})
-
-    def curvature(self) -> list[Node]:
-        """The Hessian's spectrum at the steps that are asked for."""
-        asked, made = self.e.curvature or {"steps": []}, []
-        for step in asked["steps"]:
-            spec = {"task": {key: self.task[key] for key in _MEASURED}, "seeds": list(self.seeds), "step": step}
-            spec |= {key: value for key, value in asked.items() if key != "steps"}
-            parents = {"data": [self.data], "state": [self.pretrain(step)]}
-            made.append(self.plan.add("hessian", label(self.who, f"k{step}"), spec, parents))
-        return made

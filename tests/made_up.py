@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 import pandas as pd
@@ -12,6 +12,9 @@ from pipeline_lib.columns import FOLLOWED
 
 KINDS = ("imp", "random_prune", "reinit")
 TASKS, SEEDS, STEPS, SPLITS = ("a", "b"), (0, 1), (0, 10), ("train", "test")
+ADAPTIVE, FINE_TUNING = "adaptive(10000, batch)", "fine_tuning(0.01)"
+LADDERS = (families.LR_REWINDING, FINE_TUNING)  # retrained in other ways
+BRANCHES = tuple(f"mask | {ladder}" for ladder in LADDERS)
 
 
 def _settings() -> list[dict[str, Any]]:
@@ -56,13 +59,19 @@ def frames() -> dict[str, pd.DataFrame]:
             rows["throughout"] += [
                 pair | {"step": t, "split": "test", "instability": _value(who, t), "mean_end_error": 0.1} for t in (20, 40)
             ]
-    for s in _changed():
+    for s in [*_changed(), *_retrained()]:
         value = _value(*s.values())
         rows["runs"].append(s | {"order": 0, "test_error": value})
         run = {name: s[name] for name in s if name != "start_step"}
         rows["curves"].append(run | {"order": 0, "step": 10, "split": "test", "error": value, "loss": 1.0})
     found = {name: pd.DataFrame(each) for name, each in rows.items()}
-    return found | {"networks": networks(), "perturbations": perturbations(), "correlations": correlations()} | early()
+    return (
+        found
+        | {"networks": networks(), "perturbations": perturbations(), "correlations": correlations()}
+        | early()
+        | ladder()
+        | planes()
+    )
 
 
 def _changed() -> list[dict[str, Any]]:
@@ -136,3 +145,87 @@ def networks() -> pd.DataFrame:
     first |= {"num_seeds": 3, "density": 0.168, "pruning": "iterative"}
     second = {"task": "b", "accuracy_sd": None, "num_seeds": 1, "density": None, "warmup": 30_000, "lr": 0.03}
     return pd.DataFrame([first, first | second])
+
+
+def _retrained() -> list[dict[str, Any]]:
+    """Runs of paper C from every kind of changed start."""
+    changes = [families.ROBUST, *LADDERS, *BRANCHES, ADAPTIVE, f"{families.LR_REWINDING} | mask | weight_rewinding"]
+    kept = dict.fromkeys(changes, 1.0) | {f"mask | prune(0.3, {criterion})": 0.7 for criterion in ("magnitude", "random")}
+    found = product(TASKS, SEEDS, STEPS, (1, 2), kept.items())
+    return [
+        {"task": task, "seed": seed, "k": k, "kind": "imp", "level": level, "density": share * 0.5**level}
+        | {"start": f"k{k} | {change}", "start_step": k}
+        for task, seed, k, level, (change, share) in found
+    ]
+
+
+def _lines(who: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Points and sums of the lines between the solutions of three levels, and to those from perturbed starts."""
+    k = who["k"]
+    pairs = [("levels", f"k{k}", one, two) for one, two in combinations(range(3), 2)]
+    pairs += [("perturbed", f"k{k} | {families.ROBUST}", level, level) for level in (0, 1)]
+    points, sums = [], []
+    for (what, start, one, two), split in product(pairs, SPLITS):
+        label = who | {"what": what, "start": start, "level_1": one, "level_2": two, "split": split}
+        value = _value(*label.values())
+        points += [label | {"alpha": a, "error": _value(value, a), "loss": 1.0} for a in (0.0, 0.25, 0.5, 1.0)]
+        ends = {"density_1": 0.5**one, "density_2": 0.5**two, "error_1": value, "error_2": value, "mean_end_error": value}
+        sums.append(label | ends | {"max_error": 1.5 * value, "midpoint_error": _value(value)})
+    return points, sums
+
+
+def ladder() -> dict[str, pd.DataFrame]:
+    """Ladders of three levels: paths, distances, magnitudes, spectra, and how much can be pruned."""
+    names = ("paths", "barriers", "geometry", "magnitudes", "ratios", "cuts", "limits", "spectrum")
+    rows = {name: list[dict[str, Any]]() for name in names}
+    for task, seed, k in product(TASKS, SEEDS, STEPS):
+        who = {"task": task, "seed": seed, "k": k}
+        paths, barriers = _lines(who)
+        rows["paths"] += paths
+        rows["barriers"] += barriers
+        points = list(product(("rewind", "solution", "projection"), range(3)))
+        rows["geometry"] += [
+            who | {"point_1": p, "level_1": i, "point_2": q, "level_2": j, "distance": 1 + _value(task, seed, k, p, i, q, j)}
+            for (p, i), (q, j) in combinations(points, 2)
+        ]
+        starts = [f"k{k}", *(f"k{k} | {change}" for change in (*LADDERS, *BRANCHES))]
+        rows["magnitudes"] += [
+            who | {"start": start, "level": level, "of": of, "quantile": q, "ratio": 3 * q * _value(task, seed, start, level, of)}
+            for start, level, of, q in product(starts, range(3), ("solution", "projection"), (0.0, 0.2, 0.6, 1.0))
+            if start == f"k{k}" or (level and of == "solution")
+        ]
+        tried = who | {"start": f"k{k} | {ADAPTIVE}", "highest_loss": 0.5, "threshold": 1.0}
+        rows["ratios"] += [
+            tried | {"level": level, "fraction": f, "chosen": f == 0.1 * level, "density": (1 - f) ** level}
+            for level, f in product((1, 2), (0.1, 0.2))
+        ]
+        for level, criterion, f in product(range(3), ("magnitude", "random"), (0.3, 0.5)):
+            at = who | {"level": level, "criterion": criterion, "fraction": f}
+            rows["cuts"].append(at | {"distance": _value(*at.values()), "train_error": 0.1, "test_error": 0.1})
+        for level, operator, i in product(range(3), ("hessian", "gauss_newton"), range(1, 4)):
+            at = who | {"level": level, "operator": operator}
+            rows["limits"].append(at | {"epsilon": 0.1, "distance": i / (3 + seed), "clamped": _value(*at.values()) / i})
+            node = {"node": i * _value(*at.values()) - 1, "weight": 1 / 3, "index": i - 1, "vector": "rademacher", "probe": 0}
+            rows["spectrum"].append(at | {"kind": "imp", "step": 20} | node)
+    distances = product((1.0, 2.0), (0, 5, 10))
+    wells = [
+        {"dimension": 10, "epsilon": 0.1, "distance": r, "subspace": d, "probability": d / 10 / r, "threshold": 4 * r}
+        for r, d in distances
+    ]
+    return {name: pd.DataFrame(each) for name, each in rows.items()} | {"wells": pd.DataFrame(wells)}
+
+
+def planes() -> dict[str, pd.DataFrame]:
+    """Both kinds of plane at two levels, with what is marked in them and the sublevel sets."""
+    marked = {
+        "pruning": {"solution": (0.0, 2.0), "projection": (0.0, 0.0), "next": (2.0, 0.0)},
+        "directions": {"solution": (0.0, 0.0), "magnitude": (1.0, 0.0), "random": (0.5, 2.0)},
+    }
+    errors, marks, sets = [], [], []
+    for task, seed, k, level, plane in product(TASKS, SEEDS, STEPS, (0, 1), marked):
+        who = {"task": task, "seed": seed, "k": k, "level": level, "plane": plane}
+        grid = product((-1.0, 0.0, 1.0, 2.0, 3.0), repeat=2)
+        errors += [who | {"x": x, "y": y, "test_error": _value(*who.values(), x, y), "test_loss": 1.0} for x, y in grid]
+        marks += [who | {"mark": m, "x": x, "y": y, "test_error": 0.1, "test_loss": 1.0} for m, (x, y) in marked[plane].items()]
+        sets.append(who | {"threshold": 0.5, "share": 0.5})
+    return {"planes": pd.DataFrame(errors), "marks": pd.DataFrame(marks), "sets": pd.DataFrame(sets)}

@@ -84,6 +84,7 @@ def _further(runs: pd.DataFrame) -> pd.DataFrame:
     """Keep the changed starts that no other figure draws, or all where there are none; `name` is the start and its kind."""
     changed = _with_lessons(runs[runs["change"] != ""])
     drawn = changed["change"].isin(families.EVERY) | (changed["pretext"] != "") | (changed["rotation"] != "")
+    drawn |= changed["change"].str.contains(families.OF_LADDERS)
     kinds = ["" if kind == "imp" else f", {style.NAMES[kind]}" for kind in changed["kind"]]
     changed = changed.assign(name=[f"{start}{kind}" for start, kind in zip(changed["start"], kinds, strict=True)])
     return changed if drawn.all() else changed[~drawn]

@@ -12,6 +12,8 @@ and answer None where the tables lack what it takes. Options that many share:
     from_level   pruning levels of the table from this one to `to_level`, of which both must be there
     from_step    steps of training from this one to `to_step`; either may be missed by ten steps
     take         the mean over levels or seeds, or the lowest or highest of them, or of rewind steps or durations
+    pairs        of levels and the next ones all, those that both match, or the others; place: on the line, or in its middle
+    unit         percentage points, or tolerances: the points that a matching network may lack
     in_errors    whether a difference is given in units of its standard error
     least        replicates (runs or pairs) that each mean needs
 """

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from pipeline_lib.around import Around, scatter, survivors
+from pipeline_lib.types import Mask
 
 
 def _check_size(name: str, value: float) -> None:
@@ -65,3 +66,23 @@ def sphere(
     if len(values):
         direction *= radius / np.linalg.norm(direction)
     return scatter(values + direction, weights, around.mask)
+
+
+def pruning_sized(
+    weights: Mapping[str, np.ndarray], around: Around, rng: np.random.Generator, next_mask: Mask
+) -> dict[str, np.ndarray]:
+    """Add a vector drawn uniformly from a sphere, as long as what the next level's mask takes away: `|m(L+1) * w - m(L) * w|`.
+
+    Args:
+        weights: prunable tensors of the masked start.
+        around: the mask m(L).
+        rng: where the direction comes from.
+        next_mask: m(L+1).
+
+    Returns:
+        Perturbed tensors.
+
+    Source: paper C, figure 4; ambiguity C-X4.
+    """
+    lost = {name: keep & ~next_mask[name] for name, keep in around.mask.items()}
+    return sphere(weights, around, rng, float(np.linalg.norm(survivors(weights, lost).astype(np.float64))))

@@ -1,27 +1,59 @@
-"""State -> the spectrum of the Hessian of the training loss, and where the gradient lies in it."""
+"""State -> spectra of the training loss's curvature over the surviving weights, and where the gradient lies in them."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor, nn
 
 from pipeline_lib import artifacts, tree
 from pipeline_lib.anatomy import prunable
-from pipeline_lib.curvature import hessian_product
-from pipeline_lib.evaluate import chunks
+from pipeline_lib.curvature import gauss_newton_product, hessian_product
+from pipeline_lib.evaluate import chunks, evaluate
 from pipeline_lib.job import Job, log
-from pipeline_lib.lanczos import Ritz, ritz, side_by_side
+from pipeline_lib.lanczos import Krylov, Matvec, Monitor, Ritz, Tridiagonal, ritz, side_by_side
+from pipeline_lib.masks import num_kept
 from pipeline_lib.rng import torch_generator
-from pipeline_lib.spectra import Spectrum, gradient_overlap, negative_mass, rademacher, top_values, trace
-from pipeline_lib.stages import data, device
-from pipeline_lib.stages.training import numerics
-from pipeline_lib.types import Dataset, State
+from pipeline_lib.spectra import Estimate, Spectrum, gradient_overlap, negative_mass, rademacher, top_values, trace
+from pipeline_lib.stages import data, device, resume
+from pipeline_lib.stages.training import LOG_SECONDS, numerics
+from pipeline_lib.types import Dataset, Mask, State
 
-_CURVATURE = ("top", "bottom", "negative_mass", "trace", "overlap")
+Rows = list[dict[str, Any]]
+_OPERATORS: dict[str, Callable[..., tuple[Matvec, Tensor]]] = {"hessian": hessian_product, "gauss_newton": gauss_newton_product}
+_CURVATURE = ("top", "bottom", "negative_mass", "trace", "overlap", "loss")
 GRADIENT = -1  # the gradient's number among the probes
+
+
+@dataclass(frozen=True)
+class _Member:
+    """One network to look at, on the device of the data."""
+
+    seed: int
+    state: State
+    mask: Mask
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the measurements of a job share; the training split is the examples that count."""
+
+    spec: dict[str, Any]
+    network: nn.Sequential
+    dataset: Dataset
+    notes: resume.Notes
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the examples; between two batches the job can stop."""
+        for batch in chunks(self.dataset.train, self.dataset, numerics(self.spec["task"])):
+            self.notes.save()
+            yield batch
 
 
 def _subset(dataset: Dataset, num: int) -> Dataset:
@@ -31,47 +63,126 @@ def _subset(dataset: Dataset, num: int) -> Dataset:
     return replace(dataset, train=replace(dataset.train, x=dataset.train.x[chosen], y=dataset.train.y[chosen]))
 
 
+def _masks(job: Job, network: nn.Sequential) -> list[Mask]:
+    """Read a mask a seed; all ones where nothing is pruned."""
+    if "mask" not in job.reads:
+        ones = {name: np.ones(network.get_parameter(name).shape, dtype=bool) for name in prunable(network)}
+        return [ones] * len(job.spec["seeds"])
+    arrays, _ = artifacts.read_arrays(job.file("mask", "mask.safetensors"))
+    return [{name: arrays[name][i] for name in prunable(network)} for i in range(len(job.spec["seeds"]))]
+
+
+def _noting(work: _Work, name: str, total: int) -> Monitor:
+    """Make what takes down how far the runs of one operator are, and logs it every few seconds."""
+    begun = told = time.monotonic()
+    before = max((len(run["diagonal"]) for run in work.notes.facts.get(name, [])), default=0)
+
+    def monitor(runs: Sequence[Krylov]) -> None:
+        nonlocal told
+        work.notes.tensors = {f"{name}/{i}": run.basis for i, run in enumerate(runs) if len(run.basis)}
+        work.notes.facts[name] = [
+            {"diagonal": t.diagonal.tolist(), "off_diagonal": t.off_diagonal.tolist(), "residual": t.residual}
+            for t in (run.found for run in runs)
+        ]
+        if time.monotonic() - told >= LOG_SECONDS:
+            told, done = time.monotonic(), max(len(run.found.diagonal) for run in runs)
+            left = (total - done) * (told - begun) / (done - before)
+            log.info("seed %s iteration %d/%d, %.0f s left", name, done, total, left)
+
+    return monitor
+
+
+def _so_far(work: _Work, name: str, dimension: int) -> list[Krylov]:
+    """Read how far an earlier try came with one operator; nothing if it had not begun."""
+    bases = work.notes.tensors
+    return [
+        Krylov(
+            bases.get(f"{name}/{i}", torch.empty(0, dimension)),
+            Tridiagonal(np.array(run["diagonal"]), np.array(run["off_diagonal"]), run["residual"]),
+        )
+        for i, run in enumerate(work.notes.facts.get(name, []))
+    ]
+
+
+def _runs(work: _Work, member: _Member, operator: str) -> list[Tridiagonal]:
+    """Run Lanczos from each probe, and for the Hessian from the gradient, which comes last."""
+    spec, name, dimension = work.spec, f"{member.seed} {operator}", num_kept(member.mask)
+    so_far = _so_far(work, name, dimension)
+    if so_far and not any(len(run.basis) for run in so_far):
+        return [run.found for run in so_far]
+    make = _OPERATORS[operator]
+    product, gradient = make(work.network, member.state, work.batches, list(member.mask), member.mask)
+    starts = rademacher(gradient, [torch_generator("probe", member.seed, i) for i in range(spec["probes"])])
+    if operator == "hessian":
+        starts = torch.cat([starts, gradient[None]])
+    monitor = _noting(work, name, min(spec["iterations"], dimension))
+    return side_by_side(product, starts, spec["iterations"], resume=so_far, monitor=monitor)
+
+
+def _rows(found: Sequence[Tridiagonal], num_probes: int) -> Rows:
+    """Write down each run, a row an iteration."""
+    rows: Rows = []
+    for i, run in enumerate(found):
+        who = {"vector": "rademacher", "probe": i} if i < num_probes else {"vector": "gradient", "probe": GRADIENT}
+        pairs, beta = ritz(run), [*run.off_diagonal.tolist(), run.residual]
+        columns = {"node": pairs.values.tolist(), "weight": pairs.weights.tolist(), "residual": pairs.residuals.tolist()}
+        columns |= {"alpha": run.diagonal.tolist(), "beta": beta}
+        rows += [who | {"index": j} | {name: column[j] for name, column in columns.items()} for j in range(len(beta))]
+    return rows
+
+
 def _extreme(pairs: list[Ritz], lowest: bool) -> float | None:
     """Give the most extreme eigenvalue that has converged from one of the starts."""
     found = [value for each in pairs for value in top_values(each, 1, lowest=lowest) if value is not None]
     return (min if lowest else max)(found, default=None)
 
 
-def _measure(job: Job, dataset: Dataset, state: State, seed: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Find one member's Ritz pairs, a row each, and what is read off them."""
-    spec, how = job.spec, numerics(job.spec["task"])
-    network = data.build(spec["task"], dataset)
-    batches = partial(chunks, dataset.train, dataset, how)
-    product, gradient = hessian_product(network, state, batches, prunable(network), None)
-    probes = rademacher(gradient, [torch_generator("probe", seed, i) for i in range(spec["probes"])])
-    found = side_by_side(product, torch.cat([probes, gradient[None]]), spec["iterations"])
-    random, of_gradient = Spectrum(len(gradient), found[:-1]), ritz(found[-1])
+def _agreed(found: Estimate) -> float | None:
+    """Give an estimate's value, unless the quadrature still moves by much more than the probes' spread would have one think."""
+    size = abs(found.value)
+    allowed = 0.25 * size if math.isnan(found.standard_error) else max(5 * found.standard_error, 0.1 * size)
+    return None if math.isnan(size) or abs(found.change) > allowed else found.value
+
+
+def _read_off(found: list[Tridiagonal], dimension: int, subspace: int) -> dict[str, Any]:
+    """Read off what the Hessian is like from its runs, of which the last began at the gradient."""
+    random, of_gradient = Spectrum(dimension, found[:-1]), ritz(found[-1])
     pairs = [*random.full, of_gradient]
-    numbers = [*range(spec["probes"]), GRADIENT]
-    rows = [
-        {"operator": "hessian", "probe": number, "node": node, "weight": weight, "residual": residual}
-        for number, each in zip(numbers, pairs, strict=True)
-        for node, weight, residual in zip(each.values.tolist(), each.weights.tolist(), each.residuals.tolist(), strict=True)
-    ]
-    read = {"top": _extreme(pairs, lowest=False), "bottom": _extreme(pairs, lowest=True)}
-    read |= {"negative_mass": negative_mass(random).value, "trace": trace(random).value}
-    return rows, read | {"overlap": gradient_overlap(of_gradient, spec["subspace"])}
+    read = {"top": _extreme(pairs, lowest=False), "bottom": _extreme(pairs, lowest=True), "trace": trace(random).value}
+    return read | {"negative_mass": _agreed(negative_mass(random)), "overlap": gradient_overlap(of_gradient, subspace)}
+
+
+def _measure(work: _Work, member: _Member) -> tuple[Rows, dict[str, Any]]:
+    """Find one member's spectra, a row an iteration, and what is read off that of the Hessian."""
+    spec, dimension, dataset = work.spec, num_kept(member.mask), work.dataset
+    score = evaluate(work.network, member.state, dataset.train, dataset, numerics(spec["task"]))
+    found = {operator: _runs(work, member, operator) for operator in spec["operators"]}
+    same = {"batchnorm": "eval", "dimension": dimension, "num_examples": len(dataset.train.y), "loss": score.loss}
+    rows = [{"operator": operator} | same | row for operator, runs in found.items() for row in _rows(runs, spec["probes"])]
+    return rows, _read_off(found["hessian"], dimension, spec["subspace"]) | {"loss": score.loss}
 
 
 def run(job: Job) -> None:
-    """Measure a chunk of seeds at one step; of a diverged one all is null."""
+    """Measure a chunk of seeds at one state each; of a diverged one all is null."""
     spec = job.spec
+    if "hessian" not in spec["operators"]:
+        raise ValueError(f"operators must have hessian among them, got {spec['operators']}; its curvature is a table of its own")
     place = device.pick(numerics(spec["task"]))
     dataset = _subset(data.read(job, place), spec["examples"])
+    network = data.build(spec["task"], dataset)
     states, head = artifacts.read_states(job.file("state", "state.safetensors"))
-    spectrum: list[dict[str, Any]] = []
-    curvature: list[dict[str, Any]] = []
-    for seed, state, diverged in zip(spec["seeds"], states, head["diverged"], strict=True):
-        who = {"task": spec["task"]["name"], "seed": seed, "kind": "imp", "k": 0, "level": 0, "step": spec["step"]}
-        rows, read = ([], dict.fromkeys(_CURVATURE)) if diverged else _measure(job, dataset, tree.moved(state, place), seed)
-        spectrum += [who | row for row in rows]
-        sizes = {"subspace": spec["subspace"], "num_probes": spec["probes"], "num_examples": len(dataset.train.y)}
-        curvature.append(who | read | sizes)
-        log.info("seed %d step %d: top %s, negative mass %s, overlap %s", seed, spec["step"], *(read[c] for c in _CURVATURE[::2]))
-    artifacts.write_rows(job.folder / "spectrum.parquet", spectrum)
-    artifacts.write_rows(job.folder / "curvature.parquet", curvature)
+    spectrum: Rows = []
+    curvature: Rows = []
+    with resume.noted(job) as notes:
+        work = _Work(spec, network, dataset, notes)
+        for seed, state, mask, lost in zip(spec["seeds"], states, _masks(job, network), head["diverged"], strict=True):
+            who = {"task": spec["task"]["name"], "seed": seed} | {key: spec[key] for key in ("kind", "k", "level", "step")}
+            member = _Member(seed, tree.moved(state, place), mask)
+            rows, read = ([], dict.fromkeys(_CURVATURE)) if lost else _measure(work, member)
+            spectrum += [who | row for row in rows]
+            sizes = {"subspace": spec["subspace"], "num_probes": spec["probes"]}
+            curvature.append(who | read | sizes | {"dimension": num_kept(mask), "num_examples": len(dataset.train.y)})
+            text = "seed %d level %d step %d: top %s, negative mass %s, overlap %s"
+            log.info(text, seed, spec["level"], spec["step"], *(read[c] for c in ("top", "negative_mass", "overlap")))
+        artifacts.write_rows(job.folder / "spectrum.parquet", spectrum)
+        artifacts.write_rows(job.folder / "curvature.parquet", curvature)

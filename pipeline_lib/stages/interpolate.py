@@ -12,11 +12,12 @@ from pipeline_lib import artifacts, tree
 from pipeline_lib.evaluate import Score
 from pipeline_lib.interpolate import Ends, alphas, distances, paths, recomputed_paths, summarise, with_midpoint
 from pipeline_lib.job import Job, log
+from pipeline_lib.masks import density
 from pipeline_lib.stages import data, device
 from pipeline_lib.stages.training import numerics
 from pipeline_lib.types import State
 
-_MEASURED = [field.name for field in fields(Ends)]
+NOTHING = dict.fromkeys(field.name for field in fields(Ends))  # what a diverged run leaves of a pair
 _SAME = 0.005  # an end's error may differ by so much from the run's own: the rounding of another device, no more
 
 
@@ -30,16 +31,27 @@ class Trained:
     errors: dict[str, float | None]
 
 
-def trained(folders: list[Path], place: torch.device) -> tuple[dict[tuple[int, int], Trained], list[str]]:
-    """Read all runs by (seed, order), onto a device, and the names of prunable tensors."""
+def trained(
+    folders: list[Path], place: torch.device, seed: int | None = None
+) -> tuple[dict[tuple[int, int], Trained], list[str]]:
+    """Read all runs, or those of one seed, by (seed, order), onto a device, and the names of prunable tensors."""
     runs, names = {}, []
     for folder in folders:
         members, meta = artifacts.read_states(folder / "state.safetensors")
         names = meta["prunable"]
-        for i, (seed, order) in enumerate(meta["spec"]["members"]):
-            errors = {split: meta["errors"][split][i] for split in ("train", "test")}
-            runs[seed, order] = Trained(tree.moved(members[i], place), meta["density"][i], meta["diverged"][i], errors)
+        for i, (own, order) in enumerate(meta["spec"]["members"]):
+            if seed in (None, own):
+                errors = {split: meta["errors"][split][i] for split in ("train", "test")}
+                runs[own, order] = Trained(tree.moved(members[i], place), meta["density"][i], meta["diverged"][i], errors)
     return runs, names
+
+
+def projected(run: Trained, folder: Path, seed: int) -> Trained:
+    """Prune a run by a seed's mask, without training it any further. It was never measured, so it has no errors of its own."""
+    arrays, meta = artifacts.read_arrays(folder / "mask.safetensors")
+    i = meta["spec"]["seeds"].index(seed)
+    mask = {name: array[i] for name, array in arrays.items()}
+    return Trained(tree.masked(run.state, mask), density(mask), run.diverged or meta["diverged"][i], {})
 
 
 def check_end(run: Trained, split: str, score: Score) -> None:
@@ -61,6 +73,15 @@ def check_apart(order_1: int, order_2: int, distance: float) -> None:
     """
     if distance == 0:
         raise ValueError(f"runs of orders {order_1} and {order_2} must differ, got equal weights; give them different orders")
+
+
+def path_rows(
+    label: dict[str, Any], weights: list[float], scores: list[Score] | None, asked: list[float]
+) -> list[dict[str, Any]]:
+    """Make a row of each alpha that was asked for, without values where there are no scores."""
+    values = [(score.error, score.loss) for score in scores] if scores else [(None, None)] * len(weights)
+    found = zip(weights, values, strict=True)
+    return [label | {"alpha": alpha, "error": error, "loss": loss} for alpha, (error, loss) in found if alpha in asked]
 
 
 def run(job: Job) -> None:
@@ -92,18 +113,10 @@ def run(job: Job) -> None:
             log.info("interpolated %d pairs on the %s split, BatchNorm %s", len(sound), split, batchnorm)
             for each, pair in zip(who, ends, strict=True):
                 label = each | {"split": split, "batchnorm": batchnorm}
-                lines += [row for row in _points(label, points, found.get(pair)) if row["alpha"] in asked]
-                sums.append(label | (asdict(summarise(points, found[pair], spec["alphas"])) if pair in found else _NOTHING))
+                lines += path_rows(label, points, found.get(pair), asked)
+                sums.append(label | (asdict(summarise(points, found[pair], spec["alphas"])) if pair in found else NOTHING))
                 for end, score in zip(reversed(pair), (found[pair][0], found[pair][-1]) if pair in found else (), strict=False):
                     if batchnorm == "averaged":
                         check_end(runs[members[end]], split, score)
     for name, rows in (("interpolation", lines), ("instability", sums), ("distances", apart)):
         artifacts.write_rows(job.folder / f"{name}.parquet", rows)
-
-
-_NOTHING = dict.fromkeys(_MEASURED)
-
-
-def _points(label: dict[str, Any], points: list[float], scores: list[Score] | None) -> list[dict[str, Any]]:
-    values = [(score.error, score.loss) for score in scores] if scores else [(None, None)] * len(points)
-    return [label | {"alpha": alpha, "error": e, "loss": loss} for alpha, (e, loss) in zip(points, values, strict=True)]

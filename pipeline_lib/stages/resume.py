@@ -1,4 +1,4 @@
-"""Going on after a job was stopped: what a cohort has trained so far, in an undeclared file beside its outputs."""
+"""Going on after a job was stopped: what it has so far, in an undeclared file beside its outputs."""
 
 from __future__ import annotations
 
@@ -95,20 +95,81 @@ class Keeper:
         self._stopping = True
 
 
+@dataclass
+class Notes:
+    """What a job that does not train has so far, saved every few minutes and when it is told to stop.
+
+    Args:
+        path: the file.
+        meta: its header.
+        tensors: by name; an earlier try's, until this one replaces them.
+        facts: all the rest, as JSON.
+    """
+
+    path: Path
+    meta: dict[str, Any]
+    tensors: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    _stopping: bool = False
+    _due: float = field(default_factory=lambda: time.monotonic() + SAVE_SECONDS)
+
+    def read(self) -> None:
+        """Take over what the file has."""
+        tensors, meta = artifacts.read_tensors(self.path)
+        if "facts" not in meta:
+            raise ValueError(f"file {self.path} must have facts, got {sorted(meta)}; it is left aside")
+        self.tensors, self.facts = tensors, meta["facts"]
+        log.info("going on from what an earlier try has found")
+
+    def save(self) -> None:
+        """Write the file if that is due; call this wherever tensors and facts are of the same moment.
+
+        Raises:
+            Preempted: the job was told to stop and the file is written.
+        """
+        if self._stopping or time.monotonic() >= self._due:
+            artifacts.write_tensors(self.path, self.tensors, self.meta | {"facts": self.facts})
+            self._due = time.monotonic() + SAVE_SECONDS
+        if self._stopping:
+            raise Preempted("stopped on the way; run again to go on from there")
+
+    def stop(self, *_: object) -> None:
+        """Save at the next chance and end the job."""
+        self._stopping = True
+
+
 @contextmanager
-def kept(job: Job, until: int) -> Iterator[Keeper]:
-    """Go on from what an earlier try of this job left, and keep what this one does; the file goes when the block ends well."""
-    path = job.folder / NAME
-    keeper = Keeper(path, {"key": job.key}, until)
+def _resumed(path: Path, read: Callable[[], None], stop: Callable[..., None]) -> Iterator[None]:
+    """Read what an earlier try of a job left, if it can be used, and let SIGTERM stop this one; the file goes at a good end."""
     if path.is_file():
         try:
-            keeper.members = _read(path)
-            log.info("going on at step %s", ", ".join(str(saved.state.step) for saved in keeper.members.values()))
+            read()
         except ValueError as error:
             log.info("starting anew, what was kept cannot be used: %s", error)
-    before = signal.signal(signal.SIGTERM, keeper.stop)
+    before = signal.signal(signal.SIGTERM, stop)
     try:
-        yield keeper
+        yield
     finally:
         signal.signal(signal.SIGTERM, before)
     path.unlink(missing_ok=True)
+
+
+@contextmanager
+def kept(job: Job, until: int) -> Iterator[Keeper]:
+    """Go on from what an earlier try of this job left, and keep what this one does; the file goes when the block ends well."""
+    keeper = Keeper(job.folder / NAME, {"key": job.key}, until)
+
+    def read() -> None:
+        keeper.members = _read(keeper.path)
+        log.info("going on at step %s", ", ".join(str(saved.state.step) for saved in keeper.members.values()))
+
+    with _resumed(keeper.path, read, keeper.stop):
+        yield keeper
+
+
+@contextmanager
+def noted(job: Job) -> Iterator[Notes]:
+    """Give the job's notes, an earlier try's if there are any; the file goes when the block ends well."""
+    notes = Notes(job.folder / NAME, {"key": job.key})
+    with _resumed(notes.path, notes.read, notes.stop):
+        yield notes

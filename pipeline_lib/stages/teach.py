@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import torch
-
-from pipeline_lib import artifacts, registry
+from pipeline_lib import artifacts, registry, tree
 from pipeline_lib.anatomy import prunable
 from pipeline_lib.job import Job
 from pipeline_lib.pretext import head_width, new_head
@@ -23,9 +21,7 @@ def _fitting(mask: Mask, state: State) -> dict[str, Any]:
 
 
 def _masked(state: State, mask: Mask) -> State:
-    kept = {name: torch.from_numpy(keep) for name, keep in _fitting(mask, state).items()}
-    params = {name: torch.where(kept[name], t, 0) if name in kept else t for name, t in state.params.items()}
-    return replace(state, params=params)
+    return tree.masked(state, _fitting(mask, state))
 
 
 def _with_head(spec: dict[str, Any], setting: Setting, state: State, seed: int, draw: str) -> State:

@@ -16,16 +16,22 @@ LAYERS: list[set[str]] = [
     {"types", "rng", "tree", "registry", "replay"},
     {
         *("schedules", "masks", "optim", "initialise", "anatomy", "precision", "jpegs", "networks", "datasets"),
-        *("around", "lesson", "lanczos", "perturbations", "pretexts", "torchvision_import"),
+        *("around", "lesson", "lanczos", "retraining", "perturbations", "pretexts", "torchvision_import"),
     },
     {"batches", "pretext", "train", "evaluate"},
-    {"prune", "rewind", "interpolate", "perturb", "describe", "curvature", "spectra"},
+    {
+        *("prune", "rewind", "interpolate", "perturb", "describe", "curvature", "spectra"),
+        *("landscape", "sublevel", "magnitudes", "adaptive", "wells"),
+    },
     {
         "experiment",
+        "options",
+        "survey",
         "config",
         "lengths",
         "validation",
         "demands",
+        "changes",
         "starts",
         "families",
         "walk",
@@ -63,10 +69,10 @@ def _imports(path: Path) -> set[str]:
         if isinstance(node, ast.ImportFrom) and node.module == "pipeline_lib":
             found |= {f"pipeline_lib.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("pipeline_lib."):
-            found |= {node.module}
-            found |= {
-                f"{node.module}.{a.name}" for a in node.names if (ROOT / f"{node.module.replace('.', '/')}/{a.name}.py").is_file()
-            }
+            folder = ROOT / node.module.replace(".", "/")
+            files = {a.name for a in node.names if (folder / f"{a.name}.py").is_file()}
+            found |= {f"{node.module}.{name}" for name in files}
+            found |= {node.module} if len(files) < len(node.names) else set()
     return found
 
 

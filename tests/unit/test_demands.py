@@ -13,6 +13,8 @@ def _experiment(**more: Any) -> config.Grid:
     given = {"rewind": [3, 0], "levels": 2, "orders": [4, 5], "controls": ["reinit"], "figures": ["paths_dense"]}
     given |= {"throughout": {"every": 2, "rewind": [3]}, "perturbed": [3], "starts": ["k3 | sphere(2)"]}
     given |= {"pretraining": {"pretexts": ["blur"], "durations": [5, 1], "reference": 3}, "telemetry": {}, "curvature": {}}
+    given |= {"retraining": ["lr_rewinding", "fine_tuning(0.5)"], "connectivity": {}, "planes": {}, "lemma": {}}
+    given |= {"limits": {"levels": [0, 2], "fractions": [0.2, 0.5]}, "adaptive": {"levels": 1}}
     return config.resolve(toys.raw_config(**(given | more))).experiments["tiny"].grids["toy"]
 
 
@@ -36,6 +38,7 @@ def _perturbed(*calls: str) -> set[Run]:
 
 KINDS = ("imp", "reinit", "random_prune")
 ALONE = {Run(kind, 3, level, 4) for kind in KINDS[1:] for level in (1, 2)}
+LAST = {Run("imp", 3, level, 4) for level in (0, 1, 2)}
 SPARSE_LEVEL = {Run("imp", k, 2, 4) for k in (0, 3)}
 
 EXPECTED = {
@@ -70,6 +73,22 @@ EXPECTED = {
     "pretraining": LADDERS | _changed("k0 | blur(4) for 1", "k0 | blur(4) for 5", k=0),
     "sparse_pretraining": LADDERS | ALONE | _changed("k3 | mask | rotation(false) for 5", kinds=KINDS, levels=(1, 2)),
     "accuracy_by_start": LADDERS | _changed("k3 | sphere(2)"),
+    "landscape": LAST,
+    "level_paths": LADDERS,
+    "error_by_rewind": LADDERS,
+    "pruning_planes": LAST,
+    "direction_planes": LAST,
+    "spectra": LAST,
+    "robustness": LAST | _changed("k3 | pruning_sized", levels=(0, 1)),
+    "pruning_limits": LAST
+    | _changed(*(f"k3 | mask | prune({way})" for way in ("0.2, random", "0.5, random", "0.5, magnitude")), levels=(0, 2))
+    | _changed("k3 | mask | prune(0.2, magnitude)", levels=(2,)),  # below the last level it is the ladder's next one
+    "magnitudes": LAST | _changed("k3 | mask | lr_rewinding", "k3 | mask | fine_tuning(0.5)", levels=(1, 2)),
+    "retraining": LAST | _changed("k3 | lr_rewinding", "k3 | fine_tuning(0.5)", levels=(1, 2)),
+    "rewound_masks": {Run("imp", 3, 0, 4)}
+    | _changed("k3 | lr_rewinding", "k3 | lr_rewinding | mask | weight_rewinding", levels=(1, 2)),
+    "adaptive": LAST | _changed("k3 | adaptive(10000)", levels=(1,)),
+    "lemma": set(),
 }
 
 
@@ -89,6 +108,12 @@ def test_the_ancestors_are_the_ladder_below():
     assert found == {Run("reinit", 3, 2, 5), Run("imp", 3, 0, 4), Run("imp", 3, 1, 4)}
 
 
+def test_the_ancestors_of_a_strategy_are_its_own_ladder_but_for_the_dense_network():
+    tuned = Run("imp", 3, 2, 4, "k3 | lr_rewinding | mask | weight_rewinding")
+    ladder = {Run("imp", 3, 0, 4), Run("imp", 3, 1, 4, "k3 | lr_rewinding")}
+    assert demands.with_ancestors(_experiment(), [tuned]) == {tuned} | ladder
+
+
 def test_the_sparse_level_may_lie_inside_the_ladder():
     e = _experiment(sparse_level=1)
     assert {run.level for run in FIGURES["paths_sparse"].runs(e)} == {1}
@@ -103,6 +128,7 @@ def _default(**more: Any) -> set[str]:
 OPTIONS: dict[str, Any] = {
     "throughout": {"every": 2}, "layerwise": True, "perturbed": [2], "starts": ["k2 | noise(1)"],
     "pretraining": {"durations": [1], "reference": 2}, "telemetry": {}, "curvature": {"steps": [0]},
+    "connectivity": {}, "planes": {}, "limits": {}, "adaptive": {}, "retraining": ["lr_rewinding"], "lemma": {},
 }  # fmt: skip
 
 
@@ -152,7 +178,7 @@ def test_a_network_needs_one_line_to_be_in_every_figure():
     for figure, node in after.figures["tiny"].items():
         tables_read = {parent.stage for nodes in after.parents(node).values() for parent in nodes}
         assert tables_read <= {"tabulate", "derive"}
-        assert node.key != before.figures["tiny"][figure].key
+        assert (node.key == before.figures["tiny"][figure].key) == (figure == "lemma")  # which is of no network
     trained = [node for node in after.nodes.values() if node.stage in ("train", "trace")]
     kinds = [{(n.spec["k"], n.spec["level"]) for n in trained if n.spec["task"]["name"] == t} for t in ("toy", "digits_mlp")]
     assert kinds[0] == kinds[1]

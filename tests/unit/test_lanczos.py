@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_lib.lanczos import Tridiagonal, halved, lanczos, ritz, side_by_side, with_node
+from pipeline_lib.lanczos import Krylov, Tridiagonal, halved, lanczos, ritz, side_by_side, with_node
 from pipeline_lib.rng import torch_generator
 
 sizes = st.integers(2, 12)
@@ -167,23 +169,73 @@ def test_half_is_what_half_the_iterations_find(m, seed):
     assert half.residual == own.residual
 
 
-def test_starts_in_step_are_the_starts_alone_bit_for_bit():
-    """The second start spans an invariant subspace and drops out while the others go on."""
-    values, starts = torch.linspace(-1, 3, 12), _normal(3, 12, dtype=torch.float32)
+def _equal(first: list[Tridiagonal], second: list[Tridiagonal]) -> None:
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one.diagonal, other.diagonal)
+        np.testing.assert_array_equal(one.off_diagonal, other.off_diagonal)
+        assert one.residual == other.residual
+
+
+def _watched(num_iterations: int = 5) -> tuple[torch.Tensor, list[int], list[tuple[Krylov, ...]], list[Tridiagonal]]:
+    """Three starts, of which the second spans an invariant subspace, the sizes of their blocks, and what a monitor was told."""
+    starts, blocks, told = _normal(3, 12, dtype=torch.float32), list[int](), list[tuple[Krylov, ...]]()
     starts[1, 2:] = 0
-    blocks = []
+    return starts, blocks, told, side_by_side(_counted(blocks), starts, num_iterations, monitor=told.append)
+
+
+def _counted(blocks: list[int]):
+    values = torch.linspace(-1, 3, 12)
 
     def matvecs(block: torch.Tensor) -> torch.Tensor:
         blocks.append(len(block))
         return values * block
 
-    found = side_by_side(matvecs, starts, 5)
+    return matvecs
+
+
+def test_starts_in_step_are_the_starts_alone_bit_for_bit():
+    starts, blocks, _, found = _watched()
     assert blocks == [3, 3, 2, 2, 2]
-    for start, together in zip(starts, found, strict=True):
-        alone = lanczos(_diagonal(values), start, 5)
-        np.testing.assert_array_equal(together.diagonal, alone.diagonal)
-        np.testing.assert_array_equal(together.off_diagonal, alone.off_diagonal)
-        assert together.residual == alone.residual
+    _equal(found, [lanczos(_diagonal(torch.linspace(-1, 3, 12)), start, 5) for start in starts])
+
+
+@pytest.mark.parametrize("after", range(1, 6))
+def test_a_run_goes_on_from_any_block_bit_for_bit(after):
+    starts, blocks, told, whole = _watched()
+    again = list[int]()
+    _equal(side_by_side(_counted(again), starts, 5, resume=told[after - 1]), whole)
+    assert again == blocks[after:]
+
+
+def test_a_monitor_is_told_how_far_each_run_is():
+    starts, _, told, whole = _watched()
+    assert [[len(run.found.diagonal) for run in runs] for runs in told] == [[1, 1, 1], [2, 2, 2], [3, 2, 3], [4, 2, 4], [5, 2, 5]]
+    assert [[len(run.basis) for run in runs] for runs in told] == [[2, 2, 2], [3, 0, 3], [4, 0, 4], [5, 0, 5], [0, 0, 0]]
+    _equal([run.found for run in told[-1]], whole)
+    for earlier, later in itertools.pairwise(runs[0] for runs in told[:-1]):
+        assert torch.equal(earlier.basis, later.basis[:-1])
+        np.testing.assert_array_equal(earlier.found.diagonal, later.found.diagonal[:-1])
+    torch.testing.assert_close(told[0][0].basis[0], starts[0] / starts[0].norm())
+
+
+def test_the_state_after_a_block_stands_for_a_shorter_run():
+    starts, _, told, _ = _watched()
+    _equal([run.found for run in told[2]], side_by_side(_counted([]), starts, 3))
+
+
+def test_a_run_that_goes_on_leaves_what_it_was_given_as_it_is():
+    starts, _, told, _ = _watched()
+    kept = [Krylov(run.basis.clone(), run.found) for run in told[1]]
+    before = [run.basis.clone() for run in kept]
+    side_by_side(_counted([]), starts, 5, resume=kept)
+    assert all(torch.equal(run.basis, basis) for run, basis in zip(kept, before, strict=True))
+
+
+def test_other_runs_are_refused():
+    starts, _, told, _ = _watched()
+    for resume, found in ((told[0][:2], r"\[\(2, 12\), \(2, 12\)\]"), ([Krylov(torch.ones(2, 7), told[0][0].found)] * 3, "7")):
+        with pytest.raises(ValueError, match=rf"resume must have a run of each of the starts \(3, 12\), got bases .*{found}"):
+            side_by_side(_counted([]), starts, 5, resume=resume)
 
 
 @given(sizes, st.integers(1, 11), seeds, st.sampled_from([1e-3, 0.1, 2.0]))

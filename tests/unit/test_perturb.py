@@ -166,7 +166,9 @@ def test_tensors_outside_the_mask_are_kept_in_their_place():
 def test_a_perturbation_is_named_and_bound_like_any_entry():
     assert _bound("noise", sigma=1) == {"name": "noise", "sigma": 1.0}
     assert _bound("shuffle", scope="kernel") == {"name": "shuffle", "scope": "kernel", "signs": "any"}
-    with pytest.raises(ValueError, match=r"perturb\.name must be one of mix, noise, shuffle, sphere, got 'shufle'; did you mean"):
+    with pytest.raises(
+        ValueError, match=r"perturb\.name must be one of mix, noise, pruning_sized, shuffle, sphere, got 'shufle'; did you mean"
+    ):
         _bound("shufle")
     with pytest.raises(ValueError, match="option of perturb noise must be one of sigma, got 'sigm'; did you mean 'sigma'"):
         _bound("noise", sigm=1.0)
@@ -192,3 +194,20 @@ def test_a_layer_that_does_not_exist_is_refused():
     weights, around = _pruned()
     with pytest.raises(ValueError, match=r"layer must be one of .*, got 'f'; did you mean 'fc'"):
         perturb(weights, around, [_bound("noise") | {"layer": "f"}], numpy_generator())
+
+
+def test_a_perturbation_that_is_sized_by_pruning_takes_the_next_mask_of_its_layers_alone():
+    weights, around = _pruned()
+    around = replace(around, next={name: keep & (np.abs(weights[name]) > 0.2) for name, keep in around.mask.items()})
+    after = perturb(weights, around, [{"name": "pruning_sized", "layer": "fc"}], numpy_generator("x"))
+    pruned = weights["fc"][around.mask["fc"] & ~around.next["fc"]].astype(float)
+    assert pruned.any()
+    assert np.linalg.norm(after["fc"].astype(float) - weights["fc"]) == pytest.approx(np.linalg.norm(pruned), rel=1e-5)
+    assert all(after[name] is weights[name] for name in weights if name != "fc")
+
+
+def test_without_a_next_level_a_perturbation_that_needs_its_mask_is_refused():
+    weights, around = _pruned()
+    text = "start pruning_sized must have the next level's mask, got none; use it at levels below the last"
+    with pytest.raises(ValueError, match=text):
+        perturb(weights, around, [{"name": "pruning_sized"}], numpy_generator())

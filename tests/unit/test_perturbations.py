@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from pipeline_lib import registry
 from pipeline_lib.around import Around
-from pipeline_lib.perturbations.noises import sphere
+from pipeline_lib.perturb import perturb
+from pipeline_lib.perturbations.noises import pruning_sized, sphere
 from pipeline_lib.perturbations.shuffles import shuffle
 from pipeline_lib.perturbations.signs import mix
 from pipeline_lib.rng import numpy_generator
@@ -41,7 +43,8 @@ def _problem(*shapes: tuple[int, ...], density: float = 1.0, seed: int = 0) -> P
     mask = {name: rng.random(shape) < density for name, shape in named.items()}
     weights = {name: np.where(mask[name], w, 0) for name, w in _state(named, rng).items()}
     deviation = {name: 0.1 * (i + 1) for i, name in enumerate(named)}
-    return weights, Around(mask, _state(named, rng), _state(named, rng), deviation)
+    around = Around(mask, _state(named, rng), _state(named, rng), deviation)
+    return weights, replace(around, next={name: keep & (rng.random(keep.shape) < 0.7) for name, keep in mask.items()})
 
 
 @st.composite
@@ -52,7 +55,7 @@ def problems(draw: st.DrawFn) -> Problem:
 
 def _apply(step: dict, problem: Problem, *draw: str | int) -> dict[str, np.ndarray]:
     weights, around = problem
-    return registry.call("perturbations", step, weights=weights, around=around, rng=numpy_generator("test", *draw))
+    return perturb(weights, around, [step], numpy_generator("test", *draw))
 
 
 def _groups(tensors: dict[str, np.ndarray], around: Around, scope: str) -> dict[tuple, list[float]]:
@@ -76,7 +79,7 @@ EVERY_DEFAULT = [{"name": name, **entry.defaults} for name, entry in registry.en
 
 
 def test_these_perturbations_are_there():
-    assert {"mix", "shuffle", "noise", "sphere"} <= set(registry.entries("perturbations"))
+    assert {"mix", "shuffle", "noise", "sphere", "pruning_sized"} <= set(registry.entries("perturbations"))
 
 
 @given(problems(), st.sampled_from(SHUFFLES + MIXES + NOISES + EVERY_DEFAULT))
@@ -90,7 +93,9 @@ def test_names_shapes_and_dtypes_stay_and_pruned_entries_are_zero(problem, step)
 @given(problems(), st.sampled_from(SHUFFLES + MIXES + NOISES + EVERY_DEFAULT))
 def test_the_arguments_are_not_changed(problem, step):
     weights, around = problem
-    arguments = [*weights.values(), *around.mask.values(), *around.initial.values(), *around.fresh.values()]
+    assert around.next is not None
+    given = (weights, around.mask, around.initial, around.fresh, around.next)
+    arguments = [array for arrays in given for array in arrays.values()]
     copies = [array.copy() for array in arguments]
     perturbed = _apply(step, problem)
     assert all(np.array_equal(array, copied) for array, copied in zip(arguments, copies, strict=True))
@@ -208,13 +213,48 @@ def test_a_sphere_step_has_no_preferred_direction():
     assert (steps**4).mean() == pytest.approx(3 / (dimension * (dimension + 2)), rel=0.05)
 
 
+def _in_float64(problem: Problem) -> Problem:
+    return {name: weight.astype(float) for name, weight in problem[0].items()}, problem[1]
+
+
+@given(problems())
+def test_a_pruning_sized_step_is_as_long_as_the_pruning_step_and_stays_among_the_levels_survivors(problem):
+    weights, around = _in_float64(problem)
+    moved = _apply({"name": "pruning_sized"}, (weights, around))
+    pruned = sum(((weights[name] * later - weights[name] * around.mask[name]) ** 2).sum() for name, later in around.next.items())
+    norm = sum(((moved[name] - weights[name]) ** 2).sum() for name in weights) ** 0.5
+    assert norm == pytest.approx(pruned**0.5, rel=1e-12)
+    changed = np.concatenate([(moved[name] != weights[name]).ravel() for name in weights])
+    kept = np.concatenate([keep.ravel() for keep in around.mask.values()])
+    assert not changed[~kept].any()
+    assert (changed[kept] == (pruned > 0)).all()  # those that the next level prunes too: the vector has no preferred direction
+
+
+@given(problems())
+def test_a_pruning_sized_step_is_a_sphere_of_that_radius(problem):
+    weights, around = _in_float64(problem)
+    lost = {name: keep & ~around.next[name] for name, keep in around.mask.items()}
+    radius = float(np.linalg.norm(np.concatenate([weights[name][where] for name, where in lost.items()])))
+    found = pruning_sized(weights, around, numpy_generator("x"), around.next)
+    expected = sphere(weights, around, numpy_generator("x"), radius=radius)
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+
+
+def test_a_pruning_sized_step_where_nothing_is_pruned_next_is_none():
+    weights, around = _problem((4, 3), density=0.5)
+    found = pruning_sized(weights, around, numpy_generator(), around.mask)
+    assert np.array_equal(found["0.weight"], weights["0.weight"])
+
+
 @pytest.mark.parametrize("step", [{"name": "noise", "sigma": 0.0}, {"name": "sphere", "radius": 0.0}])
 def test_a_step_of_no_size_is_none(step):
     problem = _problem((4, 3), (2, 2, 3, 3), density=0.5)
     assert all(np.array_equal(w, problem[0][name]) for name, w in _apply(step, problem).items())
 
 
-@pytest.mark.parametrize("step", [s for s in SHUFFLES + NOISES if s.get("scope") != "kernel"], ids=str)
+@pytest.mark.parametrize(
+    "step", [s for s in [*SHUFFLES, *NOISES, {"name": "pruning_sized"}] if s.get("scope") != "kernel"], ids=str
+)
 def test_a_draw_depends_on_its_name_alone(step):
     problem = _problem((6, 5), (4, 4, 3, 3), density=0.7)
     first, again, other = (_kept(_apply(step, problem, draw), problem[1]) for draw in ("a", "a", "b"))

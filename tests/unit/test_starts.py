@@ -4,12 +4,12 @@ import pytest
 import toys
 
 from pipeline_lib import config, starts
-from pipeline_lib.starts import Perturbation, Teaching
+from pipeline_lib.changes import Further, Perturbation, Start, Teaching
 
 TASK = config.resolve(toys.raw_config()).experiments["tiny"].grids["toy"].task
 
 
-def _parse(text: str) -> starts.Start:
+def _parse(text: str) -> Start:
     return starts.parse(text, TASK | {"steps": 1000, "batch_size": 64, "dataset": {"name": "digits", "num_train": 640}})
 
 
@@ -32,6 +32,13 @@ CANONICAL = {
     "k500 | shuffle in stem|noise": "k500 | shuffle(layer) in stem | noise(1)",
     "k500 | noise(1) | mask": "k500 | noise(1) | mask",
     "k10 | blur until 50 | mask | noise(2) | rotation for 1ep": "k10 | blur(4) until 50 | noise(2) | rotation(false) for 1ep",
+    "k500|lr_rewinding": "k500 | lr_rewinding",
+    "k500 | mask | fine_tuning": "k500 | mask | fine_tuning(0.01)",
+    "k500 | lr_rewinding | mask | weight_rewinding": "k500 | lr_rewinding | mask | weight_rewinding",
+    "k500 | lr_rewinding | noise(2)": "k500 | lr_rewinding | noise(2)",
+    "k500 | adaptive(threshold=batch)": "k500 | adaptive(10000)",
+    "k500 | prune(.30)": "k500 | mask | prune(0.3, magnitude)",
+    "k500 | mask | prune( 0.5 , random )": "k500 | mask | prune(0.5, random)",
 }
 
 
@@ -64,6 +71,11 @@ def test_the_mask_moves_the_border():
         ("k500 | mask | rotation for 3ep", 500, 0),
         ("k100 | blur until 300", 300, 300),
         ("k100 | blur for 2ep | blur until 10", 10, 10),
+        ("k500 | weight_rewinding", 500, 500),
+        ("k500 | lr_rewinding", 0, 0),
+        ("k500 | mask | fine_tuning", 0, 0),
+        ("k500 | lr_rewinding | mask | weight_rewinding", 500, 500),
+        ("k500 | mask | prune(0.3)", 500, 500),
     ],
 )
 def test_training_begins_at_the_step_that_the_changes_lead_to(text, dense, masked):
@@ -81,6 +93,23 @@ def test_a_perturbation_may_be_of_one_layer():
     assert change.steps == ({"name": "noise", "sigma": 2.0, "layer": "body.fc1"},)
 
 
+def test_strategies_and_rules_are_of_the_ladder_or_of_one_network():
+    ladder, branch = _parse("k500 | adaptive | lr_rewinding"), _parse("k500 | mask | lr_rewinding")
+    assert (ladder.ladder, branch.ladder) == ("k500 | adaptive(10000) | lr_rewinding", "k500")
+    assert ladder.rule and ladder.retraining and branch.retraining and not branch.rule
+    assert _parse("k500 | lr_rewinding | mask | weight_rewinding").retraining == _parse("k500 | weight_rewinding").retraining
+    assert (_parse("k500").retraining, _parse("k500 | mask | prune(0.3)").further) == (
+        None,
+        Further("prune(0.3, magnitude)", 0.3, "magnitude"),
+    )
+
+
+def test_the_dense_network_has_no_strategy_and_no_rule():
+    start = _parse("k500 | adaptive | lr_rewinding | mask | fine_tuning | noise(1)")
+    assert start.at(1) == start
+    assert start.at(0).text == "k500 | noise(1)"
+
+
 ERRORS = {
     "500 | shuffle": "start must begin with a rewind step such as k500, got '500 | shuffle'; write it like",
     "k1000": "start must begin below toy's 1000 steps, got k1000; lower it",
@@ -95,6 +124,9 @@ ERRORS = {
     "k500 | blur until 500": "start must last at least one step, got 'blur until 500' at step 500; lengthen it",
     "k0 | blur until 1000": "start must end before toy's 1000 steps, got '1000'; shorten it",
     "k0 | mask | mask": "start must have at most one mask",
+    "k500 | prune(1.2)": "start must prune a fraction in (0, 1), got 'prune(1.2)'; write it like 'prune(0.3, random)'",
+    "k500 | prune(0.3, randm)": "criterion of start must be one of magnitude, random, got 'randm'; did you mean 'random'",
+    "k500 | fine_tuning(2)": "factor must be in (0, 1], got 2.0; it is the share of the peak learning rate",
     "k0 | (layer)": "start must be a name with options in brackets, got '(layer)'",
 }
 

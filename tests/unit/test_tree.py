@@ -185,3 +185,15 @@ def test_moving_takes_every_tensor_along_and_leaves_the_original():
         ]
         assert {t.device.type for t in before.values()} == {"cpu"}
     assert there.step == 7
+
+
+def test_masking_clears_pruned_entries_to_plain_zeros_and_keeps_the_rest() -> None:
+    network = toys.norm_net()
+    state, mask = toys.scrambled(network), toys.random_mask(network)
+    found = tree.masked(state, mask)
+    for name, tensor in state.params.items():
+        keep = torch.from_numpy(mask[name]) if name in mask else torch.ones_like(tensor, dtype=torch.bool)
+        assert torch.equal(found.params[name][keep], tensor[keep])
+        assert not found.params[name][~keep].count_nonzero()
+        assert not found.params[name][~keep].signbit().any()
+    assert found.buffers is state.buffers

@@ -89,6 +89,38 @@ EARLY: Config = {
     },
 }
 
+# Paper C's figures: lines and planes between levels, limits, strategies, ratios that adapt; one seed, two levels.
+UNMASKING: Config = {
+    "per_job": {"seeds": 1, "orders": 1},
+    "tasks": {"toy": TOY},
+    "experiments": {
+        "unmasking": {
+            "tasks": ["toy"],
+            "seeds": 1,
+            "orders": 1,
+            "rewind": [0, 10],
+            "levels": 2,
+            "pruning": {"fraction": 0.36},
+            "retraining": ["lr_rewinding", "fine_tuning"],
+            "connectivity": {"alphas": 5},
+            "planes": {"levels": [1], "points": 5},
+            "limits": {
+                "levels": [0, 1],
+                "fractions": [0.3],
+                "small_fractions": [0.05, 0.1],
+                "fit_level": 1,
+                "iterations": 6,
+                "probes": 2,
+                "examples": 64,
+                "operators": ["hessian", "gauss_newton"],
+            },
+            "adaptive": {"levels": 1, "rule": "adaptive(64)"},
+            "lemma": {"dimension": 20, "trials": 5, "subspaces": 4, "distances": [1.0]},
+            "claims": ["C"],
+        }
+    },
+}
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -223,7 +255,7 @@ def blank(root: Path, config: Config) -> Checkout:
 @cache
 def finished(base: Path, name: str) -> Checkout:
     """Run an experiment to its end, once a session. Tests work on copies of it."""
-    checkout = blank(base / f"finished-{name}", {"tiny": TINY, "single": SINGLE, "early": EARLY}[name])
+    checkout = blank(base / f"finished-{name}", {"tiny": TINY, "single": SINGLE, "early": EARLY, "unmasking": UNMASKING}[name])
     succeed(checkout)
     return checkout
 

@@ -31,6 +31,12 @@ def early_done(base: Path) -> co.Checkout:
     return co.finished(base, "early")
 
 
+@pytest.fixture(scope="session")
+def unmasking_done(base: Path) -> co.Checkout:
+    """Paper C's figures on a toy, finished; not to be changed."""
+    return co.finished(base, "unmasking")
+
+
 @pytest.fixture
 def tiny(tiny_done: co.Checkout, tmp_path: Path) -> co.Checkout:
     """A copy of the finished tiny experiment."""

@@ -1,4 +1,4 @@
-# Masks, and starts made with them. None needs torch.
+# Masks, and starts made with them. Only adapt needs torch.
 
 
 rule prune:
@@ -47,3 +47,19 @@ rule perturb:
         ENVIRONMENT
     shell:
         command("perturb")
+
+
+rule adapt:
+    # solution + mask -> next mask, as sparse as the training loss allows
+    input:
+        read_by("adapt"),
+    output:
+        made_by("adapt"),
+    log:
+        log_of("adapt"),
+    benchmark:
+        benchmark_of("adapt")
+    conda:
+        ENVIRONMENT
+    shell:
+        command("adapt")

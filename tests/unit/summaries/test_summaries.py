@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline_lib import columns, nodes, registry, summaries, tables
+from pipeline_lib import columns, registry, tables
+from pipeline_lib.summaries import early, stability
 
 
 def _pairs(values: dict[tuple[int, int], list[float]], **more: Any) -> pd.DataFrame:
@@ -25,7 +26,7 @@ NO_RUNS = _runs({(0, 0, 0): 0.1})
 
 
 def test_means_in_closed_form():
-    rows = summaries.means({"instability": _pairs({(0, 0): [0.1, 0.3], (0, 1): [0.4, 0.6]})}, {})
+    rows = stability.means({"instability": _pairs({(0, 0): [0.1, 0.3], (0, 1): [0.4, 0.6]})}, {})
     row = rows[0]
     assert (row["num_pairs"], row["num_seeds"], row["k"], row["split"]) == (4, 2, 0, "test")
     assert row["instability"] == pytest.approx(0.35)
@@ -37,19 +38,19 @@ def test_means_in_closed_form():
 
 def test_each_setting_has_its_own_mean():
     both = pd.concat([_pairs({(0, 0): [0.1]}), _pairs({(0, 0): [0.3]}, batchnorm="recomputed"), _pairs({(5, 0): [0.2]})])
-    rows = summaries.means({"instability": both}, {})
+    rows = stability.means({"instability": both}, {})
     assert {(r["k"], r["batchnorm"]): r["instability"] for r in rows} == {
         (0, "averaged"): 0.1, (0, "recomputed"): 0.3, (5, "averaged"): 0.2,
     }  # fmt: skip
 
 
 def test_a_diverged_pair_leaves_no_mean():
-    rows = summaries.means({"instability": _pairs({(0, 0): [0.1, float("nan")]})}, {})
+    rows = stability.means({"instability": _pairs({(0, 0): [0.1, float("nan")]})}, {})
     assert rows[0]["instability"] != rows[0]["instability"]
 
 
 def _stability(pairs: pd.DataFrame) -> dict[str, Any]:
-    rows = [row for row in summaries.onsets({"instability": pairs, "runs": NO_RUNS}, {}) if row["of"] == "stability"]
+    rows = [row for row in stability.onsets({"instability": pairs, "runs": NO_RUNS}, {}) if row["of"] == "stability"]
     assert len(rows) == 1
     return rows[0]
 
@@ -93,7 +94,7 @@ def test_train_and_recomputed_rows_have_no_part_in_onsets():
 
 
 def _matching(errors: dict[tuple[int, int, int], float]) -> dict[int, int | None]:
-    rows = summaries.onsets({"instability": _pairs({(0, 0): [0.0]}), "runs": _runs(errors)}, {})
+    rows = stability.onsets({"instability": _pairs({(0, 0): [0.0]}), "runs": _runs(errors)}, {})
     return {row["level"]: row["k"] for row in rows if row["of"] == "matching"}
 
 
@@ -119,11 +120,11 @@ def test_networks_lists_recipes_and_dense_accuracy():
     runs = _runs({(0, 0, 0): 0.02, (0, 0, 1): 0.03, (0, 9, 0): 0.5, (1, 0, 0): 0.9}).assign(num_params=266_610, density=1.0)
     runs.loc[runs["level"] == 1, "density"] = 0.8
     spec = {"tasks": {"toy": _task()}, "sparse_levels": {"toy": 1}, "pruning": {"toy": "iterative"}}
-    (row,) = summaries.networks({"runs": runs}, spec)
+    (row,) = stability.networks({"runs": runs}, spec)
     assert row["accuracy"] == pytest.approx(0.975)
     assert row["accuracy_sd"] == pytest.approx(0.005 * 2**0.5)
     assert (row["num_seeds"], row["density"], row["lr"], row["steps"]) == (2, pytest.approx(0.8), 0.0012, 24_000)
-    dense = summaries.networks({"runs": runs[runs["level"] == 0]}, spec | {"sparse_levels": {"toy": 0}})
+    dense = stability.networks({"runs": runs[runs["level"] == 0]}, spec | {"sparse_levels": {"toy": 0}})
     assert dense[0]["density"] is None
 
 
@@ -153,7 +154,7 @@ def _telemetry(seeds: int = 2) -> pd.DataFrame:
 
 def test_a_correlation_is_that_of_mean_size_and_mean_accuracy():
     frames = _perturbed([0.1, 0.2, 0.4, 0.8])
-    rows = summaries.correlations(frames, {})
+    rows = early.correlations(frames, {})
     sizes = frames["perturbations"].groupby("start")["deviation"].mean()
     accuracy = 1 - frames["changed_runs"].groupby("start")["test_error"].mean()
     expected = np.corrcoef(sizes, accuracy)[0, 1]
@@ -166,18 +167,18 @@ def test_a_correlation_is_that_of_mean_size_and_mean_accuracy():
 
 
 def test_a_correlation_needs_three_perturbations():
-    assert summaries.correlations(_perturbed([0.1, 0.2]), {}) == []
+    assert early.correlations(_perturbed([0.1, 0.2]), {}) == []
 
 
 def test_several_changes_in_a_row_are_no_point():
     frames = _perturbed([0.1, 0.2, 0.4])
     for frame in frames.values():
         frame.loc[frame["start"] == "k5 | noise(3)", "start"] = "k5 | noise(3) | shuffle(layer)"
-    assert summaries.correlations(frames, {}) == []
+    assert early.correlations(frames, {}) == []
 
 
 def test_events_are_read_off_the_telemetry():
-    events = {row["event"]: row["step"] for row in summaries.timeline({"telemetry": _telemetry()}, {})}
+    events = {row["event"]: row["step"] for row in early.timeline({"telemetry": _telemetry()}, {})}
     assert events["test accuracy 25 %"] == 250
     assert events["test accuracy 90 %"] == 900
     assert events["gradient minimum"] == pytest.approx(200, abs=12)
@@ -188,7 +189,7 @@ def test_events_are_read_off_the_telemetry():
 
 def test_an_event_that_does_not_happen_has_no_step():
     frame = _telemetry()
-    rows = summaries.timeline({"telemetry": frame[frame["step"] < 500]}, {})
+    rows = early.timeline({"telemetry": frame[frame["step"] < 500]}, {})
     (row,) = [row for row in rows if row["event"] == "test accuracy 75 %"]
     assert (row["step"], row["low"], row["high"], row["num_seeds"]) == (None, None, None, 2)
 
@@ -196,7 +197,7 @@ def test_an_event_that_does_not_happen_has_no_step():
 def test_a_diverged_seed_has_no_events():
     frame = _telemetry(3)
     frame.loc[frame["seed"] == 2, ["mean_magnitude", "signs_changed", "gradient_norm", "test_error"]] = None
-    rows = summaries.timeline({"telemetry": frame}, {})
+    rows = early.timeline({"telemetry": frame}, {})
     assert {row["num_seeds"] for row in rows} == {2}
 
 
@@ -204,7 +205,7 @@ def test_onsets_and_curvature_are_on_the_timeline_where_they_were_measured():
     onset = {"task": "toy", "kind": "imp", "level": 0, "of": "stability", "k": 50, "low": 20, "high": None, "num_seeds": 3}
     curvature = pd.DataFrame([{"task": "toy", "seed": 0, "step": s, "overlap": o} for s, o in ((0, 0.1), (10, 0.6), (20, 0.9))])
     frames = {"telemetry": _telemetry(), "onsets": pd.DataFrame([onset]), "curvature": curvature}
-    rows = {row["event"]: row for row in summaries.timeline(frames, {})}
+    rows = {row["event"]: row for row in early.timeline(frames, {})}
     stable = rows["dense networks stable"]
     assert (stable["step"], stable["low"], stable["high"], stable["num_seeds"]) == (50, 20, None, 3)
     assert rows["half of the gradient in the top subspace"]["step"] == 10
@@ -212,10 +213,10 @@ def test_onsets_and_curvature_are_on_the_timeline_where_they_were_measured():
 
 def test_smoothing_averages_a_window_of_steps():
     run = pd.DataFrame({"step": [0, 1, 2, 100, 110, 130], "x": [1.0, 2.0, 6.0, 10.0, 20.0, None]})
-    assert summaries.smoothed(run, "x", 25).to_dict() == {0: 3, 1: 3, 2: 3, 100: 15, 110: 15}
+    assert early._smoothed(run, "x", 25).to_dict() == {0: 3, 1: 3, 2: 3, 100: 15, 110: 15}
 
 
-@pytest.mark.parametrize("table", nodes.DERIVED)
+@pytest.mark.parametrize("table", ["means", "onsets", "networks", "correlations", "timeline"])
 def test_every_derived_table_has_its_function_and_its_columns(table):
     runs = _runs({(0, 0, 0): 0.1, (1, 0, 0): 0.2}).assign(num_params=5, density=1.0)
     spec = {"tasks": {"toy": _task()}, "sparse_levels": {"toy": 1}, "pruning": {"toy": "iterative"}}

@@ -1,0 +1,113 @@
+"""Test error in planes through a ladder's solutions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline_lib import figure_style as style
+from pipeline_lib.sublevel import Landscape, on_grid
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.contour import QuadContourSet
+    from matplotlib.figure import Figure
+
+Frames = dict[str, "pd.DataFrame"]
+Levels = dict[str, int]
+
+_PRUNING = {  # mark: label, colour, marker
+    "solution": ("solution", "0.7", "^"),
+    "projection": ("projection", "#E69F00", "X"),
+    "next": ("next solution", "#E69F00", "^"),
+}
+_DIRECTIONS = {"magnitude": ("smallest weights pruned", "#E69F00"), "random": ("random weights pruned", "#CC79A7")}
+_SUBSPACE = "#CC79A7"
+_OUTLINES = (("dense error + 1 sd", "0.8", "-", 1.2), ("linearly connected to the solution", "black", "--", 1.2))
+_NUM_SHADES = 16
+
+
+def _first_seed(frame: pd.DataFrame, plane: str) -> pd.DataFrame:
+    """Keep one kind of plane, at each task's last rewind step and first seed; errors in percent."""
+    rows = style.at_last_k(style.select(frame, plane=plane))
+    rows = rows[rows["seed"] == rows.groupby("task")["seed"].transform("min")]
+    return rows.assign(test_error=100 * rows["test_error"]) if "test_error" in rows else rows
+
+
+def _place(marks: pd.DataFrame, name: str) -> tuple[float, float]:
+    """Give the coordinates of a mark of one plane."""
+    mark = style.select(marks, mark=name).iloc[0]
+    return float(mark["x"]), float(mark["y"])
+
+
+def _contours(axes: Axes, land: Landscape, bounds: np.ndarray, threshold: float) -> QuadContourSet:
+    """Draw the error as filled contours, finer where it is low, a line where it is the threshold, and the solution's set.
+
+    Outside of that set, lower errors are reflected at the threshold, so that the set alone is below it.
+    """
+    from matplotlib.colors import PowerNorm
+
+    norm = PowerNorm(0.5, bounds[0], bounds[-1])
+    filled = axes.contourf(land.x, land.y, land.errors, levels=bounds, norm=norm, cmap="viridis")
+    beyond = threshold + np.abs(land.errors - threshold)
+    connected = np.where(land.sublevel_set(threshold), land.errors, beyond)
+    for errors, (_, colour, dash, width) in zip((land.errors, connected), _OUTLINES, strict=True):
+        if errors.min() < threshold < errors.max():
+            axes.contour(land.x, land.y, errors, levels=[threshold], colors=colour, linewidths=width, linestyles=dash)
+    return filled
+
+
+def _draw(frames: Frames, plane: str) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
+    """Draw the error of a panel a level; give each panel and its marks."""
+    planes, marks, sets = (_first_seed(frames[name], plane) for name in ("planes", "marks", "sets"))
+    figure, panels = style.each_level(planes)
+    figure.set_figwidth(0.85 * figure.get_figwidth())  # panels are about square
+    figure.set_layout_engine("constrained", w_pad=0.1)
+    for task in planes["task"].unique():
+        whole = style.select(planes, task=task)
+        low, high = whole["test_error"].min(), whole["test_error"].max()
+        bounds = low + (high - low) * np.linspace(0, 1, _NUM_SHADES) ** 2
+        own = {level: axis for axis, (of, level) in panels if of == task}
+        for level, axis in own.items():
+            threshold = 100 * float(style.select(sets, task=task, level=level)["threshold"].mean())
+            land = on_grid(style.select(whole, level=level), style.select(marks, task=task, level=level))
+            filled = _contours(axis, land, bounds, threshold)
+            axis.set_title(f"{task}, level {level}")
+            for label, colour, dash, width in _OUTLINES:
+                axis.plot([], [], color=colour, linestyle=dash, linewidth=width, label=label)
+        figure.colorbar(filled, ax=list(own.values()), label="test error (%)", format="%.3g", aspect=40)
+    return figure, [(axis, style.select(marks, task=task, level=level)) for axis, (task, level) in panels]
+
+
+def pruning_planes(frames: Frames, sparse_levels: Levels) -> Figure:
+    """Test error in the plane of a solution, its projection and the next solution, a panel a level, for the first seed."""
+    figure, panels = _draw(frames, "pruning")
+    for axis, marks in panels:
+        axis.axhline(0, color=_SUBSPACE, linestyle=(0, (4, 2)), label="axial subspace")
+        for name, (label, colour, marker) in _PRUNING.items():
+            x, y = _place(marks, name)
+            axis.plot([x], [y], color=colour, marker=marker, markersize=8, linestyle="", markeredgecolor="white", label=label)
+        axis.set_aspect(2)
+        axis.set_xlabel("towards the next solution")
+        axis.set_ylabel("across")
+    style.legend_below(figure)
+    return figure
+
+
+def direction_planes(frames: Frames, sparse_levels: Levels) -> Figure:
+    """Test error around a solution in the plane of two ways to prune it, a panel a level, for the first seed."""
+    figure, panels = _draw(frames, "directions")
+    for axis, marks in panels:
+        start = _place(marks, "solution")
+        for name, (label, colour) in _DIRECTIONS.items():
+            end = _place(marks, name)
+            axis.plot(*zip(start, end, strict=True), color=colour, label=label)
+            arrow = {"arrowstyle": "-|>", "color": colour, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 14, "linewidth": 1.6}
+            axis.annotate("", end, start, arrowprops=arrow)
+        axis.set_aspect("equal")
+        axis.set_xlabel("smallest weights")
+        axis.set_ylabel("random weights")
+    style.legend_below(figure)
+    return figure

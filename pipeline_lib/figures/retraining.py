@@ -1,0 +1,179 @@
+"""Ways to train pruned networks: weight rewinding from each step, learning-rate rewinding, fine-tuning; and adaptive ratios."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from itertools import cycle, islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline_lib import families
+from pipeline_lib import figure_style as style
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Frames = dict[str, "pd.DataFrame"]
+Levels = dict[str, int]
+Strategy = tuple[str, style.Colour, str, str]
+
+_WEIGHTS = ("weight rewinding", style.COLOURS["imp"])
+_RATES = ("learning-rate rewinding", "#E69F00")
+_OTHERS = {families.LR_REWINDING: _RATES, "fine_tuning": ("fine-tuning", "#009E73")}
+_PROJECTION = "#0B1F4B"
+_SMALL = 0.2  # the quantile that the next pruning removes
+
+
+def _strategies(changes: Iterable[str], prefix: str = "") -> list[Strategy]:
+    """List weight rewinding and what else there is: change, colour, label and line style."""
+    found: list[Strategy] = [("", _WEIGHTS[1], _WEIGHTS[0], "-")]
+    for name, (label, colour) in _OTHERS.items():
+        pattern = re.compile(rf"{re.escape(prefix)}{name}(?:\(([^()]*)\))?")
+        known = [match for match in map(pattern.fullmatch, sorted(set(changes))) if match]
+        dashes = islice(cycle(("-", "--", ":")), len(known))
+        found += [(m[0], colour, f"{label} ({m[1]})" if m[1] else label, dash) for m, dash in zip(known, dashes, strict=True)]
+    return found
+
+
+def _at_last_k_of(frame: pd.DataFrame, changes: Iterable[str]) -> pd.DataFrame:
+    """Keep tasks with rows of these changes, at the last rewind step that has them."""
+    chosen = frame[frame["change"].isin(set(changes) - {""})]
+    return frame[frame["k"] == frame["task"].map(chosen.groupby("task")["k"].max())]
+
+
+def _ladder(runs: pd.DataFrame, change: str) -> pd.DataFrame:
+    """Keep a ladder's rows; its dense network is the plain one."""
+    return runs[(runs["change"] == change) | ((runs["change"] == "") & (runs["level"] == 0))]
+
+
+def _errors(axes: Axes, task: str, own: pd.DataFrame, lines: Iterable[Strategy], markers: str = ".") -> None:
+    """Draw the test error of some ladders by density, and the dense band."""
+    style.dense_band(axes, style.select(own, change="", level=0)["error"])
+    drawn = [(_ladder(own, change), colour, label, dash) for change, colour, label, dash in lines]
+    style.by_density(axes, f"{task}, k = {own['k'].iloc[0]}", drawn, "error", markers)
+
+
+def _distribution(axes: Axes, rows: pd.DataFrame, colour: style.Colour, label: str, dash: str) -> None:
+    """Draw the mean magnitude at each quantile, with a band of one standard deviation."""
+    group = rows.groupby("quantile")["ratio"]
+    mean, deviation = group.mean(), group.std().fillna(0)
+    axes.plot(mean, mean.index, color=colour, label=label, linestyle=dash)
+    axes.fill_betweenx(mean.index, mean - deviation, mean + deviation, color=colour, alpha=style.BAND, linewidth=0)
+
+
+def _levels(own: pd.DataFrame, branches: list[Strategy]) -> list[int]:
+    """Choose an early, a middle and the last level that has branches."""
+    return style.spread_out(own[own["change"].isin([change for change, *_ in branches[1:]])]["level"], 3)
+
+
+def magnitudes(frames: Frames, sparse_levels: Levels) -> Figure:
+    """Distribution of magnitudes right after pruning and after each way to retrain, of three levels; small ones above."""
+    frame = style.with_change(frames["magnitudes"])
+    branches = _strategies(frame["change"], "mask | ")
+    frame = _at_last_k_of(frame, [change for change, *_ in branches])
+    shown = {str(task): _levels(own, branches) for task, own in frame.groupby("task", sort=False)}
+    figure, panels = style.placed([[(t, n, zoomed) for n in levels] for t, levels in shown.items() for zoomed in (True, False)])
+    for axis, (task, level, zoomed) in panels:
+        own = style.select(frame, task=task, level=level)
+        _distribution(axis, style.select(own, change="", of="projection"), _PROJECTION, "projection", "-")
+        for change, colour, label, dash in branches:
+            _distribution(axis, style.select(own, change=change, of="solution"), colour, label, dash)
+        small = own[own["ratio"] <= 1]["quantile"]
+        axis.set_xlim(0, 1 if zoomed else None)
+        axis.set_ylim(0, small.max() if zoomed and len(small) else 1.02)
+        axis.set_title(f"{task}, k = {own['k'].iloc[0]}, level {level}")
+        axis.set_xlabel("|weight| / mean |weight|")
+        axis.set_ylabel("share of weights")
+    style.legend_below(figure)
+    return figure
+
+
+def rewound_masks(frames: Frames, sparse_levels: Levels) -> Figure:
+    """Test error of the ladder that rewinds learning rates, and of its masks on networks that are rewound themselves."""
+    label, colour = _RATES
+    own_way: Strategy = (families.LR_REWINDING, colour, label, "-")
+    rewound: Strategy = (f"{families.LR_REWINDING} | mask | weight_rewinding", _WEIGHTS[1], "its masks, weight rewinding", "-")
+    runs = _at_last_k_of(style.select(style.every_start(frames), kind="imp"), [own_way[0]])
+    figure, panels = style.placed([list(runs["task"].unique())])
+    for axis, task in panels:
+        _errors(axis, task, style.select(runs, task=task), [own_way, rewound])
+    style.legend_below(figure)
+    return figure
+
+
+def retraining(frames: Frames, sparse_levels: Levels) -> Figure:
+    """Test error by density of the ladder of each way to retrain, and how large its small weights are by level."""
+    runs = style.select(style.every_start(frames), kind="imp")
+    ladders = _strategies(runs["change"])
+    runs = _at_last_k_of(runs, [change for change, *_ in ladders])
+    sizes = style.with_change(style.select(frames["magnitudes"], of="solution"))
+    sizes = sizes[np.isclose(sizes["quantile"], _SMALL)]
+    figure, panels = style.placed([[(task, part) for part in ("error", "sizes")] for task in runs["task"].unique()])
+    for axis, (task, part) in panels:
+        own = style.select(runs, task=task)
+        if part == "error":
+            _errors(axis, task, own, ladders)
+            continue
+        k = own["k"].iloc[0]
+        for change, colour, label, dash in ladders:
+            rows = _ladder(style.select(sizes, task=task, k=k), change)
+            style.line(axis, rows, "level", "ratio", colour, label, ".", dash)
+        axis.set_title(f"{task}, k = {k}")
+        style.level_axis(axis)
+        axis.set_ylabel(f"quantile {_SMALL:g} of |weight|\n/ mean |weight|")
+        axis.set_ylim(bottom=0)
+    style.legend_below(figure)
+    return figure
+
+
+def _fixed_ratio(plain: pd.DataFrame) -> pd.DataFrame:
+    """Give the ratio in percent that led to each level of the ladder."""
+    ordered = plain.sort_values(["seed", "level"])
+    before = ordered.groupby("seed")["density"].shift()
+    return ordered.assign(ratio=100 * (1 - ordered["density"] / before))[before.notna()]
+
+
+def adaptive(frames: Frames, sparse_levels: Levels) -> Figure:
+    """Test error by density with one ratio at all levels and with ratios that the loss decides, and those ratios."""
+    runs = style.select(style.every_start(frames), kind="imp")
+    ratios = style.select(style.with_change(frames["ratios"]), chosen=True)
+    ratios = ratios.assign(ratio=100 * ratios["fraction"])
+    changes = sorted(ratios["change"].unique())
+    runs = _at_last_k_of(runs, changes)
+    figure, panels = style.placed([[(task, part) for part in ("error", "ratio")] for task in runs["task"].unique()])
+    for axis, (task, part) in panels:
+        own = style.select(runs, task=task)
+        k = own["k"].iloc[0]
+        named = [("", style.COLOURS["imp"], "fixed ratio"), *zip(changes, ("#E69F00", *style.PALETTE[2:]), changes, strict=False)]
+        lines = [(c, colour, f"{name}, retrainings: {own[own['change'] == c]['level'].max()}", "-") for c, colour, name in named]
+        if part == "error":
+            _errors(axis, task, own, lines, "o" + "x" * len(changes))
+            continue
+        fixed = _fixed_ratio(style.select(own, change=""))
+        tables = [fixed, *(style.select(ratios, task=task, k=k, change=change) for change in changes)]
+        for rows, (_, colour, label, _), marker in zip(tables, lines, "o" + "x" * len(changes), strict=True):
+            style.line(axis, rows, "level", "ratio", colour, label, marker)
+        axis.set_title(f"{task}, k = {k}")
+        style.level_axis(axis)
+        axis.set_ylabel("share pruned (%)")
+        axis.set_ylim(bottom=0)
+    style.legend_below(figure)
+    return figure
+
+
+def error_by_rewind(frames: Frames, sparse_levels: Levels) -> Figure:
+    """Test error of IMP by density, a line a rewind step."""
+    runs = style.select(style.ladders(frames["runs"]), kind="imp")
+    figure, panels = style.placed([list(runs["task"].unique())])
+    for axis, task in panels:
+        own = style.select(runs, task=task)
+        style.dense_band(axis, style.select(style.at_last_k(own), level=0)["error"])
+        colours = style.rewind_colours(own["k"].unique().tolist())
+        lines = [(style.select(own, k=k), colour, f"k = {k}", "-") for k, colour in colours.items()]
+        style.by_density(axis, task, lines, "error")
+    style.legend_below(figure)
+    return figure

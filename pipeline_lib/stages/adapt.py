@@ -1,0 +1,164 @@
+"""Solution + mask -> next mask, as sparse as the training loss allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from pipeline_lib import artifacts, masks, prune, registry, tree
+from pipeline_lib.batches import steps_per_epoch
+from pipeline_lib.evaluate import chunks
+from pipeline_lib.interpolate import alphas, paths
+from pipeline_lib.job import Job, log
+from pipeline_lib.optim import sgd
+from pipeline_lib.pretext import stream
+from pipeline_lib.rng import numpy_generator, torch_generator
+from pipeline_lib.schedules import constant
+from pipeline_lib.stages import data, device
+from pipeline_lib.stages.training import numerics
+from pipeline_lib.train import Member, Recipe, train
+from pipeline_lib.types import Dataset, Mask, Split, State
+
+POINTS = 11  # looked at between a solution and its projection, ends included
+Tries = dict[float, Mask]
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """What the members of a chunk share; `subset` is the part of the training images that losses are measured on."""
+
+    spec: dict[str, Any]
+    network: nn.Sequential
+    dataset: Dataset
+    subset: Split
+
+
+def _subset(split: Split, num: int) -> Split:
+    """Take as many images, drawn at random; the same ones for all seeds and levels.
+
+    Raises:
+        ValueError: fewer than two.
+    """
+    if num < 2:
+        raise ValueError(f"examples must be at least 2, got {num}; the rule needs the mean loss over many training images")
+    chosen = torch.randperm(len(split.y), generator=torch_generator("adapt", num))[:num].sort().values
+    return Split(split.x[chosen], split.y[chosen])
+
+
+def batch_losses(
+    network: nn.Sequential, state: State, task: dict[str, Any], dataset: Dataset, order: tuple[int, int]
+) -> Float[Tensor, " num_batches"]:
+    """Compute the losses of a trained state on the mini-batches of the last epoch of its own training.
+
+    These are the losses that training would have seen, BatchNorm with each batch's own statistics, augmentation included: it is
+    the training loop itself, at a learning rate of 0.
+
+    Differs: paper C takes the losses from the last epoch itself, in which weights still move a little, at the final rate.
+    """
+    losses: list[Tensor] = []
+    batches = stream(dataset, order, task["batch_size"], task["pad"], task["flip"], task["channels_last"])
+    first = max(task["steps"] - steps_per_epoch(len(dataset.train.y), task["batch_size"]), 0)
+    start = State(state.params, state.buffers, first)
+    member = Member(start, None, batches, lambda progress: losses.append(progress.loss.clone()))
+    train(network, [member], Recipe(lambda vector: sgd(vector, lr=0.0), constant(), numerics(task)), task["steps"])
+    return torch.stack(losses)
+
+
+@torch.no_grad()
+def example_losses(
+    network: nn.Sequential, state: State, task: dict[str, Any], dataset: Dataset, split: Split
+) -> Float[Tensor, " num_images"]:
+    """Compute the loss of a state on each image of a split, in eval mode and without augmentation."""
+    network.eval()
+    how = numerics(task)
+    tensors = how.lay_all({**state.params, **state.buffers})
+    with how.autocast(split.y.device):
+        found = [
+            F.cross_entropy(functional_call(network, tensors, (x,)).float(), y, reduction="none")
+            for x, y in chunks(split, dataset, how)
+        ]
+    return torch.cat(found)
+
+
+def _array(losses: Tensor) -> np.ndarray:
+    return losses.double().cpu().numpy()
+
+
+def _highest_loss(setting: _Setting, state: State, prune_by: Callable[[float], Mask]) -> Callable[[float], float]:
+    """Make the function from a ratio to the highest loss on the way from a state to its projection; only weights move."""
+
+    def highest(fraction: float) -> float:
+        ends, how = [state, tree.masked(state, prune_by(fraction))], numerics(setting.spec["task"])
+        found = paths(setting.network, ends, [(1, 0)], alphas(POINTS), setting.subset, setting.dataset, how)
+        return float(np.max([score.loss for score in found[1, 0]]))
+
+    return highest
+
+
+def _choose(
+    setting: _Setting, seed: int, state: State, dense: State, mask: Mask, diverged: bool
+) -> tuple[Mask, list[dict[str, Any]]]:
+    """Choose one member's next mask, and tell of each ratio that was tried; of a diverged run there is the floor alone."""
+    spec, place, made = setting.spec, setting.dataset.train.y.device, Tries()
+    weights = {name: state.params[name].numpy() for name in mask}
+
+    def prune_by(fraction: float) -> Mask:
+        rng = numpy_generator("adapt", seed, spec["k"], spec["level"])
+        made[fraction] = prune.magnitude(weights, mask, fraction, spec["scope"], rng)
+        return made[fraction]
+
+    if diverged:
+        kept = prune_by(spec["floor"])
+        row = {"fraction": spec["floor"], "highest_loss": None, "threshold": None, "chosen": True}
+        return kept, [row | {"density": masks.density(kept)}]
+    whole, about = tree.moved(dense, place), (spec["task"], setting.dataset)
+    tried = registry.call(
+        "adaptive",
+        spec["rule"],
+        dense_batches=_array(batch_losses(setting.network, whole, *about, (seed, spec["order"]))),
+        dense_examples=_array(example_losses(setting.network, whole, *about, setting.subset)),
+        highest_loss=_highest_loss(setting, tree.moved(state, place), prune_by),
+        floor=spec["floor"],
+    )
+    (chosen,) = [each for each in tried if each.chosen]
+    log.info("seed %d: prune %g, loss %.4f of at most %.4f", seed, chosen.fraction, chosen.highest_loss, chosen.threshold)
+    return made[chosen.fraction], [asdict(each) | {"density": masks.density(made[each.fraction])} for each in tried]
+
+
+def run(job: Job) -> None:
+    """Make the next masks of a chunk of seeds by magnitude, each by the ratio that the rule chooses.
+
+    Where the solution or the dense network has diverged, the least ratio is taken and the mask says that it has.
+
+    Source: paper C, appendix F; ambiguity C-X11.
+    """
+    spec = job.spec
+    dataset = data.read(job, device.pick(numerics(spec["task"])))
+    subset = _subset(dataset.train, spec["rule"]["examples"])
+    setting = _Setting(spec, data.build(spec["task"], dataset), dataset, subset)
+    states, head = artifacts.read_states(job.file("state", "state.safetensors"))
+    dense, dense_head = artifacts.read_states(job.file("dense", "state.safetensors"))
+    diverged = [one or other for one, other in zip(head["diverged"], dense_head["diverged"], strict=True)]
+    kept = {name: np.ones((len(states), *states[0].params[name].shape), dtype=bool) for name in head["prunable"]}
+    if "mask" in job.reads:
+        kept, meta = artifacts.read_arrays(job.file("mask", "mask.safetensors"))
+        diverged = [before or now for before, now in zip(meta["diverged"], diverged, strict=True)]
+    members: list[Mask] = []
+    rows: list[dict[str, Any]] = []
+    for i, seed in enumerate(spec["seeds"]):
+        mask = {name: array[i] for name, array in kept.items()}
+        chosen, tried = _choose(setting, seed, states[i], dense[i], mask, diverged[i])
+        who = {key: spec[key] for key in ("start", "k", "level")} | {"task": spec["task"]["name"], "seed": seed}
+        rows += [who | row for row in tried]
+        members.append(chosen)
+    stacked = {name: np.stack([member[name] for member in members]) for name in members[0]}
+    artifacts.write_arrays(job.folder / "mask.safetensors", stacked, job.meta(diverged=diverged))
+    artifacts.write_rows(job.folder / "ratios.parquet", rows)

@@ -1,0 +1,99 @@
+"""Networks of one seed, of two levels or starts -> error and loss along the line between them, and their distance."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import nn
+
+from pipeline_lib import artifacts
+from pipeline_lib.evaluate import Score
+from pipeline_lib.interpolate import alphas, distances, paths, summarise, with_midpoint
+from pipeline_lib.job import Job, log
+from pipeline_lib.stages import data, device
+from pipeline_lib.stages.interpolate import NOTHING, Trained, check_end, path_rows, projected, trained
+from pipeline_lib.stages.training import numerics
+from pipeline_lib.types import Dataset
+
+Rows = list[dict[str, Any]]
+_LABEL = ("what", "start", "level_1", "level_2")
+_NO_DISTANCE = {"l2_params": None, "l2_weights": None}
+
+
+def _points(job: Job, seed: int, place: torch.device) -> tuple[list[Trained], list[str]]:
+    """Put the networks of one seed onto a device, and list the prunable tensors."""
+    runs: list[Trained] = []
+    names: list[str] = []
+    for folder in job.reads["states"]:
+        found, names = trained([folder], place, seed)
+        (run,) = found.values()
+        runs.append(run)
+    masks, asked = job.reads.get("masks", []), [(runs[point["state"]], point["mask"]) for point in job.spec["points"]]
+    return [run if mask is None else projected(run, masks[mask], seed) for run, mask in asked], names
+
+
+def _distance(label: dict[str, Any], first: Trained, second: Trained, names: list[str]) -> dict[str, Any]:
+    """Compute how far apart a pair is.
+
+    Raises:
+        ValueError: not at all, so that the line between the two would look free of barriers.
+    """
+    if first.diverged or second.diverged:
+        return _NO_DISTANCE
+    gap = distances(first.state, second.state, names)
+    if gap.params == 0:
+        who = f"seed {label['seed']}, {label['what']}, levels {label['level_1']} and {label['level_2']}, {label['start']}"
+        raise ValueError(f"networks ({who}) must differ, got equal weights; prune more at a time, or change the start more")
+    return {"l2_params": gap.params, "l2_weights": gap.weights}
+
+
+def _summary(pair: tuple[Trained, Trained], split: str, weights: list[float], scores: list[Score], num: int) -> dict[str, Any]:
+    """Sum up one line after checking the ends that are runs."""
+    ends = scores[-1], scores[0]  # network 1 is at alpha = 1
+    for run, score in zip(pair, ends, strict=True):
+        if split in run.errors:
+            check_end(run, split, score)
+    return asdict(summarise(weights, scores, num)) | {"error_1": ends[0].error, "error_2": ends[1].error}
+
+
+def _connect(job: Job, network: nn.Sequential, dataset: Dataset, seed: int) -> tuple[Rows, Rows]:
+    """Compare all pairs of one seed: the points of their lines, and what these amount to."""
+    spec, asked = job.spec, alphas(job.spec["alphas"])
+    weights = with_midpoint(asked)  # the midpoint is a column of its own, and no row if it is not asked for
+    points, names = _points(job, seed, dataset.train.y.device)
+    pairs = [(pair["i"], pair["j"]) for pair in spec["pairs"]]
+    sound = [pair for pair in pairs if not any(points[i].diverged for i in pair)]
+    common = {"task": spec["task"]["name"], "seed": seed, "k": spec["k"]}
+    labels = [common | {key: pair[key] for key in _LABEL} for pair in spec["pairs"]]
+    apart = [_distance(who, points[i], points[j], names) for who, (i, j) in zip(labels, pairs, strict=True)]
+    lines: Rows = []
+    sums: Rows = []
+    for split in spec["splits"]:
+        states, how = [point.state for point in points], numerics(spec["task"])
+        found = paths(network, states, sound, weights, getattr(dataset, split), dataset, how) if sound else {}
+        for who, (i, j), distance in zip(labels, pairs, apart, strict=True):
+            label, scores, pair = who | {"split": split}, found.get((i, j)), (points[i], points[j])
+            lines += path_rows(label, weights, scores, asked)
+            values = NOTHING | {"error_1": None, "error_2": None}
+            if scores:
+                values = _summary(pair, split, weights, scores, spec["alphas"])
+            sums.append(label | {"density_1": pair[0].density, "density_2": pair[1].density} | distance | values)
+    log.info("seed %d: %d lines between %d networks, %d diverged", seed, len(sound), len(points), len(pairs) - len(sound))
+    return lines, sums
+
+
+def run(job: Job) -> None:
+    """Compare the pairs of each seed of a chunk on each split, seed by seed. A pair with a diverged run has no values."""
+    how = numerics(job.spec["task"])
+    dataset = data.read(job, device.pick(how))
+    network = data.build(job.spec["task"], dataset)
+    lines: Rows = []
+    sums: Rows = []
+    for seed in job.spec["seeds"]:
+        points, summaries = _connect(job, network, dataset, seed)
+        lines += points
+        sums += summaries
+    artifacts.write_rows(job.folder / "paths.parquet", lines)
+    artifacts.write_rows(job.folder / "barriers.parquet", sums)

@@ -1,0 +1,55 @@
+"""Solution -> error and loss of what is left when more of its weights are pruned, without retraining."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pipeline_lib import artifacts, prune, tree
+from pipeline_lib.evaluate import evaluate
+from pipeline_lib.job import Job, log
+from pipeline_lib.rng import numpy_generator
+from pipeline_lib.stages import data, device
+from pipeline_lib.stages.training import numerics
+from pipeline_lib.types import Mask, State
+
+_MEASURED = ("distance", "train_error", "train_loss", "test_error", "test_loss")
+_CRITERIA = {"magnitude": prune.magnitude, "random": prune.random}
+
+
+def _pruned(job: Job, seed: int, state: State, mask: Mask, criterion: str, fraction: float) -> State:
+    """Prune one solution by a further share of its survivors; by "none" it stays what it is."""
+    if criterion == "none":
+        return state
+    spec = job.spec
+    weights = {name: state.params[name].numpy() for name in mask}
+    rng = numpy_generator("cut", seed, spec["k"], spec["level"], str(fraction))
+    return tree.masked(state, _CRITERIA[criterion](weights, mask, fraction, spec["scope"], rng))
+
+
+def run(job: Job) -> None:
+    """Prune the solutions of a chunk of seeds and evaluate both whole splits; of a diverged one all is null."""
+    spec, how = job.spec, numerics(job.spec["task"])
+    place = device.pick(how)
+    dataset = data.read(job, place)
+    network = data.build(spec["task"], dataset)
+    states, head = artifacts.read_states(job.file("state", "state.safetensors"))
+    kept = artifacts.read_arrays(job.file("mask", "mask.safetensors"))[0] if "mask" in job.reads else {}
+    cuts = [("none", 0.0), *((criterion, f) for criterion, fractions in spec["fractions"].items() for f in fractions)]
+    rows: list[dict[str, Any]] = []
+    for i, (seed, _) in enumerate(head["spec"]["members"]):
+        state, shapes = states[i], {name: states[i].params[name].shape for name in head["prunable"]}
+        mask = {name: kept[name][i] if kept else np.ones(shape, dtype=bool) for name, shape in shapes.items()}
+        who = {"task": spec["task"]["name"], "seed": seed, "k": spec["k"], "level": spec["level"]}
+        for criterion, fraction in cuts:
+            row = who | {"criterion": criterion, "fraction": float(fraction)} | dict.fromkeys(_MEASURED)
+            if not head["diverged"][i]:
+                left = _pruned(job, seed, state, mask, criterion, fraction)
+                there = tree.moved(left, place)
+                scores = [evaluate(network, there, part, dataset, how) for part in (dataset.train, dataset.test)]
+                measured = [tree.distance(state.params, left.params, mask), *(v for s in scores for v in (s.error, s.loss))]
+                row |= dict(zip(_MEASURED, measured, strict=True))
+            rows.append(row)
+        log.info("pruned the solution of seed %d at level %d in %d ways", seed, spec["level"], len(cuts) - 1)
+    artifacts.write_rows(job.folder / "cuts.parquet", rows)

@@ -1,0 +1,102 @@
+"""States and masks -> how large weights are beside their mean, and how far states lie apart; without torch.
+
+At level L of a ladder, its rewind point is the mask m(L) times W_k, its solution w(L) is what that trains to, and its
+projection is m(L + 1) times w(L).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline_lib import artifacts
+from pipeline_lib.job import Job
+from pipeline_lib.magnitudes import Point, distances, quantiles
+
+_POINTS = ("rewind", "solution", "projection")
+
+
+@dataclass(frozen=True)
+class _Member:
+    """Reads what belongs to one seed, as vectors over all prunable weights; None stands for a run that has diverged."""
+
+    job: Job
+    names: list[str]
+    number: int
+
+    def _vector(self, arrays: dict[str, np.ndarray], prefix: str = "") -> np.ndarray:
+        return np.concatenate([arrays[prefix + name][self.number].reshape(-1) for name in self.names])
+
+    def weights(self, role: str, number: int = 0) -> np.ndarray | None:
+        arrays, head = artifacts.read_arrays(self.job.reads[role][number] / "state.safetensors")
+        return None if head["diverged"][self.number] else self._vector(arrays, "params/")
+
+    def kept(self, number: int) -> np.ndarray | None:
+        arrays, head = artifacts.read_arrays(self.job.reads["masks"][number] / "mask.safetensors")
+        return None if head["diverged"][self.number] else self._vector(arrays)
+
+
+def _ratios(start: str, level: int, of: str, weights: np.ndarray) -> list[dict[str, Any]]:
+    who = {"start": start, "level": level, "of": of}
+    return [who | {"quantile": quantile, "ratio": ratio} for quantile, ratio in quantiles(weights).items()]
+
+
+def _describe(spec: dict[str, Any], member: _Member) -> tuple[list[dict[str, Any]], dict[Point, np.ndarray]]:
+    """Describe the magnitudes of one seed's networks, and collect its points; both without what has diverged."""
+    rows: list[dict[str, Any]] = []
+    points: dict[Point, np.ndarray] = {}
+    solved: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    ladder, start = f"k{spec['k']}", member.weights("rewind")
+    if start is None:
+        return rows, points
+    for each in spec["solutions"]:
+        kept = np.ones(start.shape, dtype=bool) if each["mask"] is None else member.kept(each["mask"])
+        if kept is None:
+            continue
+        if each["start"] == ladder:
+            points["rewind", each["level"]] = start * kept
+        weights = member.weights("states", each["state"])
+        if weights is None:
+            continue
+        rows += _ratios(each["start"], each["level"], "solution", weights[kept])
+        if each["start"] == ladder:
+            points["solution", each["level"]] = weights
+            solved[each["state"]] = weights, kept
+    for each in spec["projections"]:
+        next_kept = member.kept(each["mask"])
+        if next_kept is None or each["state"] not in solved:
+            continue
+        weights, kept = solved[each["state"]]
+        points["projection", each["level"] - 1] = weights * next_kept
+        rows += _ratios(ladder, each["level"], "projection", (weights * next_kept)[kept])
+    return rows, points
+
+
+def run(job: Job) -> None:
+    """Describe the networks of a chunk of seeds. There are no rows of a diverged run, nor of what would come from it.
+
+    Magnitudes: of each solution over its survivors; of each projection over those of the solution that is projected, so that
+    what was pruned counts as zeros. Its row has the level of the mask: level L is m(L) times w(L - 1).
+
+    Geometry: between every two points of the ladder, its rewind points, solutions and projections. There a projection has the
+    level of the solution that is projected: level L is m(L + 1) times w(L). In a row's pair, a rewind point comes before a
+    solution and that before a projection, and of two alike the lower level.
+
+    Source: paper C, figures 7 and 9, and section 3; ambiguity C-X16.
+    """
+    spec = job.spec
+    names = artifacts.read_meta(job.file("rewind", "state.safetensors"))["prunable"]
+    sizes: list[dict[str, Any]] = []
+    apart: list[dict[str, Any]] = []
+    for i, seed in enumerate(spec["seeds"]):
+        who = {"task": spec["name"], "seed": seed, "k": spec["k"]}
+        rows, points = _describe(spec, _Member(job, names, i))
+        sizes += [who | row for row in rows]
+        ordered = {point: points[point] for point in sorted(points, key=lambda point: (_POINTS.index(point[0]), point[1]))}
+        for ((one, level_1), (other, level_2)), distance in distances(ordered).items():
+            pair = {"point_1": one, "level_1": level_1, "point_2": other, "level_2": level_2}
+            apart.append(who | pair | {"distance": distance})
+    artifacts.write_rows(job.folder / "magnitudes.parquet", sizes)
+    artifacts.write_rows(job.folder / "geometry.parquet", apart)

@@ -1,0 +1,109 @@
+"""Solution, and two networks beside it -> test error in the plane through the three."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline_lib import artifacts
+from pipeline_lib.evaluate import Score, chunk_size
+from pipeline_lib.job import Job, log
+from pipeline_lib.landscape import Plane, Sums, centred, covering, grid_points, no_sums, scores, through
+from pipeline_lib.stages import data, device, resume
+from pipeline_lib.stages.interpolate import Trained, check_end, projected, trained
+from pipeline_lib.stages.training import LOG_SECONDS, numerics
+from pipeline_lib.types import State
+
+Rows = list[dict[str, Any]]
+_MARKS = {"pruning": ("projection", "next", "solution"), "directions": ("solution", "magnitude", "random")}
+
+
+def _trained(job: Job, role: str, seed: int, place: torch.device) -> tuple[Trained, list[str]]:
+    """Read a seed's run of the ladder, and the names of prunable tensors."""
+    runs, names = trained(job.reads[role], place, seed)
+    return runs[min(runs)], names
+
+
+def _networks(job: Job, seed: int, place: torch.device) -> tuple[dict[str, State | None], dict[str, Trained], list[str]]:
+    """Give the networks at the marks of a seed's plane, None for those that have diverged; which of them are runs; and names."""
+    run, names = _trained(job, "state", seed, place)
+    runs, masks = {"solution": run}, {"projection": "mask"}
+    if job.spec["plane"] == "pruning":
+        runs["next"], _ = _trained(job, "next", seed, place)
+    else:
+        masks = {"magnitude": "mask", "random": "random"}
+    networks = runs | {mark: projected(run, job.reads[role][0], seed) for mark, role in masks.items()}
+    return {mark: None if own.diverged else own.state for mark, own in networks.items()}, runs, names
+
+
+def _plane(spec: dict[str, Any], corners: list[State], names: list[str]) -> tuple[Plane, np.ndarray]:
+    """Lay the plane and list its points: those of the grid, then the marks."""
+    pruning = spec["plane"] == "pruning"
+    plane = through((corners[0], corners[1], corners[2]), names, follow=pruning)
+    grid = grid_points(*(covering if pruning else centred)(plane, spec["points"], spec["margin"]))
+    return plane, np.concatenate([grid, plane.places])
+
+
+def _noting(notes: resume.Notes, seed: int, sums: Sums, total: int) -> Callable[[Sums], None]:
+    """Make what takes down how far a seed is, and logs it every few seconds."""
+    notes.tensors |= {f"{seed}/wrong": sums.wrong, f"{seed}/loss": sums.loss}
+    begun = told = time.monotonic()
+    before = sums.done
+
+    def report(now: Sums) -> None:
+        nonlocal told
+        notes.facts[str(seed)] = now.done
+        notes.save()
+        if time.monotonic() - told >= LOG_SECONDS:
+            told = time.monotonic()
+            speed = (now.done - before) / (told - begun)
+            text = "seed %d evaluation %d/%d, %.1f a second, %.0f s left"
+            log.info(text, seed, now.done, total, speed, (total - now.done) / speed)
+
+    return report
+
+
+def _so_far(notes: resume.Notes, seed: int, num: int, place: torch.device) -> Sums:
+    """Read how far an earlier try came with a seed; nothing if it had not begun."""
+    if str(seed) not in notes.facts:
+        return no_sums(num, place)
+    wrong, loss = (notes.tensors[f"{seed}/{name}"].to(place) for name in ("wrong", "loss"))
+    return Sums(wrong, loss, notes.facts[str(seed)])
+
+
+def _rows(who: dict[str, Any], points: np.ndarray, found: list[Score]) -> Rows:
+    both = zip(points.tolist(), found, strict=True)
+    return [who | {"x": x, "y": y, "test_error": score.error, "test_loss": score.loss} for (x, y), score in both]
+
+
+def run(job: Job) -> None:
+    """Evaluate the planes of a chunk of seeds on the test split; there are no rows of a seed with a diverged network."""
+    spec, how = job.spec, numerics(job.spec["task"])
+    place, names = device.pick(how), _MARKS[job.spec["plane"]]
+    dataset = data.read(job, place)
+    network, num_chunks = data.build(spec["task"], dataset), -(-len(dataset.test.y) // chunk_size(dataset.test))
+    planes: Rows = []
+    marks: Rows = []
+    with resume.noted(job) as notes:
+        for seed in spec["seeds"]:
+            states, runs, prunable = _networks(job, seed, place)
+            corners = [state for state in (states[mark] for mark in names) if state]
+            if len(corners) < len(names):
+                log.info("seed %d: no plane, a network of it has diverged", seed)
+                continue
+            plane, points = _plane(spec, corners, prunable)
+            sums = _so_far(notes, seed, len(points), place)
+            report = _noting(notes, seed, sums, len(points) * num_chunks)
+            found = scores(network, plane, points, dataset.test, dataset, how, sums, report)
+            at_marks = dict(zip(names, found[-len(names) :], strict=True))
+            for mark, own in runs.items():
+                check_end(own, "test", at_marks[mark])
+            who = {"task": spec["task"]["name"], "seed": seed} | {key: spec[key] for key in ("plane", "k", "level")}
+            planes += _rows(who, points[: -len(names)], found[: -len(names)])
+            marks += [row | {"mark": mark} for row, mark in zip(_rows(who, plane.places, found[-3:]), names, strict=True)]
+        artifacts.write_rows(job.folder / "planes.parquet", planes)
+        artifacts.write_rows(job.folder / "marks.parquet", marks)

@@ -1,0 +1,29 @@
+"""Planted quadratic wells -> how often random subspaces meet their sublevel sets; without torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pipeline_lib import artifacts
+from pipeline_lib.job import Job, log
+from pipeline_lib.rng import numpy_generator
+from pipeline_lib.wells import heights, long_tailed, probabilities, threshold
+
+
+def run(job: Job) -> None:
+    """Measure the probability at evenly spaced dimensions, for each distance; all distances see the same draws."""
+    spec = job.spec
+    dimension, epsilon, trials = spec["dimension"], float(spec["epsilon"]), spec["trials"]
+    values = long_tailed(dimension)
+    lowest = np.stack([heights(values, numpy_generator("wells", dimension, trial)) for trial in range(trials)])
+    subspaces = np.unique(np.linspace(0, dimension, spec["subspaces"]).round().astype(int))
+    rows: list[dict[str, Any]] = []
+    for distance in map(float, spec["distances"]):
+        found, expected = probabilities(lowest, distance, epsilon), threshold(values, distance, epsilon)
+        who = {"dimension": dimension, "distance": distance, "epsilon": epsilon, "num_trials": trials}
+        rows += [who | {"subspace": int(d), "probability": float(found[d]), "threshold": expected} for d in subspaces]
+        half = int(np.argmax(found >= 0.5))
+        log.info("distance %g: half of the subspaces meet from dimension %d, predicted %.1f", distance, half, expected)
+    artifacts.write_rows(job.folder / "wells.parquet", rows)
