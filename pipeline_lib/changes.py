@@ -72,6 +72,14 @@ class Further:
 Change = Perturbation | Teaching | Retraining | Rule | Further
 
 
+def _taught(step: int, changes: Sequence[Change]) -> int:
+    """Give the step of the schedule after what changes teach."""
+    for change in changes:
+        if isinstance(change, Teaching):
+            step = 0 if change.restart else change.until
+    return step
+
+
 @dataclass(frozen=True)
 class Start:
     """What a run starts from.
@@ -124,14 +132,7 @@ class Start:
 
     def step(self, masked: bool = True) -> int:
         """Give the step of the schedule at which training begins, or would without the changes after masking."""
-
-        def taught(step: int, changes: Sequence[Change]) -> int:
-            for change in changes:
-                if isinstance(change, Teaching):
-                    step = 0 if change.restart else change.until
-            return step
-
-        begun = taught(self.k, self.before)
+        begun = _taught(self.k, self.before)
         if self.retraining and self.retraining.restarts:
             begun = 0
-        return taught(begun, self.after) if masked else begun
+        return _taught(begun, self.after) if masked else begun

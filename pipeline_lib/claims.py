@@ -50,7 +50,7 @@ _WITH_VALUE = ("near", "equal", "within_relative", "grid_neighbour", "about", "n
 _WORDS = {"of": tuple(CURVES), "to": tuple(CURVES), "kind": KINDS, "other": KINDS, "split": SPLITS, "quantity": QUANTITIES}
 _WHOLE = (
     "k", "through", "reach", "level", "beyond", "ahead", "least", "from_k", "to_k", "later", "from_level", "to_level", "step",
-    "from_step", "to_step", "border", "over_from", "over_to", "step_1", "step_2", "best", "window",
+    "from_step", "to_step", "border", "least_runs", "over_from", "over_to", "step_1", "step_2", "best", "window",
 )  # fmt: skip
 _FLAGS = ("size", "ranks", "everywhere", "in_errors")
 _TEXTS = ("start", "against", "change", "reference", "pretext", "scope", "event")

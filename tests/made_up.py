@@ -12,7 +12,7 @@ from pipeline_lib.columns import FOLLOWED
 
 KINDS = ("imp", "random_prune", "reinit")
 TASKS, SEEDS, STEPS, SPLITS = ("a", "b"), (0, 1), (0, 10), ("train", "test")
-ADAPTIVE, FINE_TUNING = "adaptive(10000, batch)", "fine_tuning(0.01)"
+ADAPTIVE, FINE_TUNING = "adaptive(10000)", "fine_tuning(0.01)"
 LADDERS = (families.LR_REWINDING, FINE_TUNING)  # retrained in other ways
 BRANCHES = tuple(f"mask | {ladder}" for ladder in LADDERS)
 

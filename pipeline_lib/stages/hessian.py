@@ -27,7 +27,7 @@ from pipeline_lib.types import Dataset, Mask, State
 
 Rows = list[dict[str, Any]]
 _OPERATORS: dict[str, Callable[..., tuple[Matvec, Tensor]]] = {"hessian": hessian_product, "gauss_newton": gauss_newton_product}
-_CURVATURE = ("top", "bottom", "negative_mass", "trace", "overlap", "loss")
+_CURVATURE = ("top", "bottom", "negative_mass", "negative_mass_error", "trace", "trace_error", "overlap", "loss")
 GRADIENT = -1  # the gradient's number among the probes
 
 
@@ -148,8 +148,11 @@ def _read_off(found: list[Tridiagonal], dimension: int, subspace: int) -> dict[s
     """Read off what the Hessian is like from its runs, of which the last began at the gradient."""
     random, of_gradient = Spectrum(dimension, found[:-1]), ritz(found[-1])
     pairs = [*random.full, of_gradient]
-    read = {"top": _extreme(pairs, lowest=False), "bottom": _extreme(pairs, lowest=True), "trace": trace(random).value}
-    return read | {"negative_mass": _agreed(negative_mass(random)), "overlap": gradient_overlap(of_gradient, subspace)}
+    below, whole = negative_mass(random), trace(random)
+    read = {"top": _extreme(pairs, lowest=False), "bottom": _extreme(pairs, lowest=True), "trace": whole.value}
+    read |= {"negative_mass": _agreed(below), "overlap": gradient_overlap(of_gradient, subspace)}
+    errors = {"negative_mass_error": below.standard_error, "trace_error": whole.standard_error}
+    return read | {name: error if math.isfinite(error) else None for name, error in errors.items()}
 
 
 def _measure(work: _Work, member: _Member) -> tuple[Rows, dict[str, Any]]:

@@ -19,8 +19,6 @@ from pipeline_lib.wells import long_tailed, threshold
 
 Rows = dict[str, list[dict[str, Any]]]
 FILES = {"unmasking": ("resnet20", "resnet18_cifar100"), "unmasking_imagenet": ("resnet50_imagenet_short",)}
-# Rules need a ladder of the kind, which is not asked for on ImageNet.
-NOT_RUN = {("first_ratio_is_moderate_resnet50", "resnet50_imagenet_short")}
 NUM = 5
 
 
@@ -163,8 +161,7 @@ def test_the_experiments_of_the_paper_measure_every_claim(name):
     assert (tuple(levels), experiment.claims) == (FILES[name], ("C",))
     every = claims.load(config.CLAIMS / "C.yaml")
     rows = [row for row in claims.judge(every, _frames(made, name), levels) if row["setting"] in levels]
-    missing = {(row["claim"], row["setting"]) for row in rows if row["verdict"] == "not measured"}
-    assert missing == {pair for pair in NOT_RUN if pair[1] in levels}
+    assert not [(row["claim"], row["setting"]) for row in rows if row["verdict"] == "not measured"]
     assert len(rows) == sum(task in claim.tasks for claim in every for task in levels)
     counted = {row["claim"]: row["measured"] for row in rows if row["claim"].startswith(("planes_of", "lanczos_iterations"))}
     assert set(counted.values()) == {NUM}

@@ -82,12 +82,12 @@ def test_of_many_levels_with_branches_three_are_drawn(draw):
 
 
 def test_adaptive_ratios_are_drawn_beside_the_fixed_one_and_retrainings_are_counted(draw):
-    start = "k9 | adaptive(10000, batch)"
+    start = "k9 | adaptive(10000)"
     tried = {"task": "toy", "seed": 0, "k": 9, "start": start, "level": 1, "fraction": 0.75, "chosen": True}
     ratios = [tried, tried | {"fraction": 0.8, "chosen": False}]
     runs = [*LADDER, *OTHERS, TWICE | {"start": start, "level": 1, "test_error": 0.5}]
     errors, shares = draw(retraining.adaptive, runs=runs, ratios=ratios).axes
-    fixed, own = "fixed ratio, retrainings: 2", "adaptive(10000, batch), retrainings: 1"
+    fixed, own = "fixed ratio, retrainings: 2", "adaptive(10000), retrainings: 1"
     assert _lines(errors) == DENSE | {fixed: ([25, 50, 100], [40, 20, 20]), own: ([25, 100], [50, 20])}
     assert _lines(shares) == {fixed: ([1, 2], [50, 50]), own: ([1], [75])}
     assert [line.get_marker() for line in shares.lines] == ["o", "x"]
