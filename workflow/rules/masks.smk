@@ -1,4 +1,10 @@
-# Masks, and starts made with them. None needs torch.
+# Masks, and starts made with them. None needs torch, and all are short: on a cluster they run beside the driver.
+
+
+localrules:
+    prune,
+    rewind,
+    perturb,
 
 
 rule prune:
