@@ -109,7 +109,7 @@ def run(*command: str, seconds: float = 60) -> str:
     return done.stdout
 
 
-def wait_for(what: str, condition: Callable[[], object], seconds: float = 60, every: float = 0.2) -> None:
+def wait_for(what: str, condition: Callable[[], object], seconds: float = 120, every: float = 0.2) -> None:
     """Wait until a condition holds."""
     end = time.monotonic() + seconds
     while not condition():

@@ -114,11 +114,11 @@ class Driver:
             text = path.read_text(encoding="utf-8") if path.is_file() else ""
             return bool(text) and int(text) >= step
 
-        slurm.wait_for(f"step {step} of {part}", there, seconds=240)
+        slurm.wait_for(f"step {step} of {part}", there, seconds=600)
 
     def end(self) -> None:
         """Wait for the end of the run, which must be a good one."""
-        self.process.wait(timeout=400)
+        self.process.wait(timeout=900)
         assert self.process.returncode == 0, self.text
 
 
