@@ -1,5 +1,6 @@
 # make quickstart   set up .venv and run the embedded experiment
 # make test         set up .venv and run the tests
+# make slurm-profile  set up `snakemake --profile slurm`
 PYTHON ?= python3
 CORES ?= 2
 VENV := .venv
@@ -7,7 +8,7 @@ BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 CONFIG ?= config/config.yaml
 
-.PHONY: quickstart report test test-all lint format bench bench-full plan gc
+.PHONY: quickstart report test test-all test-cluster lint format bench bench-full plan gc slurm-profile
 
 quickstart: $(VENV)/.run
 	$(SNAKEMAKE)
@@ -27,7 +28,16 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest tests
 
 test-all: $(VENV)/.dev
-	$(BIN)/python -m pytest tests -m ""
+	$(BIN)/python -m pytest tests -m "not cluster"
+
+# As root: installs what is missing of a Slurm from Debian's packages, starts it on the loopback interface, and stops it.
+test-cluster: $(VENV)/.dev $(VENV)/.slurm
+	$(BIN)/python -m pytest tests/cluster -m cluster
+
+# For example: make slurm-profile ACCOUNT=physics PARTITION=short GPU_PARTITION=gpu
+slurm-profile: $(VENV)/.slurm
+	@$(BIN)/python workflow/profiles/install.py account=$(ACCOUNT) partition=$(PARTITION) gpu_partition=$(GPU_PARTITION) \
+		gpus=$(GPUS) gpu_model=$(GPU_MODEL)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -57,4 +67,8 @@ $(VENV)/.run: pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+$(VENV)/.slurm: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[slurm]"
 	@touch $@

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+import yte
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "pipeline_lib"
@@ -142,7 +143,7 @@ def _names(requirements: list[str]) -> set[str]:
 
 def test_pins_cover_every_dependency_and_agree() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = _names(project["dependencies"] + project["optional-dependencies"]["dev"])
+    wanted = _names(project["dependencies"] + [name for extra in project["optional-dependencies"].values() for name in extra])
     lines = [line for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
     assert all("==" in line for line in lines)
     assert wanted <= _names(lines)
@@ -153,6 +154,18 @@ def test_pins_cover_every_dependency_and_agree() -> None:
 def test_packages_are_all_installed() -> None:
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
     assert set(listed) == {_name(path) for path in MODULES if path.name == "__init__.py"}
+
+
+def test_every_stage_is_short_or_has_resources_on_a_cluster() -> None:
+    from pipeline_lib.nodes import OUTPUTS
+
+    rules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow" / "rules").glob("*.smk"))
+    short = {
+        name for block in re.findall(r"^localrules:\n((?: +\w+,\n)+)", rules, re.MULTILINE) for name in re.findall(r"\w+", block)
+    }
+    profile = yte.process_yaml((ROOT / "workflow" / "profiles" / "slurm" / "config.yaml").read_text(encoding="utf-8"))
+    assert not short & set(profile["set-resources"])
+    assert set(OUTPUTS) <= short | set(profile["set-resources"])
 
 
 def test_every_figure_has_a_demand_a_drawing_and_a_caption() -> None:

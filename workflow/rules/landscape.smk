@@ -1,6 +1,12 @@
 # Measurements of the landscape around the solutions of a ladder.
 
 
+# Need no torch, and are short.
+localrules:
+    describe,
+    wells,
+
+
 rule connect:
     # solutions, projections -> error along the lines between them
     input:

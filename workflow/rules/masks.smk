@@ -1,4 +1,10 @@
-# Masks, and starts made with them. Only adapt needs torch.
+# Masks, and starts made with them. All but adapt are short and need no torch: on a cluster they run beside the driver.
+
+
+localrules:
+    prune,
+    rewind,
+    perturb,
 
 
 rule prune:

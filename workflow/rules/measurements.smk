@@ -1,6 +1,11 @@
 # Measurements on trained states.
 
 
+# Compares weights: too short to wait in a queue.
+localrules:
+    signs,
+
+
 rule interpolate:
     # pairs of states -> error along the line between them
     input:

@@ -1,4 +1,12 @@
-# Tables and figures, and the copies of them that users read.
+# Tables and figures, and the copies of them that users read. All are too short to wait in a queue.
+
+
+localrules:
+    tabulate,
+    derive,
+    judge,
+    plot,
+    publish_table,
 
 
 rule tabulate:
@@ -100,6 +108,7 @@ for figure in demands.FIGURES:
             png=f"{RESULTS}/{{experiment}}/figures/{figure}.png",
         log:
             f"{RESULTS}/logs/publish/{{experiment}}-{figure}.log",
+        localrule: True
         conda:
             ENVIRONMENT
         params:

@@ -1,6 +1,11 @@
 # States: data sets, early states, starts and trained networks.
 
 
+# Compute nodes often have no way to download; and it is short.
+localrules:
+    prepare,
+
+
 rule prepare:
     # data set -> uint8 tensors
     input:

@@ -1,0 +1,218 @@
+"""The workflow on a real Slurm: what is submitted and asked for, and what happens when jobs, nodes, controller or driver go."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import checkout as co
+import pytest
+import slurm
+import yte
+from checkout import Checkout
+
+pytestmark = pytest.mark.cluster
+
+# Look often and at no cost: a test waits for jobs of seconds.
+QUICK = ["--slurm-init-seconds-before-status-checks", "2", "--max-status-checks-per-second", "5", "--latency-wait", "10"]
+STAGES = {"pretrain": 1, "train": 4, "interpolate": 2}
+# One job has less time than it needs when slow, another less memory; a value may be an expression of what the job makes.
+TIGHT = """train: ["(1 if 'L0-o2' in wildcards.node else 30)", "(1000 if 'L1-imp-o0' in wildcards.node else 4000)"]"""
+FIELDS = ("JobIDRaw", "Comment", "State", "Timelimit", "TimelimitRaw", "ReqMem", "ReqTRES", "Partition", "Account")
+
+
+def _command(checkout: Checkout) -> list[str]:
+    """What a user types, and quick polls."""
+    return ["-m", "snakemake", "--profile", "slurm", "--configfile", str(checkout.config), *QUICK]
+
+
+def _run_id(text: str) -> str:
+    found = re.search(r"SLURM run ID: (\S+)", text)
+    assert found, text
+    return found[1]
+
+
+def _submitted(run_id: str) -> list[dict[str, str]]:
+    """Accounting's rows of a run's jobs, in the order of submission."""
+    text = slurm.run("sacct", "-X", "-n", "-P", "--name", run_id, "-o", ",".join(FIELDS))
+    rows = [dict(zip(FIELDS, line.split("|"), strict=True)) for line in text.splitlines()]
+    return sorted(rows, key=lambda row: int(row["JobIDRaw"]))
+
+
+def _stage(row: dict[str, str]) -> str:
+    found = re.match(r"rule_([a-z]+)", row["Comment"])
+    assert found, row
+    return found[1]
+
+
+def _asked(row: dict[str, str]) -> tuple[int, int]:
+    """Minutes and megabytes that a job asked for."""
+    number, unit = re.fullmatch(r"(\d+(?:\.\d+)?)([MG])\w?", row["ReqMem"]).groups()
+    return int(row["TimelimitRaw"]), round(float(number) * (1024 if unit == "G" else 1))
+
+
+def test_the_ladder_runs_through_sbatch_as_the_profile_says(
+    cluster: slurm.Cluster, ladder: Checkout, local: dict[str, str]
+) -> None:
+    outcome = co.call(ladder.root, *_command(ladder))
+    assert outcome.code == 0, outcome.text
+    assert co.contents(ladder.results / "ladder") == local
+    assert "Guessed" not in outcome.text
+    rows = _submitted(_run_id(outcome.text))
+    assert Counter(map(_stage, rows)) == STAGES, "stages that are not here run beside the driver: none waits by itself"
+    profile = yte.process_yaml((ladder.root / "slurm" / "config.yaml").read_text(encoding="utf-8"))
+    for row in rows:
+        wanted = profile["set-resources"][_stage(row)]
+        minutes, megabytes = (eval(wanted[name], {"attempt": 1}) for name in ("runtime", "mem_mb"))
+        assert _asked(row) == (minutes, megabytes), row
+        assert "gres/gpu=1" in row["ReqTRES"].split(","), row
+        assert (row["Partition"], row["Account"], row["State"]) == ("gpu", slurm.ACCOUNT, "COMPLETED"), row
+
+
+@dataclass
+class Driver:
+    """A run of the workflow in the background."""
+
+    checkout: Checkout
+    log: Path = field(init=False)
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.log = self.checkout.root / f"driver-{len(list(self.checkout.root.glob('driver-*')))}.log"
+        with self.log.open("wb") as file:
+            command = [sys.executable, *_command(self.checkout)]
+            self.process = subprocess.Popen(
+                command, cwd=self.checkout.root, stdout=file, stderr=file, env=co.environment(), start_new_session=True
+            )
+
+    @property
+    def text(self) -> str:
+        return self.log.read_text(encoding="utf-8")
+
+    def job(self, part: str) -> tuple[str, str]:
+        """Number and node of the running job whose artifact's name has a part."""
+        text = slurm.run("squeue", "-h", "-t", "R", "--name", _run_id(self.text), "-o", "%A %N %k")
+        found = [line.split()[:2] for line in text.splitlines() if part in line]
+        assert len(found) == 1, text
+        return found[0][0], found[0][1]
+
+    def wait_for_step(self, part: str, step: int) -> None:
+        """Wait until a slow job has come so far."""
+        path = self.checkout.root / "trouble" / f"{part}.step"
+
+        def there() -> bool:
+            assert self.process.poll() is None, self.text
+            text = path.read_text(encoding="utf-8") if path.is_file() else ""
+            return bool(text) and int(text) >= step
+
+        slurm.wait_for(f"step {step} of {part}", there, seconds=600)
+
+    def end(self) -> None:
+        """Wait for the end of the run, which must be a good one."""
+        self.process.wait(timeout=900)
+        assert self.process.returncode == 0, self.text
+
+
+def _trouble(checkout: Checkout, part: str, what: str) -> None:
+    folder = checkout.root / "trouble"
+    folder.mkdir(exist_ok=True)
+    (folder / part).write_text(what, encoding="utf-8")
+    (folder / f"{part}.step").unlink(missing_ok=True)
+
+
+@pytest.fixture
+def drive() -> Iterator[Callable[[Checkout], Driver]]:
+    """Starts drivers; those that a failed test leaves are killed."""
+    started: list[Driver] = []
+
+    def start(checkout: Checkout) -> Driver:
+        started.append(Driver(checkout))
+        return started[-1]
+
+    yield start
+    for driver in started:
+        if driver.process.poll() is None:
+            os.killpg(driver.process.pid, signal.SIGKILL)
+            driver.process.wait()
+
+
+def _kill(driver: Driver) -> None:
+    """Kill a driver while its jobs run, and clear up as docs/cluster.md says."""
+    os.kill(driver.process.pid, signal.SIGKILL)
+    driver.process.wait()
+    run_id = _run_id(driver.text)
+    assert slurm.run("squeue", "-h", "--name", run_id).strip(), "its jobs are still there"
+    slurm.run("scancel", "--name", run_id)
+    slurm.wait_for("the end of its jobs", lambda: not slurm.run("squeue", "-h", "--name", run_id).strip())
+    outcome = co.call(driver.checkout.root, *_command(driver.checkout), "--unlock")
+    assert outcome.code == 0, outcome.text
+
+
+def _restart_the_controller(cluster: slurm.Cluster) -> None:
+    cluster.kill("slurmctld")
+    assert not slurm.succeeds("scontrol", "ping")()
+    time.sleep(6)  # the driver asks in vain meanwhile
+    cluster.start()
+
+
+def _lose_the_node(cluster: slurm.Cluster, driver: Driver, part: str) -> None:
+    """Lose the node that a job runs on, until Slurm notices."""
+    number, node = driver.job(part)
+    cluster.lose(node)
+    slurm.wait_for(f"the loss of {node}", lambda: "down" in slurm.run("sinfo", "-hN", "-n", node, "-o", "%T"))
+    assert int(re.search(r"Restarts=(\d+)", slurm.run("scontrol", "show", "job", number))[1]) == 1
+    cluster.start()
+
+
+def _preempt(driver: Driver, part: str) -> None:
+    """Take a job's node away for a more urgent one."""
+    number, node = driver.job(part)
+    slurm.run("srun", "-p", "urgent", "-w", node, "true", seconds=120)
+    assert int(re.search(r"Restarts=(\d+)", slurm.run("scontrol", "show", "job", number))[1]) == 2
+
+
+def _log(checkout: Checkout, part: str) -> str:
+    return checkout.path(f"logs/train/*{part}*").read_text(encoding="utf-8")
+
+
+def test_the_ladder_survives_what_goes_wrong(
+    cluster: slurm.Cluster, ladder: Checkout, local: dict[str, str], drive: Callable[[Checkout], Driver]
+) -> None:
+    shutil.copy(Path(__file__).parent / "trouble.py", ladder.root / "sitecustomize.py")
+    ladder.edit("slurm/config.yaml", "train: [240, 8000]", TIGHT)
+    for part, what in {"L0-o2": "slow 4 once", "L1-imp-o0": "hold 900", "L1-imp-o2": "slow 1.5"}.items():
+        _trouble(ladder, part, what)
+    first = drive(ladder)
+    first.wait_for_step("L0-o2", 2)
+    _kill(first)
+    _trouble(ladder, "L0-o2", "slow 4 once")
+    driver = drive(ladder)
+    driver.wait_for_step("L1-imp-o2", 1)
+    _restart_the_controller(cluster)
+    _lose_the_node(cluster, driver, "L1-imp-o2")
+    (ladder.root / "trouble" / "L1-imp-o2.step").unlink()
+    driver.wait_for_step("L1-imp-o2", 3)
+    _preempt(driver, "L1-imp-o2")
+    driver.end()
+    assert co.contents(ladder.results / "ladder") == local
+    tries: dict[str, list[tuple[str, int, int]]] = {}
+    for row in _submitted(_run_id(driver.text)):
+        found = re.search(r"L\d(?:-imp)?-o\d", row["Comment"]) if _stage(row) == "train" else None
+        if found:
+            tries.setdefault(found[0], []).append((row["State"], *_asked(row)))
+    assert tries["L0-o2"] == [("TIMEOUT", 1, 4000), ("COMPLETED", 2, 8000)]
+    assert [asked for _, *asked in tries["L1-imp-o0"]] == [[30, 1000], [60, 2000]]
+    assert tries["L1-imp-o0"][0][0] in ("FAILED", "OUT_OF_MEMORY")
+    assert tries["L1-imp-o0"][1][0] == "COMPLETED"
+    assert tries["L1-imp-o2"] == [("COMPLETED", 30, 4000)], "Slurm starts it again by itself"
+    for part in ("L0-o2", "L1-imp-o2"):
+        assert "going on at step" in _log(ladder, part)
