@@ -1,7 +1,12 @@
-"""Files of artifacts: atomic writes, checked reads."""
+"""Files of artifacts: atomic writes, checked reads.
+
+A safetensors file carries two digests, of its header and of its tensors, and readers check them: a flipped bit is an error, not a
+slightly different network. Nothing that is read here can run code.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -74,6 +79,10 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     write_table(path, made.select(sorted(made.column_names)))
 
 
+# What a damaged or foreign file can make its readers raise: libraries' own errors, and facts of the wrong kind or name.
+_DAMAGE = (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, OverflowError, MemoryError)
+
+
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
     from safetensors import SafetensorError
@@ -83,32 +92,79 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise ValueError(f"artifact {path} must exist, got no such file; run the stage that makes it") from None
-    except (SafetensorError, json.JSONDecodeError) as error:
-        raise ValueError(f"artifact {path} must be a whole safetensors file, got: {error}; {remedy}") from None
+    except (SafetensorError, *_DAMAGE) as error:
+        found = str(error) if isinstance(error, SafetensorError) else f"{type(error).__name__}: {error}"
+        raise ValueError(f"artifact {path} must be a whole safetensors file, got: {found}; {remedy}") from None
+
+
+def _changed(path: Path, what: str) -> ValueError:
+    return ValueError(
+        f"artifact {path} must be what its job wrote, got another {what}; remove the folder {path.parent} and run again"
+    )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _content(tensors: Mapping[str, Any]) -> str:
+    """Hash names, types, shapes and bytes of numpy arrays or torch tensors; equal ones of either kind have one digest."""
+    import numpy as np
+
+    whole = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        if not isinstance(tensor, np.ndarray):
+            import torch
+
+            tensor = tensor.reshape(-1).view(torch.uint8).numpy()
+        whole.update(f"{name} {str(tensors[name].dtype).removeprefix('torch.')} {list(tensors[name].shape)}\n".encode())
+        whole.update(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data)
+    return whole.hexdigest()
+
+
+def _seals(path: Path) -> tuple[Meta, str | None]:
+    """Read a file's header, checked, and the digest of its tensors."""
+    from safetensors import safe_open
+
+    with _readable(path):
+        with safe_open(str(path), framework="numpy") as file:
+            found = file.metadata() or {}
+        sealed = json.loads(found["rewind"]) if "rewind" in found else {}
+        meta: Meta = json.loads(sealed["meta"]) if sealed else {}
+        key = str(meta["key"]) if sealed else ""
+    if not sealed:
+        raise ValueError(f"artifact {path} must have been made by this pipeline, got a foreign file; remove it and run again")
+    if not path.parent.name.endswith(f"-{key}"):
+        raise ValueError(f"artifact {path} must belong to its folder, got the file of node {key}; remove it and run again")
+    if sealed.get("header") != _digest(sealed["meta"]):
+        raise _changed(path, "header")
+    return meta, sealed.get("content")
 
 
 def read_meta(path: Path) -> Meta:
     """Read what a safetensors artifact's header says of it.
 
     Raises:
-        ValueError: the file is missing, truncated, made by something else, or another node's.
+        ValueError: the file is missing, truncated, changed, made by something else, or another node's.
     """
-    from safetensors import safe_open
-
-    with _readable(path), safe_open(str(path), framework="numpy") as file:
-        text = (file.metadata() or {}).get("rewind")
-    if text is None:
-        raise ValueError(f"artifact {path} must have been made by this pipeline, got a foreign file; remove it and run again")
-    meta = json.loads(text)
-    if not path.parent.name.endswith(f"-{meta['key']}"):
-        raise ValueError(
-            f"artifact {path} must belong to its folder, got the file of node {meta['key']}; remove it and run again"
-        )
-    return meta
+    return _seals(path)[0]
 
 
-def _header(meta: Meta) -> dict[str, str]:
-    return {"rewind": json.dumps(meta, sort_keys=True)}
+def _header(tensors: Mapping[str, Any], meta: Any) -> dict[str, str]:
+    text = json.dumps(meta, sort_keys=True)
+    sealed = {"meta": text, "header": _digest(text), "content": _content(tensors)}
+    return {"rewind": json.dumps(sealed, sort_keys=True)}  # one entry: of several, safetensors keeps no order
+
+
+def _read(path: Path, load: Callable[[Path], dict[str, Any]]) -> tuple[dict[str, Any], Meta]:
+    meta, content = _seals(path)
+    with _readable(path):
+        tensors = load(path)
+        found = _content(tensors)
+    if found != content:
+        raise _changed(path, "content")
+    return tensors, meta
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], meta: Meta) -> None:
@@ -117,16 +173,19 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], meta: Meta) -> No
     from safetensors.numpy import save_file
 
     whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    write_atomic(path, lambda private: save_file(whole, private, _header(meta)))
+    header = _header(whole, meta)
+    write_atomic(path, lambda private: save_file(whole, private, header))
 
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], Meta]:
-    """Read named numpy arrays and the header."""
+    """Read named numpy arrays and the header.
+
+    Raises:
+        ValueError: as `read_meta`, or the arrays are not those that were written.
+    """
     from safetensors.numpy import load_file
 
-    meta = read_meta(path)
-    with _readable(path):
-        return load_file(path), meta
+    return _read(path, load_file)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Any], meta: Meta) -> None:
@@ -134,16 +193,19 @@ def write_tensors(path: Path, tensors: Mapping[str, Any], meta: Meta) -> None:
     from safetensors.torch import save_file
 
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    write_atomic(path, lambda private: save_file(whole, private, _header(meta)))
+    header = _header(whole, meta)
+    write_atomic(path, lambda private: save_file(whole, private, header))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Any], Meta]:
-    """Read named torch tensors and the header."""
+    """Read named torch tensors and the header.
+
+    Raises:
+        ValueError: as `read_meta`, or the tensors are not those that were written.
+    """
     from safetensors.torch import load_file
 
-    meta = read_meta(path)
-    with _readable(path):
-        return load_file(path), meta
+    return _read(path, load_file)
 
 
 def write_states(path: Path, members: list[State], meta: Meta) -> None:
@@ -162,9 +224,10 @@ def read_states(path: Path) -> tuple[list[State], Meta]:
 
     tensors, meta = read_tensors(path)
     halves: dict[str, dict[str, Any]] = {"params": {}, "buffers": {}}
-    for name, tensor in tensors.items():
-        kind, _, rest = name.partition("/")
-        halves[kind][rest] = tensor
-    order = meta["params"]  # safetensors sorts names; the flat vector's layout is the network's
-    params = {name: halves["params"][name] for name in order}
-    return tree.unstack(State(params, halves["buffers"], meta["step"])), meta
+    with _readable(path):
+        for name, tensor in tensors.items():
+            kind, _, rest = name.partition("/")
+            halves[kind][rest] = tensor
+        order = meta["params"]  # safetensors sorts names; the flat vector's layout is the network's
+        params = {name: halves["params"][name] for name in order}
+        return tree.unstack(State(params, halves["buffers"], meta["step"])), meta

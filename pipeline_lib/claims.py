@@ -241,8 +241,10 @@ def load(path: Path) -> list[Claim]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"claims file must exist, got {path}; check its path") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"claims file {path} must be YAML, got: {str(error).splitlines()[0]}; mend it") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"claims file {path} must be YAML, got: {(str(error) or repr(error)).splitlines()[0]}; mend it"
+        ) from None
     if not isinstance(content, Mapping) or list(content) != ["claims"] or not isinstance(content["claims"], list):
         raise ValueError(
             f"claims file {path} must be one list under the key claims, got {str(content)[:40]!r}; see config/claims"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,16 @@ PLAN_ID = "REWIND_PLAN_ID"  # set by the main process, inherited by its jobs
 
 
 def content_hash(path: Path) -> str:
-    """Hash what a YAML file says; comments and layout do not count."""
-    return hashlib.sha256(json.dumps(validation.read_yaml(path), sort_keys=True).encode()).hexdigest()[:12]
+    """Hash what a YAML file says; comments and layout do not count.
+
+    Raises:
+        ValueError: it says what is no JSON, such as a date.
+    """
+    try:
+        text = json.dumps(validation.read_yaml(path), sort_keys=True)
+    except (TypeError, RecursionError) as error:
+        raise ValueError(f"config file {path} must say what JSON can, got: {error}; put quotation marks around it") from None
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def load(paths: Iterable[Path], overrides: Mapping[str, Any] | None = None) -> Plan:
@@ -71,10 +79,16 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
     header, line = plan_file.find_line(path, folder.name.rpartition("-")[2])
     if line["stage"] != stage:
         raise ValueError(f"node {folder.name} must be made by stage {line['stage']}, got {stage}; use that one")
-    _check_current(header, line)
+    try:
+        _check_current(header, line)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"plan {path} must be whole, got: {error!r}; remove it and start the run again") from None
     results = path.parent.parent
     reads = {role: [results / name for name in names] for role, names in line["reads"].items()}
     root = Path(header["data_root"]) if header["data_root"] else None
+    for parent in (folder for folders in reads.values() for folder in folders):
+        if parent.is_dir() and not (parent / verify.RECORD).is_file():
+            raise ValueError(f"artifact {parent} must have its {verify.RECORD}, got none; remove the folder and run again")
     job = Job(line["key"], line["spec"], results / line["folder"], reads, root)
     importlib.import_module(f"pipeline_lib.stages.{stage}").run(job)
     record = {key: line[key] for key in ("key", "stage", "label", "spec", "parents")}
@@ -93,11 +107,41 @@ def published(made: Plan) -> dict[str, tuple[Node, str]]:
     return files
 
 
-def remove_outdated(made: Plan) -> list[str]:
-    """Remove published files that are not copies of what this plan makes, so that none passes for fresh if the run fails."""
+def _is_copy(results: Path, copy: Path, stage: str) -> bool:
+    """Whether a published file is what some job of a stage wrote, by the jobs' records."""
+    found = hashlib.sha256(copy.read_bytes()).hexdigest()
+    records = (results / "artifacts" / stage).glob(f"*/{verify.RECORD}")
+    return any(found in path.read_text(encoding="utf-8", errors="replace") for path in records)
+
+
+def check_published(made: Plan) -> None:
+    """Refuse to go on with tables and figures that were damaged after they were made; Snakemake only asks whether they exist.
+
+    Raises:
+        ValueError: one is not what its job wrote, or a published file is a copy of none.
+    """
+    for name, (node, file) in published(made).items():
+        copy, source = made.config.results / name, made.config.results / node.folder / file
+        if not source.is_file():
+            continue
+        verify.check(source)
+        differs = copy.is_file() and copy.read_bytes() != source.read_bytes()
+        if differs and not _is_copy(made.config.results, copy, node.stage):
+            raise ValueError(f"published file {copy} must be a copy of {source}, got another content; remove it and run again")
+
+
+def remove_outdated(made: Plan, fresh: Collection[str] = ()) -> list[str]:
+    """Remove published files that are not copies of what this plan makes, so that none passes for fresh if the run fails.
+
+    Args:
+        made: the plan.
+        fresh: paths of those that are up to date although the artifact that they are a copy of may be gone.
+    """
     removed = []
     for name, (node, file) in published(made).items():
         copy, source = made.config.results / name, made.config.results / node.folder / file
+        if str(copy) in fresh:
+            continue
         if copy.is_file() and not (source.is_file() and source.read_bytes() == copy.read_bytes()):
             copy.unlink()
             removed.append(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +13,8 @@ from typing import Any
 from pipeline_lib import registry
 from pipeline_lib.experiment import Config
 from pipeline_lib.fingerprint import fingerprint
+
+_LABEL = re.compile(r"[A-Za-z0-9_-]+")
 
 # The files that each stage makes; the first is what later stages read unless they say otherwise.
 OUTPUTS: dict[str, tuple[str, ...]] = {
@@ -139,7 +142,13 @@ class Plan:
     asked: dict[str, int] = field(default_factory=lambda: {"runs": 0, "steps": 0})
 
     def add(self, stage: str, label: str, spec: dict[str, Any], parents: Mapping[str, Sequence[Node]], **counts: int) -> Node:
-        """Add a node, or return the equal one that is already there."""
+        """Add a node, or return the equal one that is already there.
+
+        Raises:
+            ValueError: the label could leave the results folder, or mean something to a shell.
+        """
+        if not _LABEL.fullmatch(label):
+            raise ValueError(f"label must be letters, digits, _ and -, got {label!r}; rename what it comes from")
         keys = {role: tuple(node.key for node in nodes) for role, nodes in parents.items() if nodes}
         key = node_key(stage, spec, stage_code(stage, spec, self.config.fingerprints), keys)
         return self.nodes.setdefault(key, Node(stage, label, spec, keys, key, **counts))

@@ -23,6 +23,8 @@ def _throughout(place: str, given: Mapping[str, Any], e: Mapping[str, Any], task
     """Complete what is asked about instability during training: from which rewind steps, how often, at how many points."""
     found = {"every": "1ep", "rewind": list(e["rewind"]), "alphas": e["alphas"], **given}
     found = lengths.to_steps(found, task)
+    if found["every"] < 1:
+        raise ValueError(f"{place}.throughout.every must be at least one step, got {found['every']}; lengthen it")
     rewind = list(e["rewind"])
     strange = [k for k in found["rewind"] if k not in rewind]
     if strange:

@@ -25,8 +25,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"config file must exist, got {path}; check its path") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"config file {path} must be YAML, got: {str(error).splitlines()[0]}; mend it") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date such as 2026-13-01 is a plain ValueError
+        raise ValueError(
+            f"config file {path} must be YAML, got: {(str(error) or repr(error)).splitlines()[0]}; mend it"
+        ) from None
     if not isinstance(content, dict):
         raise ValueError(f"config file {path} must be a mapping, got {type(content).__name__}; see config/config.yaml")
     return content
@@ -35,6 +37,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
 @cache
 def _schema() -> dict[str, Any]:
     return read_yaml(SCHEMA)
+
+
+@cache
+def _validator() -> Any:
+    """Make integers of JSON Schema those of Python: 2.0 is none, and neither is true."""
+    import jsonschema
+
+    base = jsonschema.Draft202012Validator
+    types = base.TYPE_CHECKER.redefine("integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool))
+    return jsonschema.validators.extend(base, type_checker=types)
 
 
 def _place(path: Sequence[Any]) -> str:
@@ -46,7 +58,7 @@ def _explain(error: Any) -> str:
     if error.validator == "additionalProperties" and isinstance(error.schema["additionalProperties"], bool):
         valid = sorted(error.schema["properties"])
         key = next(k for k in error.instance if k not in valid)
-        near = difflib.get_close_matches(key, valid, n=1)
+        near = difflib.get_close_matches(str(key), valid, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "remove it"
         return f"key of {_place(error.absolute_path)} must be one of {', '.join(valid)}, got {key!r}; {hint}"
     if error.validator == "enum":
@@ -71,9 +83,7 @@ def validate(raw: Mapping[str, Any]) -> None:
     Raises:
         ValueError: the first error, by the place in the config.
     """
-    import jsonschema
-
-    validator = jsonschema.Draft202012Validator(_schema())
+    validator = _validator()(_schema())
     errors = sorted(validator.iter_errors(raw), key=lambda e: (len(e.absolute_path), str(e.absolute_path)))
     if errors:
         error = errors[0]

@@ -22,6 +22,23 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def check(path: Path) -> None:
+    """Refuse a file that is not what its job wrote, by the record beside it; a file without one is let pass.
+
+    Raises:
+        ValueError: the record is damaged, or its digest is not the file's.
+    """
+    remedy = f"remove the folder {path.parent} and run again"
+    try:
+        written = dict(json.loads((path.parent / RECORD).read_text(encoding="utf-8"))["sha256"])
+    except FileNotFoundError:
+        return
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ValueError(f"record {path.parent / RECORD} must be what its job wrote, got a damaged file; {remedy}") from None
+    if written.get(path.name) != _sha256(path):
+        raise ValueError(f"artifact {path} must be what its job wrote, got another content; {remedy}")
+
+
 def _faults(folder: Path) -> Iterator[str]:
     """Say what is wrong with one artifact."""
     try:
@@ -30,7 +47,7 @@ def _faults(folder: Path) -> Iterator[str]:
     except FileNotFoundError:
         yield f"{folder}: no {RECORD}, its job did not end"
         return
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         yield f"{folder}: {RECORD} is damaged, or older than digests"
         return
     found = digests(folder)

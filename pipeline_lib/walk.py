@@ -29,7 +29,7 @@ def _span(prefix: str, values: Sequence[int]) -> str:
 
 def _words(text: str) -> str:
     """Shorten a start to what a folder's name may hold."""
-    return "".join(c if c.isalnum() else "_" for c in text.replace(" ", "")).strip("_")[:60]
+    return "".join(c if c.isascii() and c.isalnum() else "_" for c in text.replace(" ", "")).strip("_")[:60]
 
 
 class Walk:

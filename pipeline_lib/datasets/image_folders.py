@@ -59,6 +59,8 @@ def image_folder(
 
     if data_root is None:
         raise ValueError("data_root must be set for a folder of images, got none; set it in the config or PIPELINE_DATA_ROOT")
+    if folder != Path(folder).name:
+        raise ValueError(f"folder must be the name of one folder in data_root, got {folder!r}; move it there")
     root = data_root / folder
     classes = _classes(root / "train")
     splits = []

@@ -1,13 +1,14 @@
-"""MNIST, FashionMNIST, CIFAR-10 and CIFAR-100 through torchvision.
+"""MNIST, FashionMNIST, CIFAR-10 and CIFAR-100, in the folders and with the checksums that torchvision has for them.
 
-CIFAR's files are pickles; torchvision opens them only if their checksums are right.
+torchvision itself neither downloads nor reads them: it would go from https to http, and open pickles as they are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from pipeline_lib.datasets import _archives
 from pipeline_lib.rng import torch_generator
 from pipeline_lib.torchvision_import import torchvision_datasets
 from pipeline_lib.types import Dataset, Split
@@ -15,6 +16,11 @@ from pipeline_lib.types import Dataset, Split
 EXAMPLES = {
     "mnist": ((1, 28, 28), 10), "fashionmnist": ((1, 28, 28), 10), "cifar10": ((3, 32, 32), 10), "cifar100": ((3, 32, 32), 100),
 }  # fmt: skip
+# Where MNIST's and FashionMNIST's files are over https; torchvision has only an http address for the second.
+_SOURCES = {
+    "MNIST": "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "FashionMNIST": "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+}
 
 
 def _default_root() -> Path:
@@ -30,27 +36,49 @@ def _missing(name: str, root: Path, holds: str, why: str) -> ValueError:
     )
 
 
-def _load(name: str, data_root: Path | None, holds: str) -> tuple[Any, Any]:
-    root = data_root or _default_root()
-    maker = getattr(torchvision_datasets(), name)
-    try:
-        if data_root is None:
-            root.mkdir(parents=True, exist_ok=True)
-        train, test = (maker(str(root), train=part, download=data_root is None) for part in (True, False))
-    except (RuntimeError, OSError, AssertionError, ValueError) as error:
-        why = (str(error) or "a damaged file").splitlines()[0]
-        raise _missing(name, root, holds, why) from error
-    return train, test
-
-
-def _grey(part: Any) -> Split:
-    return Split(part.data.unsqueeze(1).contiguous(), part.targets.long())
-
-
-def _colour(part: Any) -> Split:
+def _grey(name: str, root: Path, download: bool) -> tuple[Split, Split]:
+    """Read MNIST's or FashionMNIST's four files."""
     import torch
 
-    return Split(torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(part.targets))
+    maker, splits = getattr(torchvision_datasets(), name), []
+    for file, md5 in maker.resources if download else ():
+        _archives.fetch_gzip(_SOURCES[name] + file, md5, root / name / "raw" / file.removesuffix(".gz"))
+    for part in ("train", "t10k"):
+        folder = root / name / "raw"
+        x, y = (_archives.read_idx(folder / f"{part}-{file}-ubyte", n) for file, n in (("images-idx3", 3), ("labels-idx1", 1)))
+        if len(x) != len(y) or y.max(initial=0) > 9:
+            raise ValueError(f"{name} must have a label below 10 an image, got {len(x)} images and {len(y)} labels; replace it")
+        splits.append(Split(torch.from_numpy(x).unsqueeze(1), torch.from_numpy(y).long()))
+    return splits[0], splits[1]
+
+
+def _colour(name: str, root: Path, download: bool) -> tuple[Split, Split]:
+    """Read CIFAR's files, each of whose checksums is known."""
+    import numpy as np
+    import torch
+
+    maker, splits = getattr(torchvision_datasets(), name), []
+    if download:
+        names = [f"{maker.base_folder}/{file}" for file, _ in (*maker.train_list, *maker.test_list)]
+        _archives.fetch_tar(maker.url, maker.tgz_md5, root, names)
+    for listed in (maker.train_list, maker.test_list):
+        batches = [_archives.read_batch(root / maker.base_folder / file, md5) for file, md5 in listed]
+        x = torch.from_numpy(np.concatenate([batch["data"] for batch in batches])).reshape(-1, 3, 32, 32)
+        labels = [label for batch in batches for label in batch["labels" if "labels" in batch else "fine_labels"]]
+        splits.append(Split(x, torch.tensor(labels)))
+    return splits[0], splits[1]
+
+
+_Reader = Callable[[str, Path, bool], tuple[Split, Split]]
+
+
+def _load(name: str, data_root: Path | None, holds: str, read: _Reader) -> tuple[Split, Split]:
+    root = data_root or _default_root()
+    try:
+        return read(name, root, data_root is None)
+    except (RuntimeError, OSError, ValueError) as error:
+        why = (str(error) or "a damaged file").splitlines()[0]
+        raise _missing(name, root, holds, why) from error
 
 
 def _some(name: str, split: Split, num_train: int) -> Split:
@@ -67,25 +95,25 @@ def _some(name: str, split: Split, num_train: int) -> Split:
 
 def mnist(data_root: Path | None, num_train: int = 60_000) -> Dataset:
     """Load MNIST: 60,000 training and 10,000 test images of 28x28 pixels, or a fixed random part of the training images."""
-    train, test = _load("MNIST", data_root, "MNIST/raw")
-    return Dataset(_some("MNIST", _grey(train), num_train), _grey(test), 10, (0.1307,), (0.3081,))
+    train, test = _load("MNIST", data_root, "MNIST/raw", _grey)
+    return Dataset(_some("MNIST", train, num_train), test, 10, (0.1307,), (0.3081,))
 
 
 def fashionmnist(data_root: Path | None, num_train: int = 60_000) -> Dataset:
     """Load FashionMNIST: as MNIST, ten kinds of clothing."""
-    train, test = _load("FashionMNIST", data_root, "FashionMNIST/raw")
-    return Dataset(_some("FashionMNIST", _grey(train), num_train), _grey(test), 10, (0.2860,), (0.3530,))
+    train, test = _load("FashionMNIST", data_root, "FashionMNIST/raw", _grey)
+    return Dataset(_some("FashionMNIST", train, num_train), test, 10, (0.2860,), (0.3530,))
 
 
 def cifar10(data_root: Path | None, num_train: int = 50_000) -> Dataset:
     """Load CIFAR-10: 50,000 training and 10,000 test colour images of 32x32 pixels, or a fixed random part of the first."""
-    train, test = _load("CIFAR10", data_root, "cifar-10-batches-py")
+    train, test = _load("CIFAR10", data_root, "cifar-10-batches-py", _colour)
     mean, std = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
-    return Dataset(_some("CIFAR10", _colour(train), num_train), _colour(test), 10, mean, std)
+    return Dataset(_some("CIFAR10", train, num_train), test, 10, mean, std)
 
 
 def cifar100(data_root: Path | None, num_train: int = 50_000) -> Dataset:
     """Load CIFAR-100: as CIFAR-10, a hundred classes."""
-    train, test = _load("CIFAR100", data_root, "cifar-100-python")
+    train, test = _load("CIFAR100", data_root, "cifar-100-python", _colour)
     mean, std = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
-    return Dataset(_some("CIFAR100", _colour(train), num_train), _colour(test), 100, mean, std)
+    return Dataset(_some("CIFAR100", train, num_train), test, 100, mean, std)

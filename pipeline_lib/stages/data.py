@@ -43,6 +43,9 @@ def _split(tensors: dict[str, Tensor], part: str, files: dict[str, Any], job: Jo
     if job.data_root is None:
         raise ValueError("data_root must be set for a folder of images, got none; set it in the config or PIPELINE_DATA_ROOT")
     paths = tuple(tensors[f"{part}_paths"].numpy().tobytes().decode().split("\n"))
+    strange = [path for path in (*paths, files["folder"]) if Path(path).is_absolute() or ".." in Path(path).parts]
+    if strange:
+        raise ValueError(f"image must be in data_root, got {strange[0]!r}; prepare the data set again")
     options = {key: files[key] for key in ("size", "resize", "min_scale")}
     return Split(Jpegs(job.data_root / files["folder"], paths, **options), y)
 

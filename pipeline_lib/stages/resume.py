@@ -39,7 +39,14 @@ def _write(path: Path, members: dict[int, Saved], meta: dict[str, Any]) -> None:
 
 
 def _read(path: Path) -> dict[int, Saved]:
+    """Read how far members are.
+
+    Raises:
+        ValueError: the file is damaged, or not of this kind.
+    """
     tensors, meta = artifacts.read_tensors(path)
+    if "members" not in meta:
+        raise ValueError(f"file {path} must have members, got {sorted(meta)}; it is left aside")
     found = {}
     for i, rest in meta["members"].items():
         parts: dict[str, dict[str, Any]] = {part: dict.fromkeys(rest[part]) for part in ("params", "buffers")} | {"slots": {}}

@@ -1,4 +1,6 @@
 # The plan, and what every rule asks of it.
+import shlex
+
 from pipeline_lib import config as settings, demands, driver, nodes, plan as planning
 
 ENVIRONMENT = str(ROOT / "environment.yml")
@@ -7,6 +9,8 @@ try:
     PLAN = planning.make_plan(settings.resolve(config))
     RESULTS = str(PLAN.config.results)
     PUBLISHED = driver.published(PLAN)
+    if driver.PLAN_ID not in os.environ:
+        driver.check_published(PLAN)
     if os.environ.setdefault(driver.PLAN_ID, PLAN.identity()) != PLAN.identity():
         raise ValueError(
             "config and code must stay as they were planned during a run, got a changed plan; start the run again"
@@ -48,10 +52,18 @@ def read_by(stage):
     return files
 
 
+def quoted(path):
+    """Word of a shell line that Snakemake formats before it is run."""
+    return shlex.quote(str(path)).replace("{", "{{").replace("}", "}}")
+
+
 def command(stage):
-    """Shell line of a stage."""
-    run = f"{PYTHON} -m pipeline_lib {stage} {RESULTS}/artifacts/{stage}/{{wildcards.node}} --plan {PLAN_FILE}"
-    return f"PYTHONPATH={ROOT} {run} > {{log}} 2>&1"
+    """Shell line of a stage; a node's name has no characters that a shell would read into it."""
+    folder = f"{quoted(RESULTS)}/artifacts/{stage}/{{wildcards.node}}"
+    run = (
+        f"{quoted(PYTHON)} -m pipeline_lib {stage} {folder} --plan {quoted(PLAN_FILE)}"
+    )
+    return f"PYTHONPATH={quoted(ROOT)} {run} > {{log:q}} 2>&1"
 
 
 def log_of(stage):

@@ -86,7 +86,7 @@ rule publish_table:
     params:
         key=key_of("{experiment}/{table}.parquet"),
     shell:
-        "cp {input} {output} 2> {log}"
+        "cp {input:q} {output:q} 2> {log:q}"
 
 
 for figure in demands.FIGURES:
@@ -114,4 +114,4 @@ for figure in demands.FIGURES:
         params:
             key=key_of(f"{{experiment}}/figures/{figure}.svg"),
         shell:
-            "cp {input.svg} {output.svg} 2> {log} && cp {input.png} {output.png} 2>> {log}"
+            "cp {input.svg:q} {output.svg:q} 2> {log:q} && cp {input.png:q} {output.png:q} 2>> {log:q}"

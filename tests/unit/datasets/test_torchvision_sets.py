@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline_lib.datasets import torchvision_sets
+from pipeline_lib.datasets import _archives, torchvision_sets
 from pipeline_lib.rng import numpy_generator
 from pipeline_lib.types import Dataset
 
@@ -198,28 +198,31 @@ def test_a_set_that_is_half_there_is_the_same_error(tmp_path):
 def test_a_failed_download_is_the_same_error(name, tmp_path, monkeypatch):
     monkeypatch.setattr(torchvision_sets, "_default_root", lambda: tmp_path)
 
-    def refuse(*args, **kwargs):
+    def refuse(url):
         raise OSError("Network is unreachable\nand more")
 
-    monkeypatch.setattr(torchvision_sets.torchvision_datasets(), name, refuse)
+    monkeypatch.setattr(_archives, "_open", refuse)
     with pytest.raises(ValueError, match="got: Network is unreachable; either connect"):
         SETS[name](None)
 
 
 @pytest.mark.parametrize("name", SETS)
-@pytest.mark.parametrize("given", [True, False])
-def test_only_the_default_folder_is_downloaded_to(name, given, tmp_path, monkeypatch):
+def test_only_the_default_folder_is_downloaded_to_and_only_over_https(name, tmp_path, monkeypatch):
     monkeypatch.setattr(torchvision_sets, "_default_root", lambda: tmp_path / "cache")
-    calls = []
+    asked = []
 
-    def note(root, train, download):
-        calls.append((Path(root), train, download))
+    def note(url):
+        asked.append(url)
         raise OSError("enough")
 
-    monkeypatch.setattr(torchvision_sets.torchvision_datasets(), name, note)
+    monkeypatch.setattr(_archives, "_open", note)
+    with pytest.raises(ValueError, match="data set"):
+        SETS[name](tmp_path)
+    assert asked == []
     with pytest.raises(ValueError, match="enough"):
-        SETS[name](tmp_path if given else None)
-    assert calls == [(tmp_path if given else tmp_path / "cache", True, not given)]
+        SETS[name](None)
+    assert len(asked) == 1
+    assert asked[0].startswith("https://")
 
 
 class _Payload:
@@ -233,12 +236,12 @@ class _Payload:
 
 
 @pytest.mark.parametrize("name", COLOUR)
-@pytest.mark.parametrize("part", ["train", "t10k", "meta"])
+@pytest.mark.parametrize("part", ["train", "t10k"])
 def test_a_corrupted_file_is_refused_before_it_is_unpickled(name, part, tmp_path, monkeypatch):
     _write_colour(tmp_path, name, monkeypatch)
-    folder, files, _, meta, _ = LAYOUT[name]
+    folder, files, _, _, _ = LAYOUT[name]
     bait, payload = tmp_path / "created", pickle.dumps(_Payload(tmp_path / "created"))
-    (tmp_path / folder / (meta if part == "meta" else files[part][-1])).write_bytes(payload)
+    (tmp_path / folder / files[part][-1]).write_bytes(payload)
     with pytest.raises(ValueError, match=f"^data set {name} must be under"):
         SETS[name](tmp_path, num_train=12)
     assert not bait.exists()
