@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 CONFIG ?= config/config.yaml
 
-.PHONY: quickstart report test test-all test-cluster lint format bench bench-full plan gc slurm-profile
+.PHONY: quickstart report test test-all test-cluster lint format bench bench-full plan gc slurm-profile soak audit
 
 quickstart: $(VENV)/.run
 	$(SNAKEMAKE)
@@ -57,6 +57,18 @@ bench: $(VENV)/.dev
 
 bench-full: $(VENV)/.dev
 	$(BIN)/python -m benchmarks --full
+
+# Hundreds of random faults, then random files and configs: half an hour or more. Rewrites a part of docs/reliability.md.
+soak: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python tests/faults/soak.py --write docs/reliability.md
+	REWIND_FUZZ=20 $(BIN)/python -m pytest -q tests/faults/test_fuzz.py
+	if $(BIN)/python -c "import atheris" 2> /dev/null; then $(BIN)/python tests/faults/guided.py -max_total_time=300; fi
+
+# Known vulnerabilities of the pinned packages. Needs a network; in an environment of its own, which is no part of the project's pins.
+audit:
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip install --quiet pip-audit==2.10.1
+	$(VENV)-audit/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
 
 # What running needs, and what developing needs on top. A stamp is renewed when the pins change.
 $(VENV)/.run: pyproject.toml constraints.txt

@@ -52,6 +52,17 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
             private.unlink(missing_ok=True)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes of this machine were writing into a folder."""
+    for path in folder.glob(".*.part"):
+        try:
+            os.kill(int(path.name.split(".")[-2]), 0)
+        except (ProcessLookupError, ValueError):
+            path.unlink(missing_ok=True)
+        except PermissionError:  # alive, and another user's
+            pass
+
+
 def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
@@ -103,8 +114,8 @@ def _changed(path: Path, what: str) -> ValueError:
     )
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _digest(meta: Meta) -> str:
+    return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
 
 
 def _content(tensors: Mapping[str, Any]) -> str:
@@ -123,23 +134,22 @@ def _content(tensors: Mapping[str, Any]) -> str:
     return whole.hexdigest()
 
 
-def _seals(path: Path) -> tuple[Meta, str | None]:
+def _seals(path: Path) -> tuple[Meta, str]:
     """Read a file's header, checked, and the digest of its tensors."""
     from safetensors import safe_open
 
     with _readable(path):
         with safe_open(str(path), framework="numpy") as file:
-            found = file.metadata() or {}
-        sealed = json.loads(found["rewind"]) if "rewind" in found else {}
-        meta: Meta = json.loads(sealed["meta"]) if sealed else {}
-        key = str(meta["key"]) if sealed else ""
-    if not sealed:
+            text = (file.metadata() or {}).get("rewind")
+        meta: Meta = {} if text is None else json.loads(text)
+        key, (header, content) = ("", ("", "")) if text is None else (str(meta["key"]), meta.pop("sealed", ("", "")))
+    if text is None:
         raise ValueError(f"artifact {path} must have been made by this pipeline, got a foreign file; remove it and run again")
     if not path.parent.name.endswith(f"-{key}"):
         raise ValueError(f"artifact {path} must belong to its folder, got the file of node {key}; remove it and run again")
-    if sealed.get("header") != _digest(sealed["meta"]):
+    if header != _digest(meta):
         raise _changed(path, "header")
-    return meta, sealed.get("content")
+    return meta, content
 
 
 def read_meta(path: Path) -> Meta:
@@ -151,10 +161,10 @@ def read_meta(path: Path) -> Meta:
     return _seals(path)[0]
 
 
-def _header(tensors: Mapping[str, Any], meta: Any) -> dict[str, str]:
-    text = json.dumps(meta, sort_keys=True)
-    sealed = {"meta": text, "header": _digest(text), "content": _content(tensors)}
-    return {"rewind": json.dumps(sealed, sort_keys=True)}  # one entry: of several, safetensors keeps no order
+def _header(tensors: Mapping[str, Any], meta: Meta) -> dict[str, str]:
+    """Word a header: one entry, because safetensors writes several in any order, and equal artifacts have equal bytes."""
+    plain: Meta = json.loads(json.dumps(meta))
+    return {"rewind": json.dumps(plain | {"sealed": [_digest(plain), _content(tensors)]}, sort_keys=True)}
 
 
 def _read(path: Path, load: Callable[[Path], dict[str, Any]]) -> tuple[dict[str, Any], Meta]:

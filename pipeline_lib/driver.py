@@ -91,6 +91,7 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
             raise ValueError(f"artifact {parent} must have its {verify.RECORD}, got none; remove the folder and run again")
     job = Job(line["key"], line["spec"], results / line["folder"], reads, root)
     importlib.import_module(f"pipeline_lib.stages.{stage}").run(job)
+    artifacts.remove_leftovers(job.folder)
     record = {key: line[key] for key in ("key", "stage", "label", "spec", "parents")}
     record |= {"versions": job.meta()["versions"], "sha256": verify.digests(job.folder)}
     artifacts.write_text(job.folder / verify.RECORD, json.dumps(record, indent=1) + "\n")

@@ -11,7 +11,7 @@ import checkout as co
 import numpy as np
 import pytest
 from checkout import Checkout, Outcome
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from pipeline_lib import artifacts
 
@@ -88,7 +88,9 @@ def test_a_foreign_file_is_refused(single: Checkout) -> None:
 
 def _replace_mask(checkout: Checkout, change: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]) -> None:
     path = checkout.path("artifacts/prune/*") / "mask.safetensors"
-    artifacts.write_arrays(path, change(load_file(path)), artifacts.read_meta(path))
+    arrays, meta = artifacts.read_arrays(path)
+    assert meta["key"] == path.parent.name[-12:]
+    artifacts.write_arrays(path, change(arrays), meta)
 
 
 @pytest.mark.parametrize("target", ["rewind/*", "train/*-L1-imp-o0-*"])

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +65,16 @@ def test_a_failed_write_keeps_the_old_file(path):
     assert _files(path.parent) == [path.name]
 
 
+def test_what_killed_processes_left_is_removed(path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    names = [f".a.safetensors.{pid}.part" for pid in (dead.pid, os.getpid())]
+    for name in (*names, "a.part", ".resume.safetensors"):
+        artifacts.write_text(path.parent / name, "half")
+    artifacts.remove_leftovers(path.parent)
+    assert _files(path.parent) == sorted([names[1], "a.part", ".resume.safetensors"])
+
+
 def test_the_file_appears_only_when_it_is_whole(path):
     def write(private: Path) -> None:
         assert private.parent == path.parent
@@ -121,8 +134,9 @@ def test_the_same_states_have_the_same_bytes(path):
     meta = META | {"params": list(_cohort()[0].params)}
     artifacts.write_states(path, _cohort(), meta)
     first = path.read_bytes()
-    artifacts.write_states(path, _cohort(), meta)
-    assert path.read_bytes() == first
+    for _ in range(5):
+        artifacts.write_states(path, _cohort(), meta)
+        assert path.read_bytes() == first
 
 
 READERS = [artifacts.read_meta, artifacts.read_arrays, artifacts.read_tensors, artifacts.read_states]

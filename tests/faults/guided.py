@@ -1,0 +1,53 @@
+"""Fuzzing that follows coverage: bytes to readers of artifacts, plans, claims and configs, by atheris.
+
+    python tests/faults/guided.py -max_total_time=60 FOLDER_OF_FINDINGS
+
+A ValueError that says thing, rule and remedy is right; any other exception ends the run and leaves its input. atheris is no
+dependency of the project: install it beside the others (it has wheels for Python 3.11 and later on Linux).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+with atheris.instrument_imports(include=["pipeline_lib", "yaml", "jsonschema"]):
+    from pipeline_lib import artifacts, claims, config, plan_file, tables, validation, verify
+    from pipeline_lib.datasets import _archives
+
+KEY = "0123456789ab"
+CLEAR = re.compile(r".+ must .+; .+", re.DOTALL)
+FOLDER = Path(tempfile.mkdtemp()) / f"fuzz-{KEY}"
+READERS = (
+    artifacts.read_arrays,
+    tables.read,
+    lambda path: plan_file.find_line(path, KEY),
+    claims.load,
+    lambda path: config.resolve(validation.read_yaml(path)),
+    lambda path: list(verify._faults(path.parent)),
+    lambda path: _archives.read_idx(path, 3),
+)
+
+
+def one(content: bytes) -> None:
+    """Give all but the first byte to the reader that the first byte names."""
+    path = FOLDER / verify.RECORD if content[:1] == b"\5" else FOLDER / "file"
+    FOLDER.mkdir(exist_ok=True)
+    (FOLDER / verify.RECORD).unlink(missing_ok=True)
+    path.write_bytes(content[1:])
+    try:
+        READERS[(content or b"\0")[0] % len(READERS)](path)
+    except ValueError as error:
+        if not CLEAR.fullmatch(str(error)):
+            raise
+
+
+if __name__ == "__main__":
+    atheris.Setup(sys.argv, one)
+    atheris.Fuzz()
