@@ -94,3 +94,11 @@ def source_of(pattern):
 def key_of(pattern):
     """Key of the node that a published file is a copy of: when it changes, the copy is made again."""
     return lambda wildcards: PUBLISHED[pattern.format(**wildcards)][0].key
+
+
+def up_to_date():
+    """Outputs of the jobs that need not run; asked for when the run starts."""
+    dag = workflow.dag
+    return {
+        str(file) for job in dag.jobs if not dag.needrun(job) for file in job.output
+    }
