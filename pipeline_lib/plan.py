@@ -15,8 +15,6 @@ from pipeline_lib.nodes import DERIVED, OUTPUTS, TABLES, Node, Plan
 from pipeline_lib.survey import Survey
 from pipeline_lib.walk import Walk, label
 
-FIT_BELOW = 0.15  # ratios of random pruning up to which the test error is fitted against the training loss (C-X5)
-
 
 def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node]]:
     """Add the training and measuring nodes of a task's part of an experiment, by stage; count what figures ask for one by one."""
@@ -65,7 +63,8 @@ def _tables(plan: Plan, e: Experiment) -> dict[str, Node]:
             spec: dict[str, Any] = {"table": table}
             if table == "fits":
                 asked = {task: grid.limits for task, grid in e.grids.items() if grid.limits}
-                spec |= {"fit_levels": {task: limits["fit_level"] for task, limits in asked.items()}, "fit_below": FIT_BELOW}
+                spec |= {"fit_levels": {task: limits["fit_level"] for task, limits in asked.items()}}
+                spec |= {"fit_fractions": {task: limits["small_fractions"] for task, limits in asked.items()}}
             if table == "networks":
                 pruning = {task: "one-shot" if grid.pruning.get("one_shot") else "iterative" for task, grid in e.grids.items()}
                 spec |= {"tasks": {n: grid.task for n, grid in e.grids.items()}, "sparse_levels": sparse, "pruning": pruning}

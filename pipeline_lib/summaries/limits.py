@@ -51,7 +51,7 @@ def fits(frames: Frames, spec: dict[str, Any]) -> Rows:
 
     Args:
         frames: `cuts` and `runs`.
-        spec: `fit_levels`, the level of the line by task, and `fit_below`, the largest fraction that is on it.
+        spec: by task `fit_levels`, the level of the line, and `fit_fractions`, those that are on it.
 
     Source: paper C, appendix B, on figure 5; ambiguity C-X5: the networks on the line are not retrained.
     Differs: the paper reads the line at the test error of dense networks; here it is read one deviation over seeds higher, at the
@@ -60,7 +60,9 @@ def fits(frames: Frames, spec: dict[str, Any]) -> Rows:
     rows: Rows = []
     for key, own in frames["cuts"].groupby(_RUN, sort=True):
         who = _named(_RUN, key)
-        small = own[(own["level"] == spec["fit_levels"][who["task"]]) & (own["fraction"] <= spec["fit_below"])]
+        small = own[
+            (own["level"] == spec["fit_levels"][who["task"]]) & own["fraction"].isin([0, *spec["fit_fractions"][who["task"]]])
+        ]
         points = small[small["criterion"] != "magnitude"].dropna(subset=["train_loss", "test_error"])
         slope, intercept = _line(points)
         matching = (matching_error(frames["runs"], who["task"], who["k"]) - intercept) / slope if slope > _FLAT else math.nan

@@ -14,7 +14,7 @@ from pipeline_lib.rng import torch_generator
 from pipeline_lib.spectra import spectrum
 from pipeline_lib.summaries import limits
 
-SPEC = {"fit_levels": {"toy": 4}, "fit_below": 0.15}
+SPEC = {"fit_levels": {"toy": 4}, "fit_fractions": {"toy": [0.05, 0.1, 0.15]}}
 WHO = {"task": "toy", "seed": 0, "k": 5}
 VALUES = {-0.5: 2, 0.25: 5, 1.0: 2, 30.0: 1}  # eigenvalues, and how often each is there
 
