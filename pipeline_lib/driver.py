@@ -44,9 +44,9 @@ def write_plan(made: Plan, paths: Iterable[Path]) -> Path:
         ValueError: the results folder cannot be written to.
     """
     inputs = {str(p.resolve()): content_hash(p) for p in [*paths, *config.task_files().values()]}
-    lines = "\n".join(plan_file.to_lines(made, inputs)) + "\n"
+    lines = "\n".join(plan_file.to_lines(made, inputs)) + "\n"  # compared as bytes: a damaged file need not be text
     target = made.config.results / "plans" / f"{made.identity()}.jsonl"
-    if not target.is_file() or target.read_text(encoding="utf-8") != lines:
+    if not target.is_file() or target.read_bytes() != lines.encode():
         artifacts.write_text(target, lines)
     return target
 

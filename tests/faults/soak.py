@@ -155,7 +155,7 @@ def damaged_plan(world: World, rng: random.Random) -> None:
     path = world.results / "plans" / f"{world.made.identity()}.jsonl"
     _flip(path, rng) if rng.random() < 0.5 else os.truncate(path, rng.randrange(path.stat().st_size))
     code, text = world.job(node, child=lambda: None)
-    assert code == 0 or CLEAR.fullmatch(text.strip()), text
+    assert code == 0 or re.fullmatch(r"error: .+ must .+, got.+; .+", text.strip()), text
 
 
 FAULTS = (
@@ -208,7 +208,8 @@ def main() -> int:
     args = parser.parse_args()
 
     begun, counts = time.monotonic(), {fault.__name__.replace("_", " "): Counter[str]() for fault in FAULTS}
-    with tempfile.TemporaryDirectory() as folder:
+    memory = Path("/dev/shm")  # spares the disk thousands of flushes
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         world = World(Path(folder))
         world.warm()
         expected = world.tables()
@@ -221,8 +222,8 @@ def main() -> int:
             try:
                 fault(world, rng)
                 how, why = outcome(world, expected)
-            except AssertionError as error:
-                how, why = "lost", str(error)
+            except Exception as error:
+                how, why = "lost", repr(error)
             counts[fault.__name__.replace("_", " ")][how] += 1
             if how == "lost":
                 print(f"LOST fault {i} {fault.__name__}: {why}", file=sys.stderr)

@@ -17,6 +17,7 @@ from pipeline_lib import driver, nodes
 
 STAGES = ("prepare", "pretrain", "prune", "rewind", "train", "interpolate", "tabulate", "derive")
 FIGURES = ["accuracy_by_density", "instability_sparse"]
+TABLES = ("runs", "instability", "means")
 Child = Callable[[], None]
 
 
@@ -27,7 +28,8 @@ class World:
         raw = toys.raw_config(root / "results", seeds=1, orders=2, rewind=[2], levels=1, alphas=3, figures=FIGURES)
         raw["tasks"]["toy"] |= {"steps": 12, "evaluate_every": 4}
         self.results, self.made = root / "results", toys.make_plan(raw)
-        self.nodes = [node for node in self.made.nodes.values() if node.stage in STAGES]
+        of_tables = [node for node in self.made.nodes.values() if node.stage in STAGES]
+        self.nodes = [node for node in of_tables if node.spec.get("table", TABLES[0]) in TABLES]
         self.started: set[str] = set()
         self.pristine = root / "pristine"
         driver.content_hash = cache(driver.content_hash)  # type: ignore[assignment]  # configs do not change here

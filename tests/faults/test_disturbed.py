@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import checkout as co
@@ -18,8 +19,6 @@ import toys
 from checkout import Checkout
 
 from pipeline_lib import driver
-
-TARGETS = ["prune/*", "train/*-L1-imp-o0-*", "tabulate/*-runs-*"]
 
 # A job that is killed when it has written, but not yet renamed, its nth file.
 KILLED_WRITING = """
@@ -58,18 +57,16 @@ def _same(folder: Path, before: dict[str, str]) -> bool:
     return co.contents(folder) == before
 
 
-def _job(checkout: Checkout, stage: str) -> psutil.Process | None:
-    """A running job of a stage of this checkout."""
-    for process in psutil.process_iter(["cmdline"]):
-        line = process.info["cmdline"] or []
-        in_checkout = any(str(checkout.root) in (process.environ().get("PYTHONPATH") or "") for _ in line[:1])
-        if line[1:4] == ["-m", "pipeline_lib", stage] and in_checkout:
-            return process
+def _job(driver: subprocess.Popen[bytes], stage: str) -> psutil.Process | None:
+    """A running job of a stage that a driver has started."""
+    for process in psutil.Process(driver.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if process.cmdline()[1:4] == ["-m", "pipeline_lib", stage]:
+                return process
     return None
 
 
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize(("target", "nth"), [("prune/*", 1), ("train/*-L1-imp-o0-*", 2), ("tabulate/*-runs-*", 2)])
 def test_a_job_that_is_killed_while_it_writes_leaves_no_torn_file(single: Checkout, target: str, nth: int) -> None:
     folder = single.path(f"artifacts/{target}")
     before = co.contents(folder)
@@ -106,7 +103,7 @@ def test_a_training_job_that_is_killed_is_followed_by_the_same_files(single: Che
         ("tabulate/*-instability-*/table.parquet", "derive/*-means-*"),
     ],
 )
-@pytest.mark.parametrize("share", [0.02, 0.4, 0.6, 0.99])
+@pytest.mark.parametrize("share", [0.4, 0.99])
 def test_a_flipped_bit_is_refused_by_what_reads_it(single: Checkout, damaged: str, target: str, share: float) -> None:
     path, folder = single.path(f"artifacts/{damaged}"), single.path(f"artifacts/{target}")
     _flip(path, share)
@@ -165,7 +162,7 @@ def test_two_drivers_and_a_killed_job_are_followed_by_the_same_tables(single: Ch
     with (single.root / "first.log").open("wb") as log:
         command = [sys.executable, *co.snakemake_command(single, cores=1)]
         first = subprocess.Popen(command, cwd=single.root, env=co.environment(), stdout=log, stderr=log)
-        while (job := _job(single, "train")) is None:
+        while (job := _job(first, "train")) is None:
             assert first.poll() is None, (single.root / "first.log").read_text(encoding="utf-8")
             time.sleep(0.02)
         second = co.snakemake(single)

@@ -58,6 +58,14 @@ def test_the_plan_file_is_named_by_its_content_and_left_alone_when_equal(planned
     assert plan_file.stat().st_mtime_ns == before
 
 
+def test_a_damaged_plan_file_is_written_anew(planned):
+    path, made, plan_file = planned
+    whole = plan_file.read_bytes()
+    for damaged in (whole.replace(b"a", b"\xf4"), whole[:100], b""):
+        plan_file.write_bytes(damaged)
+        assert driver.write_plan(made, [path]).read_bytes() == whole
+
+
 def test_a_node_is_made_with_a_record_of_what_made_it(planned):
     folder = _make(planned)
     assert {p.name for p in folder.iterdir()} == {"data.safetensors", "spec.json"}
