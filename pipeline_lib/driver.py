@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import os
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline_lib import artifacts, config, nodes, plan, plan_file, refine, tables, validation, verify
 from pipeline_lib.job import Job
-from pipeline_lib.nodes import Node, Plan
+from pipeline_lib.nodes import Plan
+from pipeline_lib.plan_file import Written
 
 PLAN_ID = "REWIND_PLAN_ID"  # set by the main process, inherited by its jobs
 
@@ -51,6 +53,30 @@ def write_plan(made: Plan, paths: Iterable[Path]) -> Path:
     return target
 
 
+def planned(raw: Mapping[str, Any], paths: Iterable[Path]) -> Written:
+    """Plan a run, and check what is published; in a job of that run, read what was planned: it may take half a minute to plan.
+
+    Args:
+        raw: the config, overrides included.
+        paths: the config files.
+
+    Raises:
+        ValueError: the config is wrong, a published file is damaged, or a job on another file system plans otherwise.
+    """
+    resolved, ours = config.resolve(raw), os.environ.get(PLAN_ID)
+    path = resolved.results / "plans" / f"{ours}.jsonl"
+    if ours and path.is_file():
+        return Written(path)
+    made = plan.make_plan(resolved)
+    if ours not in (None, made.identity()):
+        raise ValueError("config and code must stay as they were planned during a run, got a changed plan; start the run again")
+    written = Written(write_plan(made, paths))
+    if not ours:
+        check_published(written)
+        os.environ[PLAN_ID] = made.identity()
+    return written
+
+
 def _check_current(header: Mapping[str, Any], line: Mapping[str, Any]) -> None:
     """Refuse a job whose config or code is not what was planned."""
     for name, planned in header["inputs"].items():
@@ -83,13 +109,15 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
         _check_current(header, line)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"plan {path} must be whole, got: {error!r}; remove it and start the run again") from None
-    results = path.parent.parent
+    if folder.parts[-3:] != Path(line["folder"]).parts:
+        raise ValueError(f"folder must end with {line['folder']}, got {folder}; use that one")
+    results = Path(*folder.parts[:-3])
     reads = {role: [results / name for name in names] for role, names in line["reads"].items()}
     root = Path(header["data_root"]) if header["data_root"] else None
     for parent in (folder for folders in reads.values() for folder in folders):
         if parent.is_dir() and not (parent / verify.RECORD).is_file():
             raise ValueError(f"artifact {parent} must have its {verify.RECORD}, got none; remove the folder and run again")
-    job = Job(line["key"], line["spec"], results / line["folder"], reads, root)
+    job = Job(line["key"], line["spec"], folder, reads, root)
     importlib.import_module(f"pipeline_lib.stages.{stage}").run(job)
     artifacts.remove_leftovers(job.folder)
     record = {key: line[key] for key in ("key", "stage", "label", "spec", "parents")}
@@ -97,50 +125,38 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
     artifacts.write_text(job.folder / verify.RECORD, json.dumps(record, indent=1) + "\n")
 
 
-def published(made: Plan) -> dict[str, tuple[Node, str]]:
-    """Map each file that a user reads, under the results folder, to the node and the file that it is a copy of."""
-    files: dict[str, tuple[Node, str]] = {}
-    for experiment, measured in made.tables.items():
-        files |= {f"{experiment}/{name}.parquet": (node, "table.parquet") for name, node in measured.items()}
-    for experiment, figures in made.figures.items():
-        for name, node in figures.items():
-            files |= {f"{experiment}/figures/{name}.{suffix}": (node, f"figure.{suffix}") for suffix in ("svg", "png")}
-    return files
-
-
-def _is_copy(results: Path, copy: Path, stage: str) -> bool:
-    """Whether a published file is what some job of a stage wrote, by the jobs' records."""
+def _is_copy(copy: Path, stage: Path) -> bool:
+    """Whether a published file is what some job of a stage wrote, by the records in the stage's folder."""
     found = hashlib.sha256(copy.read_bytes()).hexdigest()
-    records = (results / "artifacts" / stage).glob(f"*/{verify.RECORD}")
-    return any(found in path.read_text(encoding="utf-8", errors="replace") for path in records)
+    return any(found in path.read_text(encoding="utf-8", errors="replace") for path in stage.glob(f"*/{verify.RECORD}"))
 
 
-def check_published(made: Plan) -> None:
+def check_published(written: Written) -> None:
     """Refuse to go on with tables and figures that were damaged after they were made; Snakemake only asks whether they exist.
 
     Raises:
         ValueError: one is not what its job wrote, or a published file is a copy of none.
     """
-    for name, (node, file) in published(made).items():
-        copy, source = made.config.results / name, made.config.results / node.folder / file
+    for name, made in written.published.items():
+        copy, source = written.results / name, written.results / made
         if not source.is_file():
             continue
         verify.check(source)
         differs = copy.is_file() and copy.read_bytes() != source.read_bytes()
-        if differs and not _is_copy(made.config.results, copy, node.stage):
+        if differs and not _is_copy(copy, source.parents[1]):
             raise ValueError(f"published file {copy} must be a copy of {source}, got another content; remove it and run again")
 
 
-def remove_outdated(made: Plan, fresh: Collection[str] = ()) -> list[str]:
+def remove_outdated(written: Written, fresh: Collection[str] = ()) -> list[str]:
     """Remove published files that are not copies of what this plan makes, so that none passes for fresh if the run fails.
 
     Args:
-        made: the plan.
+        written: the plan.
         fresh: paths of those that are up to date although the artifact that they are a copy of may be gone.
     """
     removed = []
-    for name, (node, file) in published(made).items():
-        copy, source = made.config.results / name, made.config.results / node.folder / file
+    for name, made in written.published.items():
+        copy, source = written.results / name, written.results / made
         if str(copy) in fresh:
             continue
         if copy.is_file() and not (source.is_file() and source.read_bytes() == copy.read_bytes()):

@@ -13,6 +13,7 @@ from typing import Any
 from pipeline_lib import registry
 from pipeline_lib.experiment import Config
 from pipeline_lib.fingerprint import fingerprint
+from pipeline_lib.verify import RECORD
 
 _LABEL = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -91,8 +92,8 @@ class Node:
         return f"artifacts/{self.stage}/{self.label}-{self.key}"
 
     def files(self) -> list[str]:
-        """Paths of its files under the results folder."""
-        return [f"{self.folder}/{name}" for name in OUTPUTS[self.stage]]
+        """Paths of its files under the results folder, its record included."""
+        return [f"{self.folder}/{name}" for name in (*OUTPUTS[self.stage], RECORD)]
 
 
 def node_key(stage: str, spec: dict[str, Any], code: str, parents: dict[str, tuple[str, ...]]) -> str:

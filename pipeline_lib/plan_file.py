@@ -1,18 +1,29 @@
-"""The plan on disk: what jobs read their node from."""
+"""The plan on disk: what rules ask, and what jobs read their node from."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib.nodes import Plan
+from pipeline_lib import verify
+from pipeline_lib.nodes import OUTPUTS, Plan
 
 # Where artifacts lie under the results folder: no name leaves it, or means something to a shell.
 _FOLDER = re.compile(r"artifacts/[a-z]+/[A-Za-z0-9_-]+-[0-9a-f]{12}")
+
+
+def published(plan: Plan) -> dict[str, str]:
+    """Map each file that a user reads to the artifact's file that it is a copy of, both under the results folder."""
+    files: dict[str, str] = {}
+    for experiment, measured in plan.tables.items():
+        files |= {f"{experiment}/{name}.parquet": f"{node.folder}/table.parquet" for name, node in measured.items()}
+    for experiment, figures in plan.figures.items():
+        for name, node in figures.items():
+            files |= {f"{experiment}/figures/{name}.{suffix}": f"{node.folder}/figure.{suffix}" for suffix in ("svg", "png")}
+    return files
 
 
 def to_lines(plan: Plan, inputs: dict[str, str]) -> Iterable[str]:
@@ -23,11 +34,11 @@ def to_lines(plan: Plan, inputs: dict[str, str]) -> Iterable[str]:
         inputs: hash of each config file's content, for telling later whether it has changed.
     """
     root = str(plan.config.data_root) if plan.config.data_root else None
-    yield json.dumps({"inputs": inputs, "data_root": root, "fingerprints": plan.config.fingerprints})
+    header = {"inputs": inputs, "data_root": root, "fingerprints": plan.config.fingerprints}
+    yield json.dumps(header | {"published": published(plan)})
     for node in plan.nodes.values():
-        body = asdict(node) | {"folder": node.folder}
-        body["reads"] = {role: [n.folder for n in nodes] for role, nodes in plan.parents(node).items()}
-        yield json.dumps({"key": node.key} | body)
+        reads = {role: [n.folder for n in nodes] for role, nodes in plan.parents(node).items()}
+        yield json.dumps({"key": node.key} | vars(node) | {"folder": node.folder, "reads": reads})
 
 
 def _checked(header: Any, line: Any, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -62,3 +73,39 @@ def find_line(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f"plan {path} must be whole, got: {error}; remove it and start the run again") from None
     raise ValueError(f"node must be part of the plan {path.name}, got key {key}; plan again")
+
+
+class Written:
+    """A plan on disk as rules see it: nothing is planned anew, and no node is parsed that is not asked for.
+
+    Args:
+        path: the plan file, `<results>/plans/<identity>.jsonl`.
+
+    Raises:
+        ValueError: the file is gone or damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.results = path, path.parent.parent
+        try:
+            header, *nodes = path.read_text(encoding="utf-8").splitlines()
+            self.published = {str(copy): str(source) for copy, source in json.loads(header)["published"].items()}
+            self._lines = {line[9:21]: line for line in nodes}  # each begins with {"key": "
+        except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise ValueError(f"plan {path} must be whole, got: {error}; remove it and start the run again") from None
+
+    def reads(self, name: str) -> list[str]:
+        """List the files that a node reads: of each parent the first, or its part of a table, and its record.
+
+        Args:
+            name: `<stage>/<label>-<key>`.
+
+        Raises:
+            ValueError: there is no such node.
+        """
+        line = json.loads(self._lines.get(name.rpartition("-")[2], "{}"))
+        if line.get("folder") != f"artifacts/{name}":
+            raise ValueError(f"node must be part of the plan, got {name}; ask for it with its own config")
+        part = f"{line['spec']['table']}.parquet" if line["stage"] == "tabulate" else None
+        parents = [folder for folders in line["reads"].values() for folder in folders]
+        return [f"{folder}/{file}" for folder in parents for file in (part or OUTPUTS[folder.split("/")[1]][0], verify.RECORD)]

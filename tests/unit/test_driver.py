@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -9,6 +10,7 @@ import toys
 import yaml
 
 from pipeline_lib import artifacts, config, driver, nodes, plan, tables
+from pipeline_lib.plan_file import Written
 
 
 @pytest.fixture
@@ -112,32 +114,73 @@ def test_a_node_of_another_stage_or_plan_is_refused(planned):
         driver.run_node("prepare", folder.with_name("digits-000000000000"), plan_file)
 
 
-def test_published_files_are_copies_of_every_table_and_figure(planned):
-    published = driver.published(planned[1])
-    measured = [name for name, stage in nodes.TABLES.items() if stage in ("train", "interpolate")]
-    tables = {f"tiny/{name}.parquet" for name in [*measured, "means", "onsets", "networks"]}
-    assert set(published) == tables | {"tiny/figures/paths_dense.svg", "tiny/figures/paths_dense.png"}
-    assert all(file in nodes.OUTPUTS[node.stage] for node, file in published.values())
+@pytest.fixture
+def run(planned, monkeypatch):
+    """The config and its file, as Snakemake starts with them: no run is going on."""
+    monkeypatch.delenv(driver.PLAN_ID, raising=False)
+    return yaml.safe_load(planned[0].read_text()), planned[0]
 
 
-def _publish(made: nodes.Plan, name: str, content: str, source: str | None) -> Path:
-    node, file = driver.published(made)[name]
+def _no_planning(monkeypatch):
+    def fail(*args):
+        raise AssertionError("planned anew")
+
+    monkeypatch.setattr(plan, "make_plan", fail)
+
+
+def test_a_job_reads_what_its_run_planned(run, planned, monkeypatch):
+    raw, path = run
+    first = driver.planned(raw, [path])
+    assert os.environ[driver.PLAN_ID] == planned[1].identity()
+    _no_planning(monkeypatch)
+    again = driver.planned(raw, [path])
+    assert (again.path, again.results, again.published) == (first.path, first.results, first.published)
+
+
+def test_a_job_that_sees_no_plan_file_plans_for_itself(run, planned):
+    raw, path = run
+    written = driver.planned(raw, [path]).path
+    written.unlink()
+    assert driver.planned(raw, [path]).path == written
+    assert written.is_file()
+
+
+def test_a_job_that_plans_otherwise_is_refused(run):
+    raw, path = run
+    written = driver.planned(raw, [path]).path
+    written.unlink()
+    raw["experiments"]["tiny"]["alphas"] = 4
+    with pytest.raises(ValueError, match=r"config and code must stay as they were planned .* start the run again"):
+        driver.planned(raw, [path])
+
+
+def _publish(written: Written, name: str, content: str, source: str | None) -> Path:
     if source is not None:
-        artifacts.write_text(made.config.results / node.folder / file, source)
-    artifacts.write_text(made.config.results / name, content)
-    return made.config.results / name
+        artifacts.write_text(written.results / written.published[name], source)
+    artifacts.write_text(written.results / name, content)
+    return written.results / name
 
 
 def test_outdated_copies_are_removed_and_fresh_ones_kept(planned):
-    _, made, _ = planned
-    fresh = _publish(made, "tiny/runs.parquet", "same", "same")
-    outdated = _publish(made, "tiny/curves.parquet", "old", "new")
-    orphan = _publish(made, "tiny/figures/paths_dense.svg", "old", None)
-    foreign = made.config.results / "tiny" / "notes.txt"
+    written = Written(planned[2])
+    fresh = _publish(written, "tiny/runs.parquet", "same", "same")
+    outdated = _publish(written, "tiny/curves.parquet", "old", "new")
+    orphan = _publish(written, "tiny/figures/paths_dense.svg", "old", None)
+    foreign = written.results / "tiny" / "notes.txt"
     foreign.write_text("mine")
-    assert set(driver.remove_outdated(made)) == {"tiny/curves.parquet", "tiny/figures/paths_dense.svg"}
+    assert set(driver.remove_outdated(written)) == {"tiny/curves.parquet", "tiny/figures/paths_dense.svg"}
     assert [path.exists() for path in (fresh, outdated, orphan, foreign)] == [True, False, False, True]
-    assert driver.remove_outdated(made) == []
+    assert driver.remove_outdated(written) == []
+
+
+def test_a_node_goes_where_its_name_says(planned):
+    _, made, plan_file = planned
+    node = _prepare(made)
+    elsewhere = made.config.results.parent / "storage" / node.folder
+    driver.run_node("prepare", elsewhere, plan_file)
+    assert (elsewhere / "spec.json").is_file()
+    with pytest.raises(ValueError, match=rf"folder must end with {node.folder}, got .*; use that one"):
+        driver.run_node("prepare", made.config.results / "artifacts" / "train" / Path(node.folder).name, plan_file)
 
 
 def test_the_index_has_a_row_an_artifact(planned):

@@ -53,7 +53,7 @@ def test_a_key_is_its_nodes_own_hash_and_ends_its_folder():
     for key, node in _plan().nodes.items():
         assert key == nodes.node_key(node.stage, node.spec, nodes.stage_code(node.stage, node.spec, {}), node.parents)
         assert node.folder.endswith(f"-{key}")
-        assert node.files() == [f"{node.folder}/{name}" for name in nodes.OUTPUTS[node.stage]]
+        assert node.files() == [f"{node.folder}/{name}" for name in (*nodes.OUTPUTS[node.stage], "spec.json")]
 
 
 def test_planning_twice_gives_the_same_plan():

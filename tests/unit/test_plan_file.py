@@ -5,7 +5,7 @@ import json
 import pytest
 import toys
 
-from pipeline_lib import plan_file
+from pipeline_lib import nodes, plan_file
 
 
 def test_a_plan_file_finds_each_node_by_its_key(tmp_path):
@@ -25,3 +25,55 @@ def test_a_missing_plan_or_node_is_refused(tmp_path):
     (tmp_path / "plan.jsonl").write_text('{"inputs": {}}\n')
     with pytest.raises(ValueError, match=r"node must be part of the plan plan\.jsonl, got key 000000000000"):
         plan_file.find_line(tmp_path / "plan.jsonl", "0" * 12)
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A plan, and the same on disk."""
+    made = toys.make_plan(toys.raw_config(tmp_path))
+    path = tmp_path / "plans" / "plan.jsonl"
+    path.parent.mkdir()
+    path.write_text("\n".join(plan_file.to_lines(made, {})) + "\n")
+    return made, plan_file.Written(path)
+
+
+def test_published_files_are_copies_of_every_table_and_figure(written):
+    made, found = written
+    tables = {f"tiny/{name}.parquet" for name in made.tables["tiny"]}
+    figures = {f"tiny/figures/{name}.{suffix}" for name in made.figures["tiny"] for suffix in ("svg", "png")}
+    assert set(found.published) == tables | figures
+    folders = {node.folder: node for node in made.nodes.values()}
+    for source in found.published.values():
+        folder, _, file = source.rpartition("/")
+        assert file in nodes.OUTPUTS[folders[folder].stage]
+
+
+def test_a_node_reads_one_file_of_each_parent_and_its_record(written):
+    made, found = written
+    for node in made.nodes.values():
+        parents = [parent for parents in made.parents(node).values() for parent in parents]
+        names = [f"{node.spec['table']}.parquet" if node.stage == "tabulate" else nodes.OUTPUTS[p.stage][0] for p in parents]
+        expected = [
+            f"{p.folder}/{name}"
+            for parent, name in zip(parents, names, strict=True)
+            for p, name in [(parent, name), (parent, "spec.json")]
+        ]
+        assert found.reads(node.folder.removeprefix("artifacts/")) == expected
+        assert {file.rpartition("/")[2] for file in expected} - {"spec.json"} <= {
+            f for p in parents for f in nodes.OUTPUTS[p.stage]
+        }
+
+
+def test_a_node_of_another_plan_or_stage_is_refused(written):
+    made, found = written
+    node = next(node for node in made.nodes.values() if node.stage == "train")
+    for name in (f"prune/{node.label}-{node.key}", f"train/{node.label}-{'0' * 12}", f"train/other-{node.key}", ""):
+        with pytest.raises(ValueError, match=r"node must be part of the plan, got .*; ask for it with its own config"):
+            found.reads(name)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]\n", b"{}\n", b'{"published": []}\n', b"\xff", b"[" * 100_000])
+def test_a_damaged_plan_is_refused(tmp_path, content):
+    (tmp_path / "plan.jsonl").write_bytes(content)
+    with pytest.raises(ValueError, match=r"plan .*plan\.jsonl must be whole, got: .+; remove it and start the run again"):
+        plan_file.Written(tmp_path / "plan.jsonl")

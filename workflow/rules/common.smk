@@ -1,23 +1,14 @@
 # The plan, and what every rule asks of it.
 import shlex
 
-from pipeline_lib import config as settings, demands, driver, nodes, plan as planning
+from pipeline_lib import demands, driver, nodes, verify
 
 ENVIRONMENT = str(ROOT / "environment.yml")
-CONFIG_FILES = [Path(name) for name in workflow.configfiles]
 try:
-    PLAN = planning.make_plan(settings.resolve(config))
-    RESULTS = str(PLAN.config.results)
-    PUBLISHED = driver.published(PLAN)
-    if driver.PLAN_ID not in os.environ:
-        driver.check_published(PLAN)
-    if os.environ.setdefault(driver.PLAN_ID, PLAN.identity()) != PLAN.identity():
-        raise ValueError(
-            "config and code must stay as they were planned during a run, got a changed plan; start the run again"
-        )
-    PLAN_FILE = str(driver.write_plan(PLAN, CONFIG_FILES))
+    PLAN = driver.planned(config, [Path(name) for name in workflow.configfiles])
 except ValueError as error:
     raise WorkflowError(str(error)) from None
+RESULTS = str(PLAN.results)
 
 
 # A job runs in the interpreter that runs Snakemake, or in the one of its own environment where Snakemake makes one.
@@ -33,23 +24,24 @@ wildcard_constraints:
 def made_by(stage):
     """Output files of a stage."""
     return [
-        f"{RESULTS}/artifacts/{stage}/{{node}}/{name}" for name in nodes.OUTPUTS[stage]
+        f"{RESULTS}/artifacts/{stage}/{{node}}/{name}"
+        for name in (*nodes.OUTPUTS[stage], verify.RECORD)
     ]
 
 
+def asked(function, *args):
+    """Answer of the plan, or its error as Snakemake's."""
+    try:
+        return function(*args)
+    except ValueError as error:
+        raise WorkflowError(str(error)) from None
+
+
 def read_by(stage):
-    """Input files of a node: the first file of each parent, all files where a table is put together."""
-
-    def files(wildcards):
-        node = PLAN.by_folder.get(f"{stage}/{wildcards.node}")
-        if node is None:
-            raise WorkflowError(
-                f"node must be part of the plan, got {wildcards.node}; ask for it with its own config"
-            )
-        parents = [parent for nodes in PLAN.parents(node).values() for parent in nodes]
-        return [f"{RESULTS}/{parent.files()[0]}" for parent in parents]
-
-    return files
+    """Input files of a node."""
+    return lambda wildcards: [
+        f"{RESULTS}/{name}" for name in asked(PLAN.reads, f"{stage}/{wildcards.node}")
+    ]
 
 
 def quoted(path):
@@ -58,10 +50,10 @@ def quoted(path):
 
 
 def command(stage):
-    """Shell line of a stage; a node's name has no characters that a shell would read into it."""
-    folder = f"{quoted(RESULTS)}/artifacts/{stage}/{{wildcards.node}}"
+    """Shell line of a stage. Its folder is where Snakemake wants the outputs, with the inputs beside it."""
+    folder = '"$(dirname {output[0]:q})"'
     run = (
-        f"{quoted(PYTHON)} -m pipeline_lib {stage} {folder} --plan {quoted(PLAN_FILE)}"
+        f"{quoted(PYTHON)} -m pipeline_lib {stage} {folder} --plan {quoted(PLAN.path)}"
     )
     return f"PYTHONPATH={quoted(ROOT)} {run} > {{log:q}} 2>&1"
 
@@ -81,19 +73,20 @@ def source_of(pattern):
 
     def file(wildcards):
         name = pattern.format(**wildcards)
-        if name not in PUBLISHED:
+        if name not in PLAN.published:
             raise WorkflowError(
-                f"target must be one of {', '.join(PUBLISHED)}, got {name}; choose one"
+                f"target must be one of {', '.join(PLAN.published)}, got {name}; choose one"
             )
-        node, made = PUBLISHED[name]
-        return f"{RESULTS}/{node.folder}/{made}"
+        return f"{RESULTS}/{PLAN.published[name]}"
 
     return file
 
 
 def key_of(pattern):
-    """Key of the node that a published file is a copy of: when it changes, the copy is made again."""
-    return lambda wildcards: PUBLISHED[pattern.format(**wildcards)][0].key
+    """Folder of the artifact that a published file is a copy of: when it changes, the copy is made again."""
+    return lambda wildcards: Path(
+        PLAN.published[pattern.format(**wildcards)]
+    ).parent.name
 
 
 def up_to_date():
