@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections import Counter
 
 import checkout as co
@@ -126,3 +128,10 @@ def test_after_running_new_code_the_old_one_only_publishes(single: Checkout) -> 
     co.succeed(single)
     assert co.contents(single.results / "single") == published
     assert co.dry(single) == {}
+
+
+def test_results_that_were_copied_without_their_times_and_history_are_not_made_again(single: Checkout) -> None:
+    shutil.rmtree(single.root / ".snakemake")
+    for age, path in enumerate(sorted(single.results.rglob("*.*"))):  # children older than their parents, among others
+        os.utime(path, (1e9 - 1000 * age,) * 2)
+    assert set(co.dry(single)) <= {"publish"}

@@ -38,9 +38,10 @@ def asked(function, *args):
 
 
 def read_by(stage):
-    """Input files of a node."""
+    """Input files of a node. They are what their folders' names say, however old: no time makes a job run again."""
     return lambda wildcards: [
-        f"{RESULTS}/{name}" for name in asked(PLAN.reads, f"{stage}/{wildcards.node}")
+        ancient(f"{RESULTS}/{name}")
+        for name in asked(PLAN.reads, f"{stage}/{wildcards.node}")
     ]
 
 
@@ -83,10 +84,13 @@ def source_of(pattern):
 
 
 def key_of(pattern):
-    """Folder of the artifact that a published file is a copy of: when it changes, the copy is made again."""
-    return lambda wildcards: Path(
-        PLAN.published[pattern.format(**wildcards)]
-    ).parent.name
+    """Key of the artifact that a published file is a copy of: when it changes, the copy is made again."""
+
+    def key(wildcards):
+        folder = Path(PLAN.published[pattern.format(**wildcards)]).parent.name
+        return folder.rpartition("-")[2]
+
+    return key
 
 
 def up_to_date():
