@@ -31,7 +31,7 @@ test-all: $(VENV)/.dev
 	$(BIN)/python -m pytest tests -m "not cluster"
 
 # As root: installs what is missing of a Slurm from Debian's packages, starts it on the loopback interface, and stops it.
-test-cluster: $(VENV)/.dev $(VENV)/.slurm
+test-cluster: $(VENV)/.dev $(VENV)/.slurm $(VENV)/.storage
 	$(BIN)/python -m pytest tests/cluster -m cluster
 
 # For example: make slurm-profile ACCOUNT=physics PARTITION=short GPU_PARTITION=gpu
@@ -59,10 +59,10 @@ bench-full: $(VENV)/.dev
 	$(BIN)/python -m benchmarks --full
 
 # Hundreds of random faults, then random files and configs: half an hour or more. Rewrites a part of docs/reliability.md.
-soak: $(VENV)/.dev
+soak: $(VENV)/.dev $(VENV)/.soak
 	OMP_NUM_THREADS=1 $(BIN)/python tests/faults/soak.py --write docs/reliability.md
 	REWIND_FUZZ=20 $(BIN)/python -m pytest -q tests/faults/test_fuzz.py
-	if $(BIN)/python -c "import atheris" 2> /dev/null; then $(BIN)/python tests/faults/guided.py -max_total_time=300; fi
+	if [ "$$(uname)" = Linux ]; then $(BIN)/python tests/faults/guided.py -max_total_time=300; fi
 
 # Known vulnerabilities of the pinned packages. Needs a network; in an environment of its own, which is no part of the project's pins.
 audit:
@@ -81,6 +81,6 @@ $(VENV)/.dev: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-$(VENV)/.slurm: $(VENV)/.run
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[slurm]"
+$(VENV)/.slurm $(VENV)/.storage $(VENV)/.soak: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[$(patsubst .%,%,$(@F))]"
 	@touch $@

@@ -13,7 +13,7 @@ from pipeline_lib.stages import data
 from pipeline_lib.stages.training import Run, Setting, train_cohort
 from pipeline_lib.types import Split
 
-_STEPS = 20
+_STEPS, _SECONDS = 20, 5.0  # so many steps, or about so long if that is less
 _IMAGES = 1000  # evaluated, of each split
 
 
@@ -26,13 +26,15 @@ def calibrate(task: dict[str, Any], data_root: Path | None) -> tuple[float, floa
     dataset = registry.call("datasets", task["dataset"], data_root=data_root)
     network = data.build(task, dataset)
     start = registry.call("initialise", task["initialisation"], network=network, generator=torch_generator("calibrate"))
+    before = time.perf_counter()
     state = train_cohort(Setting(task, network, dataset, 2), [Run(start, None, (0, 0))])[0][0].state
     begun = time.perf_counter()
-    setting = Setting(task, network, dataset, 2 + _STEPS)
+    steps = max(2, min(_STEPS, int(2 * _SECONDS / (begun - before))))
+    setting = Setting(task, network, dataset, 2 + steps)
     train_cohort(setting, [Run(state, None, (0, 0))])
     trained = time.perf_counter()
     few = [Split(split.x[:_IMAGES], split.y[:_IMAGES]) for split in (dataset.train, dataset.test)]
     for split in few:
         evaluate(network, state, split, dataset, setting.numerics)
     image = (time.perf_counter() - trained) / sum(len(split.y) for split in few)
-    return (trained - begun) / _STEPS, image * (len(dataset.train.y) + len(dataset.test.y)) / 2
+    return (trained - begun) / steps, image * (len(dataset.train.y) + len(dataset.test.y)) / 2

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGES = ("munge", "slurmctld", "slurmd", "slurm-client", "slurmdbd", "mariadb-server")
+PACKAGES = ("munge", "slurmctld", "slurmd", "slurm-client", "slurmdbd", "mariadb-server", "rsync")
 LINK = Path("/etc/slurm/slurm.conf")
 HOSTS = Path("/etc/hosts")
 POLICY = Path("/usr/sbin/policy-rc.d")  # while it exits with 101, packages start no service

@@ -30,9 +30,9 @@ TIGHT = """train: ["(1 if 'L0-o2' in wildcards.node else 30)", "(1000 if 'L1-imp
 FIELDS = ("JobIDRaw", "Comment", "State", "Timelimit", "TimelimitRaw", "ReqMem", "ReqTRES", "Partition", "Account")
 
 
-def _command(checkout: Checkout) -> list[str]:
+def _command(checkout: Checkout, *more: str) -> list[str]:
     """What a user types, and quick polls."""
-    return ["-m", "snakemake", "--profile", "slurm", "--configfile", str(checkout.config), *QUICK]
+    return ["-m", "snakemake", "--profile", "slurm", "--configfile", str(checkout.config), *QUICK, *more]
 
 
 def _run_id(text: str) -> str:
@@ -78,6 +78,21 @@ def test_the_ladder_runs_through_sbatch_as_the_profile_says(
         assert (row["Partition"], row["Account"], row["State"]) == ("gpu", slurm.ACCOUNT, "COMPLETED"), row
 
 
+def test_jobs_take_their_files_from_a_storage_that_no_job_works_in(
+    cluster: slurm.Cluster, ladder: Checkout, local: dict[str, str], tmp_path: Path
+) -> None:
+    bucket, node = tmp_path / "bucket", tmp_path / "node"
+    storage = ["--default-storage-provider", "fs", "--default-storage-prefix", str(bucket)]
+    storage += ["--local-storage-prefix", str(tmp_path / "driver"), "--remote-job-local-storage-prefix", str(node)]
+    shared = ["--shared-fs-usage", "persistence", "sources", "source-cache", "software-deployment"]
+    outcome = co.call(ladder.root, *_command(ladder, *storage, *shared))
+    assert outcome.code == 0, outcome.text
+    assert co.contents(bucket / "results" / "ladder") == local
+    assert Counter(map(_stage, _submitted(_run_id(outcome.text)))) == STAGES
+    assert node.is_dir()
+    assert {path.name for path in ladder.results.iterdir()} == {"plans"}
+
+
 @dataclass
 class Driver:
     """A run of the workflow in the background."""
@@ -115,6 +130,12 @@ class Driver:
             return bool(text) and int(text) >= step
 
         slurm.wait_for(f"step {step} of {part}", there, seconds=600)
+
+    def stop(self, number: int) -> None:
+        """Tell it to stop, and wait until it has, which is no success."""
+        os.kill(self.process.pid, number)
+        self.process.wait(timeout=300)
+        assert self.process.returncode == 1, self.text
 
     def end(self) -> None:
         """Wait for the end of the run, which must be a good one."""
@@ -178,6 +199,31 @@ def _preempt(driver: Driver, part: str) -> None:
     number, node = driver.job(part)
     slurm.run("srun", "-p", "urgent", "-w", node, "true", seconds=120)
     assert int(re.search(r"Restarts=(\d+)", slurm.run("scontrol", "show", "job", number))[1]) == 2
+
+
+def _jobs(run_id: str) -> str:
+    return slurm.run("squeue", "-h", "--name", run_id, "-o", "%k").strip()
+
+
+def test_a_driver_that_is_told_to_stop_leaves_no_job_and_no_lock(
+    cluster: slurm.Cluster, ladder: Checkout, local: dict[str, str], drive: Callable[[Checkout], Driver]
+) -> None:
+    shutil.copy(Path(__file__).parent / "trouble.py", ladder.root / "sitecustomize.py")
+    _trouble(ladder, "L0-o2", "slow 4 once")
+    first = drive(ladder)
+    first.wait_for_step("L0-o2", 2)
+    first.stop(signal.SIGINT)
+    slurm.wait_for("the end of its jobs", lambda: not _jobs(_run_id(first.text)))
+    _trouble(ladder, "L0-o2", "slow 1 once")
+    second = drive(ladder)
+    second.wait_for_step("L0-o2", 4)
+    second.stop(signal.SIGTERM)
+    assert not _jobs(_run_id(second.text))
+    assert "going on at step" in _log(ladder, "L0-o2"), "Ctrl-C cancelled it, and it had kept what it needs"
+    assert ladder.path("artifacts/train/*L0-o2*/spec.json").is_file(), "SIGTERM waited for it"
+    outcome = co.call(ladder.root, *_command(ladder))
+    assert outcome.code == 0, outcome.text
+    assert co.contents(ladder.results / "ladder") == local
 
 
 def _log(checkout: Checkout, part: str) -> str:

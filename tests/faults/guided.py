@@ -2,8 +2,8 @@
 
     python tests/faults/guided.py -max_total_time=60 FOLDER_OF_FINDINGS
 
-A ValueError that says thing, rule and remedy is right; any other exception ends the run and leaves its input. atheris is no
-dependency of the project: install it beside the others (it has wheels for Python 3.11 and later on Linux).
+A ValueError that says thing, rule and remedy is right; any other exception ends the run and leaves its input.
+`make soak` installs atheris, which has wheels for Linux alone.
 """
 
 from __future__ import annotations

@@ -22,11 +22,10 @@ wildcard_constraints:
 
 
 def made_by(stage):
-    """Output files of a stage."""
-    return [
-        f"{RESULTS}/artifacts/{stage}/{{node}}/{name}"
-        for name in (*nodes.OUTPUTS[stage], verify.RECORD)
-    ]
+    """Output files of a stage: what it is for, and the record of it."""
+    folder = f"{RESULTS}/artifacts/{stage}/{{node}}"
+    files = [f"{folder}/{name}" for name in nodes.OUTPUTS[stage]]
+    return {"files": files, "record": f"{folder}/{verify.RECORD}"}
 
 
 def asked(function, *args):
@@ -52,7 +51,7 @@ def quoted(path):
 
 def command(stage):
     """Shell line of a stage. Its folder is where Snakemake wants the outputs, with the inputs beside it."""
-    folder = '"$(dirname {output[0]:q})"'
+    folder = '"$(dirname {output.record:q})"'
     run = (
         f"{quoted(PYTHON)} -m pipeline_lib {stage} {folder} --plan {quoted(PLAN.path)}"
     )

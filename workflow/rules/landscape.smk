@@ -12,7 +12,7 @@ rule connect:
     input:
         read_by("connect"),
     output:
-        made_by("connect"),
+        **made_by("connect"),
     log:
         log_of("connect"),
     benchmark:
@@ -28,7 +28,7 @@ rule slice:
     input:
         read_by("slice"),
     output:
-        made_by("slice"),
+        **made_by("slice"),
     log:
         log_of("slice"),
     benchmark:
@@ -44,7 +44,7 @@ rule cut:
     input:
         read_by("cut"),
     output:
-        made_by("cut"),
+        **made_by("cut"),
     log:
         log_of("cut"),
     benchmark:
@@ -60,7 +60,7 @@ rule describe:
     input:
         read_by("describe"),
     output:
-        made_by("describe"),
+        **made_by("describe"),
     log:
         log_of("describe"),
     benchmark:
@@ -76,7 +76,7 @@ rule wells:
     input:
         read_by("wells"),
     output:
-        made_by("wells"),
+        **made_by("wells"),
     log:
         log_of("wells"),
     benchmark:

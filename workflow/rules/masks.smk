@@ -12,7 +12,7 @@ rule prune:
     input:
         read_by("prune"),
     output:
-        made_by("prune"),
+        **made_by("prune"),
     log:
         log_of("prune"),
     benchmark:
@@ -28,7 +28,7 @@ rule rewind:
     input:
         read_by("rewind"),
     output:
-        made_by("rewind"),
+        **made_by("rewind"),
     log:
         log_of("rewind"),
     benchmark:
@@ -44,7 +44,7 @@ rule perturb:
     input:
         read_by("perturb"),
     output:
-        made_by("perturb"),
+        **made_by("perturb"),
     log:
         log_of("perturb"),
     benchmark:
@@ -60,7 +60,7 @@ rule adapt:
     input:
         read_by("adapt"),
     output:
-        made_by("adapt"),
+        **made_by("adapt"),
     log:
         log_of("adapt"),
     benchmark:

@@ -11,7 +11,7 @@ rule interpolate:
     input:
         read_by("interpolate"),
     output:
-        made_by("interpolate"),
+        **made_by("interpolate"),
     log:
         log_of("interpolate"),
     benchmark:
@@ -27,7 +27,7 @@ rule follow:
     input:
         read_by("follow"),
     output:
-        made_by("follow"),
+        **made_by("follow"),
     log:
         log_of("follow"),
     benchmark:
@@ -43,7 +43,7 @@ rule layers:
     input:
         read_by("layers"),
     output:
-        made_by("layers"),
+        **made_by("layers"),
     log:
         log_of("layers"),
     benchmark:
@@ -59,7 +59,7 @@ rule telemetry:
     input:
         read_by("telemetry"),
     output:
-        made_by("telemetry"),
+        **made_by("telemetry"),
     log:
         log_of("telemetry"),
     benchmark:
@@ -75,7 +75,7 @@ rule signs:
     input:
         read_by("signs"),
     output:
-        made_by("signs"),
+        **made_by("signs"),
     log:
         log_of("signs"),
     benchmark:
@@ -91,7 +91,7 @@ rule hessian:
     input:
         read_by("hessian"),
     output:
-        made_by("hessian"),
+        **made_by("hessian"),
     log:
         log_of("hessian"),
     benchmark:

@@ -14,7 +14,7 @@ rule tabulate:
     input:
         read_by("tabulate"),
     output:
-        made_by("tabulate"),
+        **made_by("tabulate"),
     log:
         log_of("tabulate"),
     benchmark:
@@ -30,7 +30,7 @@ rule derive:
     input:
         read_by("derive"),
     output:
-        made_by("derive"),
+        **made_by("derive"),
     log:
         log_of("derive"),
     benchmark:
@@ -46,7 +46,7 @@ rule judge:
     input:
         read_by("judge"),
     output:
-        made_by("judge"),
+        **made_by("judge"),
     log:
         log_of("judge"),
     benchmark:
@@ -62,7 +62,7 @@ rule plot:
     input:
         read_by("plot"),
     output:
-        made_by("plot"),
+        **made_by("plot"),
     log:
         log_of("plot"),
     benchmark:

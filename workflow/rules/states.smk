@@ -11,7 +11,7 @@ rule prepare:
     input:
         read_by("prepare"),
     output:
-        made_by("prepare"),
+        **made_by("prepare"),
     log:
         log_of("prepare"),
     benchmark:
@@ -27,7 +27,7 @@ rule pretrain:
     input:
         read_by("pretrain"),
     output:
-        made_by("pretrain"),
+        **made_by("pretrain"),
     log:
         log_of("pretrain"),
     benchmark:
@@ -43,7 +43,7 @@ rule teach:
     input:
         read_by("teach"),
     output:
-        made_by("teach"),
+        **made_by("teach"),
     log:
         log_of("teach"),
     benchmark:
@@ -59,7 +59,7 @@ rule train:
     input:
         read_by("train"),
     output:
-        made_by("train"),
+        **made_by("train"),
     log:
         log_of("train"),
     benchmark:
@@ -75,7 +75,7 @@ rule trace:
     input:
         read_by("trace"),
     output:
-        made_by("trace"),
+        **made_by("trace"),
     log:
         log_of("trace"),
     benchmark:
