@@ -53,17 +53,18 @@ def write_plan(made: Plan, paths: Iterable[Path]) -> Path:
     return target
 
 
-def planned(raw: Mapping[str, Any], paths: Iterable[Path]) -> Written:
-    """Plan a run, and check what is published; in a job of that run, read what was planned: it may take half a minute to plan.
+def planned(raw: Mapping[str, Any], paths: Iterable[Path], main: bool) -> Written:
+    """Plan a run and check what is published; in its jobs, read what was planned, since planning may take half a minute.
 
     Args:
         raw: the config, overrides included.
         paths: the config files.
+        main: whether this is the process that the user started, and no job of it.
 
     Raises:
-        ValueError: the config is wrong, a published file is damaged, or a job on another file system plans otherwise.
+        ValueError: the config is wrong, a published file is damaged, or a job that does not see the plan file plans otherwise.
     """
-    resolved, ours = config.resolve(raw), os.environ.get(PLAN_ID)
+    resolved, ours = config.resolve(raw), None if main else os.environ.get(PLAN_ID)
     path = resolved.results / "plans" / f"{ours}.jsonl"
     if ours and path.is_file():
         return Written(path)
@@ -71,7 +72,7 @@ def planned(raw: Mapping[str, Any], paths: Iterable[Path]) -> Written:
     if ours not in (None, made.identity()):
         raise ValueError("config and code must stay as they were planned during a run, got a changed plan; start the run again")
     written = Written(write_plan(made, paths))
-    if not ours:
+    if main:
         check_published(written)
         os.environ[PLAN_ID] = made.identity()
     return written

@@ -13,6 +13,12 @@ from pipeline_lib.nodes import OUTPUTS, Plan
 
 # Where artifacts lie under the results folder: no name leaves it, or means something to a shell.
 _FOLDER = re.compile(r"artifacts/[a-z]+/[A-Za-z0-9_-]+-[0-9a-f]{12}")
+# What reading a damaged file can raise.
+_DAMAGE = (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError)
+
+
+def _not_whole(path: Path, error: Exception) -> ValueError:
+    return ValueError(f"plan {path} must be whole, got: {error}; remove it and start the run again")
 
 
 def published(plan: Plan) -> dict[str, str]:
@@ -70,8 +76,8 @@ def find_line(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
                     return _checked(header, json.loads(line), key)
     except (FileNotFoundError, StopIteration):
         raise ValueError(f"plan must exist, got {path}; make it with: python -m pipeline_lib plan CONFIG --write") from None
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise ValueError(f"plan {path} must be whole, got: {error}; remove it and start the run again") from None
+    except _DAMAGE as error:
+        raise _not_whole(path, error) from None
     raise ValueError(f"node must be part of the plan {path.name}, got key {key}; plan again")
 
 
@@ -89,10 +95,11 @@ class Written:
         self.path, self.results = path, path.parent.parent
         try:
             header, *nodes = path.read_text(encoding="utf-8").splitlines()
-            self.published = {str(copy): str(source) for copy, source in json.loads(header)["published"].items()}
+            self._header = json.loads(header)
+            self.published = {str(copy): str(source) for copy, source in self._header["published"].items()}
             self._lines = {line[9:21]: line for line in nodes}  # each begins with {"key": "
-        except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            raise ValueError(f"plan {path} must be whole, got: {error}; remove it and start the run again") from None
+        except _DAMAGE as error:
+            raise _not_whole(path, error) from None
 
     def reads(self, name: str) -> list[str]:
         """List the files that a node reads: of each parent the first, or its part of a table, and its record.
@@ -103,9 +110,17 @@ class Written:
         Raises:
             ValueError: there is no such node.
         """
-        line = json.loads(self._lines.get(name.rpartition("-")[2], "{}"))
-        if line.get("folder") != f"artifacts/{name}":
-            raise ValueError(f"node must be part of the plan, got {name}; ask for it with its own config")
-        part = f"{line['spec']['table']}.parquet" if line["stage"] == "tabulate" else None
-        parents = [folder for folders in line["reads"].values() for folder in folders]
-        return [f"{folder}/{file}" for folder in parents for file in (part or OUTPUTS[folder.split("/")[1]][0], verify.RECORD)]
+        key = name.rpartition("-")[2]
+        try:
+            line = _checked(self._header, json.loads(self._lines[key]), key)[1] if key in self._lines else {}
+            if line.get("folder") == f"artifacts/{name}":
+                part = f"{line['spec']['table']}.parquet" if line["stage"] == "tabulate" else None
+                parents = [folder for folders in line["reads"].values() for folder in folders]
+                return [f"{folder}/{file}" for folder in parents for file in (part or OUTPUTS[_stage(folder)][0], verify.RECORD)]
+        except _DAMAGE as error:
+            raise _not_whole(self.path, error) from None
+        raise ValueError(f"node must be part of the plan, got {name}; ask for it with its own config")
+
+
+def _stage(folder: str) -> str:
+    return folder.split("/")[1]

@@ -130,28 +130,35 @@ def _no_planning(monkeypatch):
 
 def test_a_job_reads_what_its_run_planned(run, planned, monkeypatch):
     raw, path = run
-    first = driver.planned(raw, [path])
+    first = driver.planned(raw, [path], main=True)
     assert os.environ[driver.PLAN_ID] == planned[1].identity()
     _no_planning(monkeypatch)
-    again = driver.planned(raw, [path])
+    again = driver.planned(raw, [path], main=False)
     assert (again.path, again.results, again.published) == (first.path, first.results, first.published)
 
 
 def test_a_job_that_sees_no_plan_file_plans_for_itself(run, planned):
     raw, path = run
-    written = driver.planned(raw, [path]).path
+    written = driver.planned(raw, [path], main=True).path
     written.unlink()
-    assert driver.planned(raw, [path]).path == written
+    assert driver.planned(raw, [path], main=False).path == written
     assert written.is_file()
 
 
 def test_a_job_that_plans_otherwise_is_refused(run):
     raw, path = run
-    written = driver.planned(raw, [path]).path
+    written = driver.planned(raw, [path], main=True).path
     written.unlink()
     raw["experiments"]["tiny"]["alphas"] = 4
     with pytest.raises(ValueError, match=r"config and code must stay as they were planned .* start the run again"):
-        driver.planned(raw, [path])
+        driver.planned(raw, [path], main=False)
+
+
+def test_a_new_run_in_the_same_process_plans_anew(run):
+    raw, path = run
+    first = driver.planned(raw, [path], main=True)
+    raw["experiments"]["tiny"]["alphas"] = 4
+    assert driver.planned(raw, [path], main=True).path != first.path
 
 
 def _publish(written: Written, name: str, content: str, source: str | None) -> Path:

@@ -77,3 +77,16 @@ def test_a_damaged_plan_is_refused(tmp_path, content):
     (tmp_path / "plan.jsonl").write_bytes(content)
     with pytest.raises(ValueError, match=r"plan .*plan\.jsonl must be whole, got: .+; remove it and start the run again"):
         plan_file.Written(tmp_path / "plan.jsonl")
+
+
+@pytest.mark.parametrize(
+    "damage", [('"reads"', '"rea"'), ('"artifacts/', '"../artifacts/'), ("}", ""), ('"stage": "train"', '"stage": 1')]
+)
+def test_a_damaged_node_is_refused(written, damage):
+    made, found = written
+    node = next(node for node in made.nodes.values() if node.stage == "train")
+    text = found.path.read_text()
+    line = next(line for line in text.splitlines() if line.startswith(f'{{"key": "{node.key}"'))
+    found.path.write_text(text.replace(line, line.replace(*damage)))
+    with pytest.raises(ValueError, match=r"plan .*plan\.jsonl must be whole, got: .+; remove it and start the run again"):
+        plan_file.Written(found.path).reads(f"train/{node.label}-{node.key}")

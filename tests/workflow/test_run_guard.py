@@ -54,7 +54,7 @@ def test_code_of_other_stages_does_not_matter_to_a_job(single: Checkout) -> None
 
 
 def test_a_job_that_plans_otherwise_is_refused(single: Checkout) -> None:
-    outcome = co.snakemake(single, "--dry-run", env=co.environment(REWIND_PLAN_ID="0" * 12))
+    outcome = co.snakemake(single, "--dry-run", "--mode", "remote", env=co.environment(REWIND_PLAN_ID="0" * 12))
     assert outcome.code == 1
     assert "config and code must stay as they were planned during a run" in outcome.text
     assert "start the run again" in outcome.text

@@ -5,7 +5,11 @@ from pipeline_lib import demands, driver, nodes, verify
 
 ENVIRONMENT = str(ROOT / "environment.yml")
 try:
-    PLAN = driver.planned(config, [Path(name) for name in workflow.configfiles])
+    PLAN = driver.planned(
+        config,
+        [Path(name) for name in workflow.configfiles],
+        main=workflow.is_main_process,
+    )
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 RESULTS = str(PLAN.results)
