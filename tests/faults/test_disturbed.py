@@ -210,3 +210,30 @@ def test_data_that_change_after_they_were_prepared_change_nothing(tmp_path: Path
     assert found[0] == found[1]
     driver.run_node("prepare", made.config.results / next(iter(made.nodes.values())).folder, plan_file)
     assert co.contents(made.config.results / "artifacts") != found[0]
+
+
+def _wait_for(checkout: Checkout, pattern: str, driver: subprocess.Popen[bytes]) -> None:
+    while not list(checkout.results.glob(pattern)):
+        assert driver.poll() is None, "the run ended before it made anything"
+        time.sleep(0.05)
+
+
+def test_a_killed_driver_is_followed_by_the_same_results(single: Checkout) -> None:
+    tables_before = co.contents(single.results / "single")
+    for stage in ("train", "interpolate", "tabulate"):
+        shutil.rmtree(single.results / "artifacts" / stage)
+    shutil.rmtree(single.results / "single")
+    command = [sys.executable, *co.snakemake_command(single)]
+    with (single.root / "killed.log").open("wb") as log:
+        driver = subprocess.Popen(command, cwd=single.root, env=co.environment(), stdout=log, stderr=log)
+        _wait_for(single, "artifacts/train/*/runs.parquet", driver)
+        os.kill(driver.pid, signal.SIGKILL)
+        driver.wait()
+    locked = co.snakemake(single)
+    assert locked.code == 1
+    assert "unlock" in locked.text
+    co.succeed(single, "--unlock")
+    co.succeed(single)  # while jobs that the killed driver left behind may still write
+    assert co.contents(single.results / "single") == tables_before
+    assert not list(single.results.rglob("*.part"))
+    assert co.dry(single) == {}

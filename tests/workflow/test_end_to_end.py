@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -136,30 +131,3 @@ def test_experiments_asked_for_together_share_training(tiny: Checkout, tmp_path:
     shared = ("prepare", "pretrain", "prune", "rewind", "train", "trace", "interpolate", "follow", "layers")
     assert {stage: both[stage] for stage in shared} == {stage: alone[stage] for stage in shared}
     assert both["tabulate"] == 2 * alone["tabulate"] - 1, "both follow the same runs, so that table is one"
-
-
-def _wait_for(checkout: Checkout, pattern: str, driver: subprocess.Popen[bytes]) -> None:
-    while not list(checkout.results.glob(pattern)):
-        assert driver.poll() is None, "the run ended before it made anything"
-        time.sleep(0.05)
-
-
-def test_a_killed_driver_is_followed_by_the_same_results(single: Checkout) -> None:
-    tables_before = co.contents(single.results / "single")
-    for stage in ("train", "interpolate", "tabulate"):
-        shutil.rmtree(single.results / "artifacts" / stage)
-    shutil.rmtree(single.results / "single")
-    command = [sys.executable, *co.snakemake_command(single)]
-    with (single.root / "killed.log").open("wb") as log:
-        driver = subprocess.Popen(command, cwd=single.root, env=co.environment(), stdout=log, stderr=log)
-        _wait_for(single, "artifacts/train/*/runs.parquet", driver)
-        os.kill(driver.pid, signal.SIGKILL)
-        driver.wait()
-    locked = co.snakemake(single)
-    assert locked.code == 1
-    assert "unlock" in locked.text
-    co.succeed(single, "--unlock")
-    co.succeed(single)  # while jobs that the killed driver left behind may still write
-    assert co.contents(single.results / "single") == tables_before
-    assert not list(single.results.rglob("*.part"))
-    assert co.dry(single) == {}
