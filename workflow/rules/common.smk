@@ -41,10 +41,9 @@ def asked(function, *args):
 
 
 def read_by(stage):
-    """Input files of a node. They are what their folders' names say, however old: no time makes a job run again."""
+    """Input files of a node."""
     return lambda wildcards: [
-        ancient(f"{RESULTS}/{name}")
-        for name in asked(PLAN.reads, f"{stage}/{wildcards.node}")
+        f"{RESULTS}/{name}" for name in asked(PLAN.reads, f"{stage}/{wildcards.node}")
     ]
 
 
