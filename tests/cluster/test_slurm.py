@@ -104,7 +104,8 @@ class Driver:
     def __post_init__(self) -> None:
         self.log = self.checkout.root / f"driver-{len(list(self.checkout.root.glob('driver-*')))}.log"
         with self.log.open("wb") as file:
-            command = [sys.executable, *_command(self.checkout)]
+            # Tests that run in the background ignore Ctrl-C, and so would what they start.
+            command = ["env", "--default-signal=INT", sys.executable, *_command(self.checkout)]
             self.process = subprocess.Popen(
                 command, cwd=self.checkout.root, stdout=file, stderr=file, env=co.environment(), start_new_session=True
             )
