@@ -116,11 +116,8 @@ class Written:
             if line.get("folder") == f"artifacts/{name}":
                 part = f"{line['spec']['table']}.parquet" if line["stage"] == "tabulate" else None
                 parents = [folder for folders in line["reads"].values() for folder in folders]
-                return [f"{folder}/{file}" for folder in parents for file in (part or OUTPUTS[_stage(folder)][0], verify.RECORD)]
+                first = {folder: part or OUTPUTS[folder.split("/")[1]][0] for folder in parents}
+                return [f"{folder}/{file}" for folder in parents for file in (first[folder], verify.RECORD)]
         except _DAMAGE as error:
             raise _not_whole(self.path, error) from None
         raise ValueError(f"node must be part of the plan, got {name}; ask for it with its own config")
-
-
-def _stage(folder: str) -> str:
-    return folder.split("/")[1]

@@ -114,6 +114,13 @@ def test_a_node_of_another_stage_or_plan_is_refused(planned):
         driver.run_node("prepare", folder.with_name("digits-000000000000"), plan_file)
 
 
+def test_published_files_are_copies_of_every_table_and_figure(planned):
+    published = Written(planned[2]).published
+    measured = [name for name, stage in nodes.TABLES.items() if stage in ("train", "interpolate")]
+    tables = {f"tiny/{name}.parquet" for name in [*measured, "means", "onsets", "networks"]}
+    assert set(published) == tables | {"tiny/figures/paths_dense.svg", "tiny/figures/paths_dense.png"}
+
+
 @pytest.fixture
 def run(planned, monkeypatch):
     """The config and its file, as Snakemake starts with them: no run is going on."""

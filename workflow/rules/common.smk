@@ -32,19 +32,17 @@ def made_by(stage):
     return {"files": files, "record": f"{folder}/{verify.RECORD}"}
 
 
-def asked(function, *args):
-    """Answer of the plan, or its error as Snakemake's."""
-    try:
-        return function(*args)
-    except ValueError as error:
-        raise WorkflowError(str(error)) from None
-
-
 def read_by(stage):
     """Input files of a node."""
-    return lambda wildcards: [
-        f"{RESULTS}/{name}" for name in asked(PLAN.reads, f"{stage}/{wildcards.node}")
-    ]
+
+    def files(wildcards):
+        try:
+            names = PLAN.reads(f"{stage}/{wildcards.node}")
+        except ValueError as error:
+            raise WorkflowError(str(error)) from None
+        return [f"{RESULTS}/{name}" for name in names]
+
+    return files
 
 
 def quoted(path):
