@@ -44,7 +44,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
-	$(BIN)/mypy pipeline_lib
+	$(BIN)/mypy pipeline_lib benchmarks
 	$(BIN)/python -m pytest -q tests/unit/test_architecture.py
 
 format: $(VENV)/.dev

@@ -18,17 +18,15 @@ BATCH = 128
 PAD = 4
 
 
-def _split(num: int, generator: torch.Generator) -> Split:
+def _split(num: int, generator: torch.Generator, device: torch.device | None) -> Split:
     x = torch.randint(0, 256, (num, *SHAPE), dtype=torch.uint8, generator=generator)
-    return Split(x, torch.randint(0, 10, (num,), generator=generator))
+    return Split(x.to(device), torch.randint(0, 10, (num,), generator=generator).to(device))
 
 
 def dataset(num_train: int, num_test: int, device: torch.device | None = None) -> Dataset:
     """Draw a data set of CIFAR-10's shape and constants; on the CPU unless told otherwise."""
     generator = torch.Generator().manual_seed(0)
-    splits = [_split(num, generator) for num in (num_train, num_test)]
-    train, test = (Split(split.x.to(device), split.y.to(device)) for split in splits)
-    return Dataset(train, test, 10, MEAN, STD)
+    return Dataset(_split(num_train, generator, device), _split(num_test, generator, device), 10, MEAN, STD)
 
 
 def network() -> nn.Sequential:
@@ -55,7 +53,7 @@ class Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
         return self._transform(Image.fromarray(self._data[index])), self._targets[index]
 
 
-def loader(split: Split, training: bool) -> torch.utils.data.DataLoader[tuple[Tensor, Tensor]]:
+def loader(split: Split, training: bool) -> torch.utils.data.DataLoader[Any]:
     """Read a split the usual way, without workers; with crops, mirroring and a shuffle for training."""
     torchvision_datasets()  # so that the next import works beside a CPU-only torch
     from torchvision import transforms

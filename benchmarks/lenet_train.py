@@ -23,7 +23,7 @@ from pipeline_lib.batches import stream
 from pipeline_lib.initialise import kaiming_normal
 from pipeline_lib.networks.mlp import mlp
 from pipeline_lib.schedules import constant
-from pipeline_lib.stages.training import Reporter, Setting
+from pipeline_lib.stages.training import Reporter, Run, Setting
 from pipeline_lib.torchvision_import import torchvision_datasets
 from pipeline_lib.train import Member, Recipe, train
 from pipeline_lib.types import Dataset, State
@@ -95,7 +95,7 @@ def _usual_step(flat: bool, mask_gradient: bool) -> Step:
         optimiser.zero_grad(set_to_none=not flat)
         loss = F.cross_entropy(network(x), y)
         loss.backward()
-        if mask_gradient:
+        if mask_gradient and vector.grad is not None:
             vector.grad.mul_(kept)
         optimiser.step()
         if not mask_gradient:
@@ -124,7 +124,7 @@ def _ours(dataset: Dataset, num_steps: int, report: bool) -> Work:
     setting = Setting({}, network, dataset, num_steps)
 
     def work() -> None:
-        monitor = Reporter(setting, (0, 0), []) if report else None
+        monitor = Reporter(setting, Run(start, arrays, (0, 0)), []) if report else None
         train(network, [Member(start, arrays, source, monitor)], recipe, num_steps)
 
     return work

@@ -1,22 +1,26 @@
-"""Training ResNet-20: our loop, in channels-last order, beside the usual one. On the CPU, whatever else there is."""
+"""Training ResNet-20: our loop, in channels-last order, beside the usual one. On the CPU, whatever else there is.
+
+Each works in a process of its own, ours with the allocator as a job's process has it.
+"""
 
 from __future__ import annotations
 
 import itertools
 from functools import partial
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 
 from benchmarks import cifar_shaped, machine
-from benchmarks.measure import Line, Work, compare, interleave, left_out
-from pipeline_lib import optim
+from benchmarks.measure import Line, Work, apart, compare, interleave, left_out
+from pipeline_lib import allocator, optim
 from pipeline_lib.batches import stream
 from pipeline_lib.initialise import kaiming_normal
 from pipeline_lib.precision import Numerics
 from pipeline_lib.schedules import constant
 from pipeline_lib.train import Member, Recipe, train
-from pipeline_lib.types import Dataset, State
+from pipeline_lib.types import State
 
 RATE, MOMENTUM, DECAY = 0.1, 0.9, 1e-4
 
@@ -31,7 +35,9 @@ def start(seed: int) -> State:
     return kaiming_normal(cifar_shaped.network(), torch.Generator().manual_seed(seed))
 
 
-def _usual(dataset: Dataset, num_steps: int) -> Work:
+def _usual(num_images: int, num_steps: int) -> Work:
+    torch.set_num_threads(1)
+    dataset = cifar_shaped.dataset(num_images, cifar_shaped.BATCH)
     network, drawn = cifar_shaped.network().train(), start(0)
     network.load_state_dict({**drawn.params, **drawn.buffers})
     optimiser = torch.optim.SGD(network.parameters(), lr=RATE, momentum=MOMENTUM, weight_decay=DECAY)
@@ -46,7 +52,11 @@ def _usual(dataset: Dataset, num_steps: int) -> Work:
     return work
 
 
-def _ours(dataset: Dataset, num_steps: int, numerics: Numerics) -> Work:
+def _ours(num_images: int, num_steps: int, numerics: Numerics, as_job: bool) -> Work:
+    torch.set_num_threads(1)
+    if as_job:
+        allocator.keep_freed_memory()
+    dataset = cifar_shaped.dataset(num_images, cifar_shaped.BATCH)
     source = stream(dataset, (0, 0), cifar_shaped.BATCH, cifar_shaped.PAD, flip=True, channels_last=numerics.channels_last)
     network, member = cifar_shaped.network(), Member(start(0), None, source)
     return lambda: train(network, [member], recipe(numerics), num_steps)
@@ -54,11 +64,16 @@ def _ours(dataset: Dataset, num_steps: int, numerics: Numerics) -> Work:
 
 def _compare(precision: str, full: bool) -> list[Line]:
     """Time both in turn; the usual way is in float32 always."""
-    num_images, num_steps, repeats = (50_000, 10, 7) if full else (5_000, 4, 3)
-    dataset = cifar_shaped.dataset(num_images, cifar_shaped.BATCH)
-    ways = {"ours": _ours(dataset, num_steps, Numerics(precision, channels_last=True)), "usual": _usual(dataset, num_steps)}
-    times = interleave(ways, repeats)
-    return [compare(f"resnet20_train_{precision}", times["ours"], times["usual"], f"{num_steps} steps a round")]
+    num_images, num_steps, repeats = (50_000, 10, 7) if full else (5_000, 4, 5)
+    numerics = Numerics(precision, channels_last=True)
+    ours, theirs = partial(_ours, num_images, num_steps, numerics), partial(_usual, num_images, num_steps)
+    ways = {"ours": apart(partial(ours, as_job=True)), "plain": apart(partial(ours, as_job=False)), "usual": apart(theirs)}
+    times = interleave(ways, repeats, clock=lambda work: cast(float, work()))
+    name, note = f"resnet20_train_{precision}", f"{num_steps} steps a round"
+    return [
+        compare(name, times["ours"], times["usual"], note),
+        compare(f"{name}/allocator", times["ours"], times["plain"], f"{note}; usual = ours with glibc's own thresholds"),
+    ]
 
 
 def fp32(full: bool) -> list[Line]:

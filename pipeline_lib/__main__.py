@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import driver, job, nodes
+from pipeline_lib import allocator, driver, job, nodes
 
 STOPPED = 143  # what a shell reports of a process that SIGTERM ended
 
@@ -118,6 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    allocator.keep_freed_memory()
     try:
         args.run(args)
     except (ValueError, OSError) as error:

@@ -109,7 +109,7 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
     try:
         _check_current(header, line)
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"plan {path} must be whole, got: {error!r}; remove it and start the run again") from None
+        raise plan_file.not_whole(path, error) from None
     if folder.parts[-3:] != Path(line["folder"]).parts:
         raise ValueError(f"folder must end with {line['folder']}, got {folder}; use that one")
     results = Path(*folder.parts[:-3])

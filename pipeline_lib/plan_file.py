@@ -17,7 +17,8 @@ _FOLDER = re.compile(r"artifacts/[a-z]+/[A-Za-z0-9_-]+-[0-9a-f]{12}")
 _DAMAGE = (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError)
 
 
-def _not_whole(path: Path, error: Exception) -> ValueError:
+def not_whole(path: Path, error: Exception) -> ValueError:
+    """Say that a plan file is damaged."""
     return ValueError(f"plan {path} must be whole, got: {error}; remove it and start the run again")
 
 
@@ -77,7 +78,7 @@ def find_line(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
     except (FileNotFoundError, StopIteration):
         raise ValueError(f"plan must exist, got {path}; make it with: python -m pipeline_lib plan CONFIG --write") from None
     except _DAMAGE as error:
-        raise _not_whole(path, error) from None
+        raise not_whole(path, error) from None
     raise ValueError(f"node must be part of the plan {path.name}, got key {key}; plan again")
 
 
@@ -99,7 +100,7 @@ class Written:
             self.published = {str(copy): str(source) for copy, source in self._header["published"].items()}
             self._lines = {line[9:21]: line for line in nodes}  # each begins with {"key": "
         except _DAMAGE as error:
-            raise _not_whole(path, error) from None
+            raise not_whole(path, error) from None
 
     def reads(self, name: str) -> list[str]:
         """List the files that a node reads: of each parent the first, or its part of a table, and its record.
@@ -119,5 +120,5 @@ class Written:
                 first = {folder: part or OUTPUTS[folder.split("/")[1]][0] for folder in parents}
                 return [f"{folder}/{file}" for folder in parents for file in (first[folder], verify.RECORD)]
         except _DAMAGE as error:
-            raise _not_whole(self.path, error) from None
+            raise not_whole(self.path, error) from None
         raise ValueError(f"node must be part of the plan, got {name}; ask for it with its own config")
