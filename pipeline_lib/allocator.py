@@ -12,7 +12,7 @@ def keep_freed_memory() -> None:
     """Keep what is freed for the next request, where the C library is glibc; nothing elsewhere.
 
     By itself glibc gives tensors of a few MB back to the system, and each training step asks for the same ones again: the system
-    clears every page anew, which took a sixth of ResNet-20's step on a CPU (`resnet20_train_fp32` in `benchmarks/README.md`).
+    clears every page anew, about a tenth of ResNet-20's step on a CPU (`resnet20_train_fp32` in `benchmarks/README.md`).
     The process stays as large as it ever was until it ends.
     """
     libc = ctypes.CDLL(None)
