@@ -95,7 +95,8 @@ def _usual_step(flat: bool, mask_gradient: bool) -> Step:
         optimiser.zero_grad(set_to_none=not flat)
         loss = F.cross_entropy(network(x), y)
         loss.backward()
-        if mask_gradient and vector.grad is not None:
+        if mask_gradient:
+            assert vector.grad is not None
             vector.grad.mul_(kept)
         optimiser.step()
         if not mask_gradient:

@@ -36,7 +36,6 @@ def start(seed: int) -> State:
 
 
 def _usual(num_images: int, num_steps: int) -> Work:
-    torch.set_num_threads(1)
     dataset = cifar_shaped.dataset(num_images, cifar_shaped.BATCH)
     network, drawn = cifar_shaped.network().train(), start(0)
     network.load_state_dict({**drawn.params, **drawn.buffers})
@@ -53,7 +52,6 @@ def _usual(num_images: int, num_steps: int) -> Work:
 
 
 def _ours(num_images: int, num_steps: int, numerics: Numerics, as_job: bool) -> Work:
-    torch.set_num_threads(1)
     if as_job:
         allocator.keep_freed_memory()
     dataset = cifar_shaped.dataset(num_images, cifar_shaped.BATCH)
