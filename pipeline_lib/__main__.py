@@ -24,13 +24,17 @@ def _override(text: str) -> dict[str, Any]:
     return {key: yaml.safe_load(value)}
 
 
-def _load(args: argparse.Namespace) -> nodes.Plan:
+def _overrides(args: argparse.Namespace) -> dict[str, Any]:
     from pipeline_lib.config import merge
 
     overrides: dict[str, Any] = {}
     for text in args.config:
         overrides = merge(overrides, _override(text))
-    return driver.load(args.files, overrides)
+    return overrides
+
+
+def _load(args: argparse.Namespace) -> nodes.Plan:
+    return driver.load(args.files, _overrides(args))
 
 
 def _stage(args: argparse.Namespace) -> None:
@@ -60,8 +64,10 @@ def _gc(args: argparse.Namespace) -> None:
 def _refine(args: argparse.Namespace) -> None:
     import yaml
 
-    made = _load(args)
-    print(yaml.safe_dump({"experiments": driver.refined(made, args.level, args.until)}, sort_keys=False), end="")
+    from pipeline_lib import config_files
+
+    raw = config_files.merged(args.files, _overrides(args))
+    print(yaml.safe_dump(driver.refined(_load(args), raw, args.level, args.until), sort_keys=False), end="")
 
 
 def _tasks(args: argparse.Namespace) -> None:

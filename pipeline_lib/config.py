@@ -93,8 +93,8 @@ def task_files() -> dict[str, Path]:
     return {path.stem: path for path in sorted(TASKS.glob("*.yaml"))}
 
 
-def _describe(name: str, inline: Mapping[str, Any], chain: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Merge a task's base, its file and what the config says of it inline, in this order."""
+def _describe(name: str, inline: Mapping[str, Any], chain: tuple[str, ...] = ()) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Merge a task's base, its file and what the config says of it inline, in this order; list the names on the way."""
     files = task_files()
     if name not in files and name not in inline:
         raise registry.unknown("task", name, [*files, *inline], "add it as a file in config/tasks")
@@ -103,8 +103,11 @@ def _describe(name: str, inline: Mapping[str, Any], chain: tuple[str, ...] = ())
     found = read_yaml(files[name]) if name in files else {}
     validate({"experiments": {"x": {"tasks": [name]}}, "tasks": {name: found}})
     found = _overlay(found, inline.get(name, {}))
-    base = found.pop("base", None)
-    return _overlay(_describe(base, inline, (*chain, name)), found) if base else found
+    base, chain = found.pop("base", None), (*chain, name)
+    if base is None:
+        return found, chain
+    under, lineage = _describe(base, inline, chain)
+    return _overlay(under, found), lineage
 
 
 def load_task(name: str, inline: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -113,7 +116,7 @@ def load_task(name: str, inline: Mapping[str, Any] | None = None) -> dict[str, A
     Raises:
         ValueError: an unknown or missing name or option.
     """
-    task = _overlay(_TASK, _describe(name, inline or {}))
+    task = _overlay(_TASK, _describe(name, inline or {})[0])
     for key in ("network", "dataset", "optimiser", "batch_size", "steps"):
         if key not in task:
             raise ValueError(f"task {name} must have {key!r}, got none; add it to config/tasks/{name}.yaml")
@@ -139,25 +142,27 @@ def _pruning(place: str, given: Mapping[str, Any], levels: int) -> dict[str, Any
     return pruning
 
 
-def _grid(place: str, e: Mapping[str, Any], task: dict[str, Any]) -> Grid:
+def _grid(place: str, e: Mapping[str, Any], name: str, raw: Mapping[str, Any]) -> Grid:
+    inline = raw.get("tasks", {})
+    task, lineage = load_task(name, inline), _describe(name, inline)[1]
+    per_job = {"seeds": 1, "orders": 1, **raw.get("per_job", {})}
     levels, sparse = e["levels"], e.get("sparse_level", e["levels"])
     if sparse > levels:
         raise ValueError(f"{place}.sparse_level must be at most levels = {levels}, got {sparse}; lower it")
     e = {**e, "rewind": options.rewind_steps(f"{place}.rewind", e["rewind"], task)}
     return Grid(
-        task, _replicates(e["seeds"]), _replicates(e["orders"]), e["rewind"], levels, sparse,
+        task, lineage, per_job, _replicates(e["seeds"]), _replicates(e["orders"]), e["rewind"], levels, sparse,
         _pruning(place, e.get("pruning", {}), levels), tuple(e["controls"]), e["alphas"], tuple(e["splits"]),
         tuple(e["batchnorm"]), layerwise=e["layerwise"], **options.complete(place, e, task),
     )  # fmt: skip
 
 
-def _experiment(name: str, given: Mapping[str, Any], inline: Mapping[str, Any]) -> Experiment:
+def _experiment(name: str, given: Mapping[str, Any], raw: Mapping[str, Any]) -> Experiment:
     e = merge(_EXPERIMENT, given)
     place = f"experiments.{name}"
     own = e["tasks"] if isinstance(e["tasks"], Mapping) else dict.fromkeys(e["tasks"])
     grids = {
-        task: _grid(f"{place}.tasks.{task}" if over else place, merge(e, over or {}), load_task(task, inline))
-        for task, over in own.items()
+        task: _grid(f"{place}.tasks.{task}" if over else place, merge(e, over or {}), task, raw) for task, over in own.items()
     }
     figures = e.get("figures", demands.default_figures(list(grids.values())))
     for figure in figures:
@@ -194,9 +199,8 @@ def resolve(raw: Mapping[str, Any]) -> Config:
     return Config(
         Path(settings["results"]),
         Path(root) if root else None,
-        {"seeds": 1, "orders": 1, **raw.get("per_job", {})},
         dict(settings["fingerprints"]),
-        {name: _experiment(name, e, raw.get("tasks", {})) for name, e in raw["experiments"].items()},
+        {name: _experiment(name, e, raw) for name, e in raw["experiments"].items()},
     )
 
 

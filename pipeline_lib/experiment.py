@@ -9,9 +9,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Grid:
-    """One task's part of an experiment, checked and complete; `task` is its full description, lengths are in steps."""
+    """One task's part of an experiment, checked and complete.
+
+    Args:
+        task: its full description; lengths are in steps.
+        lineage: names of the descriptions that it is made of: its own, its base's and so on.
+        per_job: replicates that one job trains.
+    """
 
     task: dict[str, Any]
+    lineage: tuple[str, ...]
+    per_job: dict[str, int]
     seeds: tuple[int, ...]
     orders: tuple[int, ...]
     rewind: tuple[int, ...]
@@ -53,6 +61,5 @@ class Config:
 
     results: Path
     data_root: Path | None
-    per_job: dict[str, int]
     fingerprints: dict[str, str]
     experiments: dict[str, Experiment]

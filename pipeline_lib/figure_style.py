@@ -42,9 +42,19 @@ def applied() -> Iterator[None]:
         yield
 
 
-def save(figure: Figure, path: Path, suffix: str) -> None:
-    """Save without dates and versions, so that the same figure has the same bytes."""
-    metadata: dict[str, None] = {"Date": None, "Creator": None} if suffix == "svg" else {"Software": None}
+def save(figure: Figure, path: Path, suffix: str, source: str | None = None) -> None:
+    """Save without dates and versions, so that the same figure has the same bytes.
+
+    Args:
+        figure: what to save.
+        path: where to.
+        suffix: svg or png.
+        source: what the file says of where it comes from.
+    """
+    metadata: dict[str, str | None] = {
+        "Source": source,
+        **({"Date": None, "Creator": None} if suffix == "svg" else {"Software": None}),
+    }
     figure.savefig(path, format=suffix, metadata=metadata, bbox_inches="tight")
 
 

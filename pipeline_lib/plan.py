@@ -31,7 +31,7 @@ def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node
     for run in sorted(needed):
         by_start.setdefault(replace(run, order=e.orders[0]), set()).add(run.order)
     found: dict[str, list[Node]] = defaultdict(list)
-    for seeds in chunks(e.seeds, plan.config.per_job["seeds"]):
+    for seeds in chunks(e.seeds, e.per_job["seeds"]):
         walk = Walk(plan, e, seeds, figures)
         for run, orders in by_start.items():
             for stage, nodes in walk.measure(run, orders).items():

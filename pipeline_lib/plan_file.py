@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import verify
+from pipeline_lib import config_files, verify
 from pipeline_lib.nodes import OUTPUTS, Plan
 
 # Where artifacts lie under the results folder: no name leaves it, or means something to a shell.
@@ -33,31 +33,59 @@ def published(plan: Plan) -> dict[str, str]:
     return files
 
 
-def to_lines(plan: Plan, inputs: dict[str, str]) -> Iterable[str]:
+def to_lines(plan: Plan, paths: Iterable[Path]) -> Iterable[str]:
     """Write a plan as JSON lines: a header, then one node a line, found by its key without parsing the others.
+
+    The header has a hash of what each config file says, and each task's, for telling later whether one has changed.
 
     Args:
         plan: the plan.
-        inputs: hash of each config file's content, for telling later whether it has changed.
+        paths: the config files.
     """
     root = str(plan.config.data_root) if plan.config.data_root else None
-    header = {"inputs": inputs, "data_root": root, "fingerprints": plan.config.fingerprints}
+    described = {task: _hashes(files) for task, files in config_files.task_files(plan.config).items()}
+    header = {"inputs": _hashes(paths), "tasks": described, "data_root": root, "fingerprints": plan.config.fingerprints}
     yield json.dumps(header | {"published": published(plan)})
     for node in plan.nodes.values():
         reads = {role: [n.folder for n in nodes] for role, nodes in plan.parents(node).items()}
         yield json.dumps({"key": node.key} | vars(node) | {"folder": node.folder, "reads": reads})
 
 
+def _hashes(paths: Iterable[Path]) -> dict[str, str]:
+    return {str(path.resolve()): config_files.content_hash(path) for path in paths}
+
+
+def inputs_of(header: Mapping[str, Any], line: Mapping[str, Any]) -> dict[str, str]:
+    """Give the hashes of the files that a node is described in: config files, and its task's, or all tasks' if it has none.
+
+    Args:
+        header: of the plan file.
+        line: the node.
+    """
+    task = line["spec"].get("task") or {}
+    tasks: dict[str, dict[str, str]] = header["tasks"]
+    own = tasks.get(task.get("name", line["spec"].get("name")))
+    found: dict[str, str] = dict(header["inputs"])
+    for files in tasks.values() if own is None else [own]:
+        found |= files
+    return found
+
+
+def _checked_folder(folder: str) -> str:
+    if not _FOLDER.fullmatch(folder):
+        raise ValueError(f"folder {folder!r}")
+    return folder
+
+
 def _checked(header: Any, line: Any, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Check what jobs rely on: kinds of facts, and that all folders lie where artifacts do."""
-    facts: dict[str, Any] = {"inputs": dict, "fingerprints": dict, "data_root": (str, type(None))}
+    facts: dict[str, Any] = {"inputs": dict, "tasks": dict, "fingerprints": dict, "data_root": (str, type(None))}
     if not all(isinstance(header[name], kind) for name, kind in facts.items()):
         raise ValueError("a header of another kind")
     if not all(isinstance(line[name], dict) for name in ("spec", "parents", "reads")):
         raise ValueError("a node of another kind")
     for folder in [line["folder"], *(folder for folders in line["reads"].values() for folder in folders)]:
-        if not _FOLDER.fullmatch(folder):
-            raise ValueError(f"folder {folder!r}")
+        _checked_folder(folder)
     if line["key"] != key or line["folder"] != f"artifacts/{line['stage']}/{line['label']}-{key}":
         raise ValueError(f"folder {line['folder']!r} for node {key}")
     return header, line
@@ -80,6 +108,19 @@ def find_line(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
     except _DAMAGE as error:
         raise not_whole(path, error) from None
     raise ValueError(f"node must be part of the plan {path.name}, got key {key}; plan again")
+
+
+def folders(path: Path) -> set[str]:
+    """List the folders of all nodes of a plan file, under the results folder.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        _, *nodes = path.read_text(encoding="utf-8").splitlines()
+        return {_checked_folder(json.loads(line)["folder"]) for line in nodes}
+    except _DAMAGE as error:
+        raise not_whole(path, error) from None
 
 
 class Written:

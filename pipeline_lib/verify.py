@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,27 @@ def digests(folder: Path) -> dict[str, str]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def written(record: Path) -> dict[str, str]:
+    """Read the digests of an artifact's files from its record; none from a damaged one."""
+    try:
+        return dict(json.loads(record.read_text(encoding="utf-8"))["sha256"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
+
+
+_MARK = re.compile(rb"rewind:[0-9a-f]{12}")
+
+
+def mark(key: str) -> str:
+    """Word what a file says of the node that it was made for."""
+    return f"rewind:{key}"
+
+
+def marked(content: bytes) -> bool:
+    """Tell whether a file's content says that a job of this pipeline made it."""
+    return _MARK.search(content) is not None
 
 
 def check(path: Path) -> None:

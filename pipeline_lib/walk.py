@@ -196,7 +196,7 @@ class Walk:
         """Group orders into jobs; the ladder's own is always a job of its own."""
         first = self.e.orders[0]
         rest = sorted(set(orders) - {first})
-        return [(first,), *chunks(rest, self.plan.config.per_job["orders"])]
+        return [(first,), *chunks(rest, self.e.per_job["orders"])]
 
     def compare(self, stage: str, run: Run, jobs: list[tuple[tuple[int, ...], Node]], **how: Any) -> list[Node]:
         """Compare each job's runs among themselves and with all earlier ones of the same seed."""

@@ -33,25 +33,6 @@ def _make(planned) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(
-    ("text", "same"),
-    [("a: 1 # why\nb: [1,2]\n", True), ("b:\n- 1\n- 2\na: 1", True), ("a: 1\nb: [2, 1]", False), ("a: '1'\nb: [1, 2]", False)],
-)
-def test_the_content_hash_sees_what_a_file_says(tmp_path, text, same):
-    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
-    first.write_text("a: 1\nb: [1, 2]\n")
-    second.write_text(text)
-    assert (driver.content_hash(first) == driver.content_hash(second)) is same
-
-
-def test_later_files_and_overrides_lie_over_earlier_ones(tmp_path):
-    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
-    first.write_text(yaml.safe_dump(toys.raw_config()))
-    second.write_text("experiments: {tiny: {levels: 1}}")
-    e = driver.load([first, second], {"experiments": {"tiny": {"seeds": 5}}}).config.experiments["tiny"].grids["toy"]
-    assert (e.levels, len(e.seeds), e.rewind) == (1, 5, (0, 2))
-
-
 def test_the_plan_file_is_named_by_its_content_and_left_alone_when_equal(planned):
     path, made, plan_file = planned
     assert plan_file == made.config.results / "plans" / f"{made.identity()}.jsonl"
@@ -123,9 +104,12 @@ def test_published_files_are_copies_of_every_table_and_figure(planned):
 
 @pytest.fixture
 def run(planned, monkeypatch):
-    """The config and its file, as Snakemake starts with them: no run is going on."""
+    """The config file, as Snakemake starts with it: no run is going on."""
     monkeypatch.delenv(driver.PLAN_ID, raising=False)
-    return yaml.safe_load(planned[0].read_text()), planned[0]
+    return planned[0]
+
+
+OTHER = {"experiments": {"tiny": {"alphas": 4}}}
 
 
 def _no_planning(monkeypatch):
@@ -136,55 +120,30 @@ def _no_planning(monkeypatch):
 
 
 def test_a_job_reads_what_its_run_planned(run, planned, monkeypatch):
-    raw, path = run
-    first = driver.planned(raw, [path], main=True)
+    first = driver.planned([run], {}, main=True)
     assert os.environ[driver.PLAN_ID] == planned[1].identity()
     _no_planning(monkeypatch)
-    again = driver.planned(raw, [path], main=False)
+    again = driver.planned([run], {}, main=False)
     assert (again.path, again.results, again.published) == (first.path, first.results, first.published)
 
 
-def test_a_job_that_sees_no_plan_file_plans_for_itself(run, planned):
-    raw, path = run
-    written = driver.planned(raw, [path], main=True).path
+def test_a_job_that_sees_no_plan_file_plans_for_itself(run):
+    written = driver.planned([run], {}, main=True).path
     written.unlink()
-    assert driver.planned(raw, [path], main=False).path == written
+    assert driver.planned([run], {}, main=False).path == written
     assert written.is_file()
 
 
 def test_a_job_that_plans_otherwise_is_refused(run):
-    raw, path = run
-    written = driver.planned(raw, [path], main=True).path
+    written = driver.planned([run], {}, main=True).path
     written.unlink()
-    raw["experiments"]["tiny"]["alphas"] = 4
     with pytest.raises(ValueError, match=r"config and code must stay as they were planned .* start the run again"):
-        driver.planned(raw, [path], main=False)
+        driver.planned([run], OTHER, main=False)
 
 
 def test_a_new_run_in_the_same_process_plans_anew(run):
-    raw, path = run
-    first = driver.planned(raw, [path], main=True)
-    raw["experiments"]["tiny"]["alphas"] = 4
-    assert driver.planned(raw, [path], main=True).path != first.path
-
-
-def _publish(written: Written, name: str, content: str, source: str | None) -> Path:
-    if source is not None:
-        artifacts.write_text(written.results / written.published[name], source)
-    artifacts.write_text(written.results / name, content)
-    return written.results / name
-
-
-def test_outdated_copies_are_removed_and_fresh_ones_kept(planned):
-    written = Written(planned[2])
-    fresh = _publish(written, "tiny/runs.parquet", "same", "same")
-    outdated = _publish(written, "tiny/curves.parquet", "old", "new")
-    orphan = _publish(written, "tiny/figures/paths_dense.svg", "old", None)
-    foreign = written.results / "tiny" / "notes.txt"
-    foreign.write_text("mine")
-    assert set(driver.remove_outdated(written)) == {"tiny/curves.parquet", "tiny/figures/paths_dense.svg"}
-    assert [path.exists() for path in (fresh, outdated, orphan, foreign)] == [True, False, False, True]
-    assert driver.remove_outdated(written) == []
+    first = driver.planned([run], {}, main=True)
+    assert driver.planned([run], OTHER, main=True).path != first.path
 
 
 def test_a_node_goes_where_its_name_says(planned):
@@ -212,17 +171,17 @@ def test_a_results_folder_that_is_a_file_is_one_clear_error(tmp_path):
         driver.write_plan(made, [])
 
 
-def test_a_further_round_lies_over_the_config(tmp_path):
-    made = toys.make_plan(toys.raw_config(tmp_path, levels=0, rewind=[0, 5]))
+def test_a_further_round_is_a_whole_config(tmp_path):
+    raw = toys.raw_config(tmp_path, levels=0, rewind=[0, 5])
+    made = toys.make_plan(raw)
     with pytest.raises(ValueError, match=r"means\.parquet must exist, got no such file; run the experiment first"):
-        driver.refined(made, 0, 0.1)
+        driver.refined(made, raw, 0, 0.1)
     row = {"task": "toy", "kind": "imp", "level": 0, "density": 1.0, "split": "test", "batchnorm": "averaged"}
     row |= {"deviation": 0.0, "error": 0.0, "seed_error": 0.0, "num_pairs": 3, "num_seeds": 1}
     rows = [row | {"k": 0, "instability": 0.3}, row | {"k": 5, "instability": 0.0}]
     artifacts.write_table(tmp_path / "tiny" / "means.parquet", tables.to_arrow(rows, "means"))
-    found = driver.refined(made, 0, 0.1)
-    assert found == {"tiny": {"tasks": {"toy": {"rewind": [0, 2, 5]}}}}
-    raw = config.merge(toys.raw_config(tmp_path, levels=0, rewind=[0, 5]), {"experiments": found})
-    assert config.resolve(raw).experiments["tiny"].grids["toy"].rewind == (0, 2, 5)
+    found = config.resolve(driver.refined(made, raw, 0, 0.1))
+    assert found.experiments["tiny"].grids["toy"].rewind == (0, 2, 5)
+    assert found.results == tmp_path
     with pytest.raises(ValueError, match="got none; nothing to refine"):
-        driver.refined(made, 0, 1.0)
+        driver.refined(made, raw, 0, 1.0)

@@ -10,12 +10,12 @@ from pipeline_lib import nodes, plan_file
 
 def test_a_plan_file_finds_each_node_by_its_key(tmp_path):
     made, path = toys.make_plan(toys.raw_config()), tmp_path / "plan.jsonl"
-    path.write_text("\n".join(plan_file.to_lines(made, {"a.yaml": "0"})) + "\n")
+    path.write_text("\n".join(plan_file.to_lines(made, [])) + "\n")
     for key, node in made.nodes.items():
         header, line = plan_file.find_line(path, key)
         assert (line["spec"], line["folder"]) == (node.spec, node.folder)
         assert {r: [n.folder for n in nodes] for r, nodes in made.parents(node).items()} == line["reads"]
-    assert header["inputs"] == {"a.yaml": "0"}
+    assert (header["inputs"], header["tasks"]) == ({}, {"toy": {}})
     assert json.loads(path.read_text().splitlines()[0]) == header
 
 
@@ -33,7 +33,7 @@ def written(tmp_path):
     made = toys.make_plan(toys.raw_config(tmp_path))
     path = tmp_path / "plans" / "plan.jsonl"
     path.parent.mkdir()
-    path.write_text("\n".join(plan_file.to_lines(made, {})) + "\n")
+    path.write_text("\n".join(plan_file.to_lines(made, [])) + "\n")
     return made, plan_file.Written(path)
 
 
@@ -90,3 +90,20 @@ def test_a_damaged_node_is_refused(written, damage):
     found.path.write_text(text.replace(line, line.replace(*damage)))
     with pytest.raises(ValueError, match=r"plan .*plan\.jsonl must be whole, got: .+; remove it and start the run again"):
         plan_file.Written(found.path).reads(f"train/{node.label}-{node.key}")
+
+
+def test_a_node_is_held_to_the_files_that_it_is_described_in():
+    header = {"inputs": {"config": "0"}, "tasks": {"a": {"a.yaml": "1"}, "b": {"b.yaml": "2", "base.yaml": "3"}}}
+    own = {"a": {"a.yaml": "1"}, "b": {"b.yaml": "2", "base.yaml": "3"}}
+    for task, files in own.items():
+        for spec in ({"task": {"name": task}}, {"name": task}):
+            assert plan_file.inputs_of(header, {"spec": spec}) == {"config": "0"} | files
+    assert plan_file.inputs_of(header, {"spec": {"table": "runs"}}) == {"config": "0"} | own["a"] | own["b"]
+
+
+def test_the_folders_of_a_plan_file_are_those_of_its_nodes(written):
+    made, found = written
+    assert plan_file.folders(found.path) == {node.folder for node in made.nodes.values()}
+    found.path.write_text(found.path.read_text().replace("artifacts/train", "../train", 1))
+    with pytest.raises(ValueError, match=r"plan .*plan\.jsonl must be whole, got: folder"):
+        plan_file.folders(found.path)

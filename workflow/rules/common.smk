@@ -1,17 +1,26 @@
 # The plan, and what every rule asks of it.
+import re
 import shlex
 
-from pipeline_lib import demands, driver, nodes, verify
+from pipeline_lib import demands, driver, lease, nodes, publication, verify
 
 ENVIRONMENT = str(ROOT / "environment.yml")
-try:
-    PLAN = driver.planned(
-        config,
-        [Path(name) for name in workflow.configfiles],
-        main=workflow.is_main_process,
-    )
-except ValueError as error:
-    raise WorkflowError(str(error)) from None
+
+
+def refused_by(check, *arguments, **named):
+    """Call a check, and end with its error's words alone."""
+    try:
+        return check(*arguments, **named)
+    except ValueError as error:
+        raise WorkflowError(str(error)) from None
+
+
+PLAN = refused_by(
+    driver.planned,
+    [Path(name) for name in workflow.configfiles],
+    workflow.config_settings.config,
+    main=workflow.is_main_process,
+)
 RESULTS = str(PLAN.results)
 
 
@@ -36,10 +45,7 @@ def read_by(stage):
     """Input files of a node."""
 
     def files(wildcards):
-        try:
-            names = PLAN.reads(f"{stage}/{wildcards.node}")
-        except ValueError as error:
-            raise WorkflowError(str(error)) from None
+        names = refused_by(PLAN.reads, f"{stage}/{wildcards.node}")
         return [f"{RESULTS}/{name}" for name in names]
 
     return files
@@ -75,9 +81,7 @@ def source_of(pattern):
     def file(wildcards):
         name = pattern.format(**wildcards)
         if name not in PLAN.published:
-            raise WorkflowError(
-                f"target must be one of {', '.join(PLAN.published)}, got {name}; choose one"
-            )
+            raise WorkflowError(str(publication.unknown(PLAN, name)))
         return f"{RESULTS}/{PLAN.published[name]}"
 
     return file
@@ -91,6 +95,21 @@ def key_of(pattern):
         return folder.rpartition("-")[2]
 
     return key
+
+
+def check_request():
+    """Refuse a report on what is outdated: for reports, Snakemake runs nothing."""
+    if any(re.match(r"--report(=|$)", word) for word in sys.argv[1:]):
+        refused_by(publication.check_current, PLAN)
+
+
+def begin():
+    """Take hold of the results folder, and remove what would pass for this run's results."""
+    refused_by(lease.Lease, PLAN.results, ROOT)
+    for name in publication.remove_outdated(PLAN, up_to_date()):
+        print(
+            f"removed outdated {RESULTS}/{name}; its artifact is kept", file=sys.stderr
+        )
 
 
 def up_to_date():

@@ -115,3 +115,20 @@ for figure in demands.FIGURES:
             key=key_of(f"{{experiment}}/figures/{figure}.svg"),
         shell:
             "cp {input.svg:q} {output.svg:q} 2> {log:q} && cp {input.png:q} {output.png:q} 2>> {log:q}"
+
+
+rule unknown:
+    # a name under the results folder that no other rule makes -> an error that lists those that are made
+    input:
+        source_of("{target}"),
+    output:
+        f"{RESULTS}/{{target}}",
+    log:
+        f"{RESULTS}/logs/publish/unknown-{{target}}.log",
+    wildcard_constraints:
+        target=rf"(?!artifacts/)(?![a-z0-9_]+/([a-z]+[.]parquet|figures/({'|'.join(demands.FIGURES)})[.](svg|png))$).+",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    shell:
+        "false"
