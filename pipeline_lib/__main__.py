@@ -55,10 +55,30 @@ def _plan(args: argparse.Namespace) -> None:
         print(driver.write_plan(made, args.files))
 
 
-def _gc(args: argparse.Namespace) -> None:
-    from pipeline_lib import garbage
+def _agreed(question: str) -> bool:
+    """Ask on the terminal; where there is none, nobody agrees."""
+    if not sys.stdin.isatty():
+        raise ValueError("removal must be agreed to, got no terminal to ask on; add --yes")
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
-    print(garbage.collect(_load(args), remove=args.remove))
+
+def _gc(args: argparse.Namespace) -> None:
+    from pipeline_lib import garbage, lease
+
+    made = _load(args)
+    results = made.config.results
+    found = None if args.undo else garbage.find(made, only=args.only)
+    if found:
+        print(found.report())
+    if args.undo or (found and found.folders and args.remove):
+        held = lease.Lease(results, Path.cwd())
+        try:
+            if found is None:
+                print(garbage.restore(results))
+            elif args.yes or _agreed(f"Move them to {results / garbage.TRASH}, and remove for good what is there now?"):
+                print(garbage.discard(found))
+        finally:
+            held.release()
 
 
 def _refine(args: argparse.Namespace) -> None:
@@ -112,7 +132,12 @@ def _parser() -> argparse.ArgumentParser:
         if name == "plan":
             command.add_argument("--write", action="store_true", help="write the plan file")
         elif name == "gc":
-            command.add_argument("--remove", action="store_true", help="remove them")
+            command.add_argument(
+                "--remove", action="store_true", help="move them to the trash in the results folder, when agreed to"
+            )
+            command.add_argument("--yes", action="store_true", help="agree to it beforehand")
+            command.add_argument("--only", action="store_true", help="keep nothing for other plans of the results folder")
+            command.add_argument("--undo", action="store_true", help="bring back what was moved to the trash last")
         else:
             command.add_argument("--until", type=float, default=0.1, help="relative width of the onset at which to stop")
             command.add_argument("--level", type=int, default=0, help="pruning level whose onset is sought; 0 is dense")
