@@ -7,12 +7,14 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pipeline_lib import allocator, driver, job, nodes
 
 STOPPED = 143  # what a shell reports of a process that SIGTERM ended
+TERMINAL = 3  # where a rule's shell line keeps the terminal of the run, beside the log that standard error goes to
 
 
 def _override(text: str) -> dict[str, Any]:
@@ -144,6 +146,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _tell(text: str) -> None:
+    """Say something where the user looks; where the log's disk is full, on the terminal of the run."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        with suppress(OSError):
+            os.write(TERMINAL, f"{text}\n".encode())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; a user's mistake ends with one line and exit code 1."""
     args = _parser().parse_args(arguments)
@@ -155,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         if args.verbose:
             raise
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        _tell(f"error: {' '.join(str(error).split())}")
         return 1
     except job.Preempted as stopped:
         logging.getLogger("pipeline_lib").info("%s", stopped)

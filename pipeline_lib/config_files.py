@@ -106,7 +106,10 @@ def read(paths: Sequence[Path], overrides: Mapping[str, Any] | None = None) -> C
         if said:
             _agree(key, said)
             shared[key] = next(iter(said.values()))
-    return _joined({file: config.resolve(raw | shared) for file, raw in whole.items()})
+    made = _joined({file: config.resolve(raw | shared) for file, raw in whole.items()})
+    if config.ROOT.is_relative_to(made.results.resolve()):
+        raise ValueError(f"results must be a folder of its own, got {made.results}, which holds this checkout; name one in it")
+    return made
 
 
 def merged(paths: Sequence[Path], overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:

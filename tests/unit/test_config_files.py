@@ -100,3 +100,12 @@ def test_the_files_of_a_task_are_its_own_and_its_bases(tmp_path):
     assert {task: [path.name for path in files] for task, files in config_files.task_files(made).items()} == {
         "toy": ["resnet20_warmup.yaml", "resnet20.yaml"]
     }
+
+
+@pytest.mark.parametrize("results", ["/", "..", ".", "results/.."])
+def test_results_have_a_folder_of_their_own(monkeypatch, results):
+    monkeypatch.chdir(config.ROOT)
+    with pytest.raises(
+        ValueError, match=r"results must be a folder of its own, got .*, which holds this checkout; name one in it"
+    ):
+        config_files.read([], toys.raw_config(results))

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import toys
 import yaml
 
 from pipeline_lib import __main__ as cli
+from pipeline_lib import lease
+from pipeline_lib.config import ROOT
 
 
 @pytest.fixture
@@ -39,3 +44,52 @@ def test_an_override_without_a_value_is_refused(path, capsys):
 def test_a_missing_file_is_refused(capsys):
     assert cli.main(["gc", "none.yaml"]) == 1
     assert "config file must exist, got none.yaml" in capsys.readouterr().err
+
+
+def test_an_error_reaches_the_terminal_where_the_logs_disk_is_full(path):
+    shell = f'{sys.executable} -m pipeline_lib gc {path} --config "experiments={{tiny: {{levels: -1}}}}" 3>&2 > /dev/full 2>&1'
+    done = subprocess.run(["bash", "-c", shell], stderr=subprocess.PIPE, text=True, check=False, cwd=ROOT)
+    assert done.returncode != 0
+    assert done.stderr == "error: experiments.tiny.levels must be at least 0, got -1; correct the config\n"
+
+
+@pytest.fixture
+def garbage(tmp_path):
+    """An artifact that no plan needs."""
+    folder = tmp_path / "results" / "artifacts" / "train" / "old-000000000000"
+    folder.mkdir(parents=True)
+    (folder / "spec.json").write_text('{"key": "000000000000", "stage": "train", "sha256": {}}')
+    return folder
+
+
+def _answer(monkeypatch, answer):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: answer is not None, raising=False)
+    monkeypatch.setattr("builtins.input", lambda question: answer)
+
+
+@pytest.mark.parametrize(("answer", "gone"), [("", False), ("n", False), ("y", True), ("yes", True)])
+def test_removal_asks_first(path, garbage, monkeypatch, capsys, answer, gone):
+    _answer(monkeypatch, answer)
+    assert cli.main(["gc", path, "--remove"]) == 0
+    assert garbage.exists() is not gone
+    assert cli.main(["gc", path, "--undo"]) == 0
+    assert garbage.is_dir()
+    assert ("1 artifacts brought back" in capsys.readouterr().out) is gone
+
+
+def test_removal_without_a_terminal_needs_a_yes(path, garbage, monkeypatch, capsys):
+    _answer(monkeypatch, None)
+    assert cli.main(["gc", path, "--remove"]) == 1
+    assert "removal must be agreed to, got no terminal to ask on; add --yes" in capsys.readouterr().err
+    assert cli.main(["gc", path]) == 0
+    assert garbage.is_dir()
+    assert cli.main(["gc", path, "--remove", "--yes"]) == 0
+    assert not garbage.exists()
+
+
+def test_removal_waits_until_nobody_works_there(path, garbage, capsys):
+    held = lease.Lease(garbage.parents[2], ROOT)
+    assert cli.main(["gc", path, "--remove", "--yes"]) == 1
+    assert "must be worked in by one run at a time" in capsys.readouterr().err
+    held.release()
+    assert garbage.is_dir()

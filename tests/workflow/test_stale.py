@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from typing import Any
 
 import checkout as co
 from checkout import Checkout
+
+from pipeline_lib import registry
 
 BROKEN = '    raise RuntimeError("it is broken")\n'
 BODIES = {
@@ -54,3 +57,57 @@ def test_failed_rerun_keeps_published_files_that_it_does_not_change(single: Chec
     assert left == {name: published[name] for name in left}
     assert {"runs.parquet", "curves.parquet", "figures/accuracy_by_density.svg"} <= set(left)
     assert not {"interpolation.parquet", "instability.parquet", "figures/instability_sparse.svg"} & set(left)
+
+
+def test_figures_of_an_earlier_plan_do_not_stay_beside_new_tables(single: Checkout) -> None:
+    config = copy.deepcopy(co.SINGLE)
+    config["experiments"]["single"] |= {"seeds": [1], "figures": ["accuracy_by_density"]}
+    single.configure(config)
+    mine = single.results / "single" / "notes.txt"
+    mine.write_text("mine", encoding="utf-8")
+    text = co.succeed(single)
+    for suffix in ("svg", "png"):
+        assert f"removed outdated results/single/figures/instability_sparse.{suffix}; its artifact is kept" in text
+    assert {path.name for path in (single.results / "single" / "figures").iterdir()} == {
+        "accuracy_by_density.svg",
+        "accuracy_by_density.png",
+    }
+    assert set(single.table("single", "runs")["seed"]) == {1}
+    assert len(list(single.results.glob("artifacts/plot/*/figure.svg"))) == 3
+    assert mine.is_file()
+
+
+def test_a_strangers_table_is_neither_overwritten_nor_removed(single: Checkout) -> None:
+    path = single.results / "single" / "runs.parquet"
+    path.write_text("mine", encoding="utf-8")
+    shutil.rmtree(single.path("artifacts/tabulate/single-runs-*"))
+    outcome = co.snakemake(single)
+    assert outcome.code == 1
+    assert "published file results/single/runs.parquet must be a copy of what a job wrote, got another content" in outcome.text
+    assert path.read_text(encoding="utf-8") == "mine"
+
+
+def test_a_report_after_an_edit_is_refused_until_the_run_is_done(single: Checkout) -> None:
+    module = registry.entries("figures")["accuracy_by_density"].module
+    assert co.snakemake(single, "--report", "report.zip").code == 0
+    single.append(module.replace(".", "/") + ".py", "\n\nUNUSED = 1\n")
+    (single.root / "report.zip").unlink()
+    outcome = co.snakemake(single, "--report", "report.zip")
+    assert outcome.code == 1
+    assert "report must show what config and code make now, got results/single/figures/accuracy_by_density.png" in outcome.text
+    assert not (single.root / "report.zip").exists()
+    co.succeed(single)
+    assert co.snakemake(single, "--report", "report.zip").code == 0
+
+
+def test_a_misspelt_target_is_told_what_there_is(single: Checkout) -> None:
+    for target in ("figures/acuracy_by_density.svg", "run.parquet", "figures/hessian.svg"):
+        outcome = co.snakemake(single, "--dry-run", f"results/single/{target}")
+        assert outcome.code == 1
+        assert "target must be one of results/single/" in outcome.text
+        assert f"got 'results/single/{target}'" in outcome.text
+        assert "No rule to produce" not in outcome.text
+    assert (
+        "did you mean 'results/single/figures/accuracy_by_density.svg'?"
+        in co.snakemake(single, "--dry-run", "results/single/figures/acuracy_by_density.svg").text
+    )

@@ -57,12 +57,15 @@ def quoted(path):
 
 
 def command(stage):
-    """Shell line of a stage. Its folder is where Snakemake wants the outputs, with the inputs beside it."""
+    """Shell line of a stage. Its folder is where Snakemake wants the outputs, with the inputs beside it.
+
+    Descriptor 3 stays on the terminal, for what cannot be written into the log.
+    """
     folder = '"$(dirname {output.record:q})"'
     run = (
         f"{quoted(PYTHON)} -m pipeline_lib {stage} {folder} --plan {quoted(PLAN.path)}"
     )
-    return f"PYTHONPATH={quoted(ROOT)} {run} > {{log:q}} 2>&1"
+    return f"PYTHONPATH={quoted(ROOT)} {run} 3>&2 > {{log:q}} 2>&1"
 
 
 def log_of(stage):
