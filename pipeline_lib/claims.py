@@ -170,8 +170,7 @@ def _bind(kind: str, given: Any, supplied: tuple[str, ...], what: str, only: tup
     names = only or tuple(registry.entries(kind))
     if given["name"] not in names:
         raise registry.unknown(f"{what}.name", given["name"], names, f"add it as a function to pipeline_lib/{kind}")
-    bound = registry.bind(kind, dict(given), supplied, what, only)
-    for option, value in bound.items():
+    for option, value in given.items():
         if option in _WORDS and value not in _WORDS[option]:
             raise registry.unknown(f"{what}.{option}", value, _WORDS[option])
         for names, is_right, sort in _SORTS:
@@ -179,7 +178,7 @@ def _bind(kind: str, given: Any, supplied: tuple[str, ...], what: str, only: tup
                 raise ValueError(f"{what}.{option} must be {sort}, got {value!r}; correct it")
         if only and option != "name" and not _is_number(value):
             raise ValueError(f"{what}.{option} must be a number, got {value!r}; correct it")
-    return bound
+    return registry.bind(kind, dict(given), supplied, what, only)
 
 
 def _paper(given: Any, what: str) -> Paper:

@@ -36,7 +36,7 @@ def load(paths: Iterable[Path], overrides: Mapping[str, Any] | None = None) -> P
     raw: dict[str, Any] = {}
     for path in paths:
         raw = config.merge(raw, validation.read_yaml(path))
-    return plan.make_plan(config.resolve(config.merge(raw, overrides or {})))
+    return plan.make_plan(config.resolve(config.merge(raw, config.typed(overrides or {}))))
 
 
 def write_plan(made: Plan, paths: Iterable[Path]) -> Path:
@@ -64,7 +64,7 @@ def planned(raw: Mapping[str, Any], paths: Iterable[Path], main: bool) -> Writte
     Raises:
         ValueError: the config is wrong, a published file is damaged, or a job that does not see the plan file plans otherwise.
     """
-    resolved, ours = config.resolve(raw), None if main else os.environ.get(PLAN_ID)
+    resolved, ours = config.resolve(config.typed(raw)), None if main else os.environ.get(PLAN_ID)
     path = resolved.results / "plans" / f"{ours}.jsonl"
     if ours and path.is_file():
         return Written(path)
