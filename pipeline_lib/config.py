@@ -171,7 +171,7 @@ def _pruning(place: str, given: Mapping[str, Any], levels: int) -> dict[str, Any
     if not falls or (densities and len(densities) < levels):
         raise ValueError(
             f"{place}.pruning.densities must fall from level to level, one below 1 for each of {levels} levels, "
-            f"got {densities}; list them in order"
+            f"got {[values.as_number(each) for each in densities or ()]}; list them in order"
         )
     return pruning
 

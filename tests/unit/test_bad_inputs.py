@@ -214,3 +214,29 @@ def test_a_name_that_looks_like_a_number_stays_text():
 def test_a_start_keeps_every_digit_of_its_numbers():
     e = config.resolve(toys.raw_config(starts=["k0 | noise(0.12345678)", "k0 | noise(0.12345679)"])).experiments["tiny"]
     assert e.grids["toy"].starts == ("k0 | noise(0.12345678)", "k0 | noise(0.12345679)")
+
+
+def _leaves(schema: dict[str, Any], path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], set[str]]]:
+    """List the places of a schema where a scalar may stand, items of lists included, with the types that it may have."""
+    alternatives = validation._alternatives(schema)
+    types = {each["type"] for each in alternatives if isinstance(each.get("type"), str)} - {"array", "object"}
+    found = [(path, types)] if types else []
+    for each in alternatives:
+        found += [leaf for key, inner in each.get("properties", {}).items() for leaf in _leaves(inner, (*path, key))]
+        found += _leaves(each["items"], (*path, "0")) if "items" in each else []
+    return found
+
+
+NUMBERS = [leaf for leaf in _leaves(validation._schema()["$defs"]["experiment"]) if leaf[1] & {"integer", "number"}]
+
+
+@pytest.mark.parametrize(("path", "types"), NUMBERS, ids=[".".join(path) for path, _ in NUMBERS])
+def test_a_wrong_number_of_an_experiment_is_refused_by_its_place(path, types):
+    wrong = [float("nan"), float("inf"), -float("inf"), 10**400, 10**14, -1, -0.5, True, "fast", {"a": 1}]
+    for value in [*wrong, *([] if "number" in types else [0.5])]:
+        given: Any = value
+        for key in reversed(path):
+            given = [given] if key == "0" else {key: given}
+        with pytest.raises(ValueError, match=rf"{path[0]}.* must .*, got ") as caught:
+            config.resolve(toys.raw_config(**given))
+        assert "\n" not in str(caught.value)
