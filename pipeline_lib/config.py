@@ -148,6 +148,10 @@ def _check_together(name: str, task: Mapping[str, Any]) -> None:
         raise ValueError(f"steps of task {name} must be at least 1, got {task['steps']}; lengthen the training")
     if optimiser.get("nesterov") and not optimiser["momentum"]:
         raise ValueError(f"momentum of {name}.optimiser must be above 0 with nesterov, got 0; raise it")
+    if task["pad"] and "resize" in dataset:
+        raise ValueError(
+            f"pad of task {name} must be 0 for folders of images, got {task['pad']}; they are cropped at random anyway"
+        )
     if dataset.get("resize", math.inf) < dataset.get("size", 0):
         raise ValueError(f"resize of {name}.dataset must be at least size = {dataset['size']}, got {dataset['resize']}; raise it")
     try:

@@ -41,6 +41,7 @@ IN_TASKS: dict[str, tuple[str, ...]] = {
     "dataset: {name: image_folder, num_train: 9, num_classes: 2, folder: 2012}": ("folder of", "text", "2012", "quotation marks"),
     "dataset: {name: image_folder, num_train: 9, num_classes: 2, folder: ..}": ("folder of", "name of one folder", "got '..'"),
     "dataset: {name: image_folder, num_train: 99, num_classes: 2, size: 300}": ("resize of toy.dataset", "at least size = 300"),
+    "dataset: {name: image_folder, num_train: 99, num_classes: 2}\npad: 4": ("pad of task toy", "got 4"),
     "network: {name: mlp, widths: [0]}": ("widths.0 of toy.network mlp", "got 0"),
     "network: {name: mlp, widths: 300}": ("widths of toy.network mlp", "a list", "got 300"),
     "network: {name: mlp, widths: 2ep}": ("widths of toy.network mlp", "a list", "got '2ep'"),
@@ -165,6 +166,12 @@ def test_yaml_that_says_something_else_than_it_seems_to_is_refused(tmp_path, tex
         validation.read_yaml(path)
     assert str(path) in str(caught.value)
     assert message in str(caught.value)
+
+
+def test_a_name_of_a_task_that_is_too_long_for_a_file(capsys, checkout):
+    text = yaml.safe_dump({"experiments": {"tiny": {"tasks": ["a" * 300]}}, "tasks": {"a" * 300: {"base": "toy"}}})
+    (checkout / "config.yaml").write_text(text)
+    assert "tasks must be text of at most 80 characters, got 'aaa" in _refused(checkout / "config.yaml", capsys)
 
 
 def test_what_holds_itself_is_refused(checkout, capsys):
