@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import registry
+from pipeline_lib import registry, validation
 from pipeline_lib.measured import CURVES, KINDS, QUANTITIES, SPLITS, Found, Frames, Measured
 
 Number = int | float
@@ -234,16 +234,7 @@ def load(path: Path) -> list[Claim]:
     Raises:
         ValueError: it is no YAML list under `claims`, a claim is wrong, or two have one id.
     """
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"claims file must exist, got {path}; check its path") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(
-            f"claims file {path} must be YAML, got: {(str(error) or repr(error)).splitlines()[0]}; mend it"
-        ) from None
+    content = validation.load_yaml(path, "claims file")
     if not isinstance(content, Mapping) or list(content) != ["claims"] or not isinstance(content["claims"], list):
         raise ValueError(
             f"claims file {path} must be one list under the key claims, got {str(content)[:40]!r}; see config/claims"

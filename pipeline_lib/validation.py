@@ -73,24 +73,37 @@ def parse_yaml(text: str, what: str) -> Any:
         raise ValueError(f"{what} must be YAML, got: {_yaml_error(error)}; mend it") from None
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read one YAML file safely. Keys such as `x-defaults` at its top hold anchors for the others and are left out.
+def load_yaml(path: Path, what: str) -> Any:
+    """Read one YAML file safely, whatever it holds.
+
+    Args:
+        path: the file.
+        what: what it is, for errors, such as `config file`.
 
     Raises:
-        ValueError: it is missing, cannot be read, is not a mapping, or as for `parse_yaml`.
+        ValueError: it is missing, cannot be read, or as for `parse_yaml`.
     """
     shown = str(path) if len(str(path)) <= 200 else f"{str(path)[:100]}…{str(path)[-100:]}"
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ValueError(f"config file must exist, got {shown}; check its path") from None
+        raise ValueError(f"{what} must exist, got {shown}; check its path") from None
     except OSError as error:
-        raise ValueError(f"config file must be a file that may be read, got {shown}: {error.strerror}; check its path") from None
+        raise ValueError(f"{what} must be a file that may be read, got {shown}: {error.strerror}; check its path") from None
     except ValueError as error:
-        raise ValueError(f"config file {shown} must be YAML, got: {error}; mend it") from None
-    content = parse_yaml(text, f"config file {shown}")
+        raise ValueError(f"{what} {shown} must be YAML, got: {error}; mend it") from None
+    return parse_yaml(text, f"{what} {shown}")
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read one config file. Keys such as `x-defaults` at its top hold anchors for the others and are left out.
+
+    Raises:
+        ValueError: it is not a mapping, or as for `load_yaml`.
+    """
+    content = load_yaml(path, "config file")
     if not isinstance(content, dict):
-        raise ValueError(f"config file {shown} must be a mapping, got {type(content).__name__}; see config/config.yaml")
+        raise ValueError(f"config file {path} must be a mapping, got {type(content).__name__}; see config/config.yaml")
     return without_anchors(content)
 
 
