@@ -18,12 +18,12 @@ TERMINAL = 3  # where a rule's shell line keeps the terminal of the run, beside 
 
 
 def _override(text: str) -> dict[str, Any]:
-    import yaml
+    from pipeline_lib.validation import parse_yaml
 
     key, separator, value = text.partition("=")
     if not separator:
         raise ValueError(f"--config must be KEY=VALUE, got {text!r}; write the value as YAML")
-    return {key: yaml.safe_load(value)}
+    return {key: parse_yaml(value, f"--config {key}")}
 
 
 def _overrides(args: argparse.Namespace) -> dict[str, Any]:

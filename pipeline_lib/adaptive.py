@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+
+from pipeline_lib.values import In
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def adaptive(
     dense_examples: np.ndarray,
     highest_loss: Callable[[float], float],
     floor: float,
-    examples: int = 10000,
+    examples: Annotated[int, In("[2, 1000000000]")] = 10000,
     threshold: Literal["batch", "sample"] = "batch",
 ) -> list[Tried]:
     """Prune by the largest of 0.1, 0.2, ..., 0.9 that keeps the training loss near the dense network's, or by `floor` if more.

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import registry
+from pipeline_lib import registry, validation
 from pipeline_lib.measured import CURVES, KINDS, QUANTITIES, SPLITS, Found, Frames, Measured
 
 Number = int | float
@@ -170,8 +170,7 @@ def _bind(kind: str, given: Any, supplied: tuple[str, ...], what: str, only: tup
     names = only or tuple(registry.entries(kind))
     if given["name"] not in names:
         raise registry.unknown(f"{what}.name", given["name"], names, f"add it as a function to pipeline_lib/{kind}")
-    bound = registry.bind(kind, dict(given), supplied, what, only)
-    for option, value in bound.items():
+    for option, value in given.items():
         if option in _WORDS and value not in _WORDS[option]:
             raise registry.unknown(f"{what}.{option}", value, _WORDS[option])
         for names, is_right, sort in _SORTS:
@@ -179,7 +178,7 @@ def _bind(kind: str, given: Any, supplied: tuple[str, ...], what: str, only: tup
                 raise ValueError(f"{what}.{option} must be {sort}, got {value!r}; correct it")
         if only and option != "name" and not _is_number(value):
             raise ValueError(f"{what}.{option} must be a number, got {value!r}; correct it")
-    return bound
+    return registry.bind(kind, dict(given), supplied, what, only)
 
 
 def _paper(given: Any, what: str) -> Paper:
@@ -235,16 +234,7 @@ def load(path: Path) -> list[Claim]:
     Raises:
         ValueError: it is no YAML list under `claims`, a claim is wrong, or two have one id.
     """
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"claims file must exist, got {path}; check its path") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(
-            f"claims file {path} must be YAML, got: {(str(error) or repr(error)).splitlines()[0]}; mend it"
-        ) from None
+    content = validation.load_yaml(path, "claims file")
     if not isinstance(content, Mapping) or list(content) != ["claims"] or not isinstance(content["claims"], list):
         raise ValueError(
             f"claims file {path} must be one list under the key claims, got {str(content)[:40]!r}; see config/claims"

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import demands, lengths, options, registry
+from pipeline_lib import demands, lengths, options, registry, validation, values
 from pipeline_lib.experiment import Config, Experiment, Grid
-from pipeline_lib.validation import read_yaml, validate
 
 ROOT = Path(__file__).parent.parent
 TASKS = ROOT / "config" / "tasks"
@@ -59,19 +58,34 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def typed(value: Any) -> Any:
-    """Give numbers and booleans inside `--config` values their types back; Snakemake hands nested ones over as text."""
-    if isinstance(value, Mapping):
-        return {key: typed(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [typed(each) for each in value]
-    if isinstance(value, str):
-        for parse in (int, float, {"true": True, "false": False, "null": None}.__getitem__):
-            try:
-                return parse(value)
-            except (ValueError, KeyError):
-                continue
-    return value
+_WORDS = {"true": True, "false": False, "null": None}
+
+
+def _guessed(value: Any, allowed: Sequence[Mapping[str, Any]]) -> Any:
+    """Leave text where the schema takes it; else read what it takes, or what would get the better error."""
+    if not isinstance(value, str):
+        return value
+    read = values.as_number(value)
+    guess = _WORDS.get(value.lower(), value) if read is None else read
+    return value if any(validation.allows(each, value) for each in allowed) else guess
+
+
+def _in_one_form(value: Any, allowed: Sequence[Mapping[str, Any]]) -> Any:
+    """Make a fraction of a whole number that stands for one, so that 1 and 1.0 make one key."""
+    is_whole = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value + 0.0 if is_whole and any(each.get("type") == "number" for each in allowed) else value
+
+
+def typed(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Give numbers and booleans inside `--config` values their types back; Snakemake hands nested ones over as text.
+
+    Text stays where the schema takes text, such as names, and in options of networks, optimisers and the like: these follow
+    their annotations. Only for overrides: what stands in a file has its type.
+
+    Args:
+        overrides: all of them, from the top of the config.
+    """
+    return dict(validation.along(overrides, _guessed))
 
 
 def _replicates(value: int | Sequence[int]) -> tuple[int, ...]:
@@ -100,8 +114,8 @@ def _describe(name: str, inline: Mapping[str, Any], chain: tuple[str, ...] = ())
         raise registry.unknown("task", name, [*files, *inline], "add it as a file in config/tasks")
     if name in chain:
         raise ValueError(f"base of task {name!r} must not lead back to itself, got {' > '.join([*chain, name])}; remove one")
-    found = read_yaml(files[name]) if name in files else {}
-    validate({"experiments": {"x": {"tasks": [name]}}, "tasks": {name: found}})
+    found = validation.read_yaml(files[name]) if name in files else {}
+    validation.validate({"experiments": {"x": {"tasks": [name]}}, "tasks": {name: found}})
     found = _overlay(found, inline.get(name, {}))
     base, chain = found.pop("base", None), (*chain, name)
     if base is None:
@@ -124,9 +138,36 @@ def load_task(name: str, inline: Mapping[str, Any] | None = None) -> dict[str, A
         if "name" not in task[part]:
             raise ValueError(f"{name}.{part} must have a name, got {task[part]!r}; add name: to it")
         task[part] = registry.bind(kind, task[part], supplied, f"{name}.{part}", only)
-    task = lengths.to_steps(task, task)
-    registry.call("schedules", task["schedule"])  # a schedule checks its own options
+    lengths.steps_per_epoch(task)  # whether or not a length is in epochs: no batch may be larger than the data
+    task |= {key: lengths.to_steps(task[key], task) for key in ("schedule", "steps", "evaluate_every") if key in task}
+    _check_together(name, task)
     return {"name": name, "evaluate_every": max(1, task["steps"] // 12), **task}
+
+
+def _check_together(name: str, task: Mapping[str, Any]) -> None:
+    """Refuse options that are right each by itself, and wrong together."""
+    optimiser, dataset = task["optimiser"], task["dataset"]
+    if task["steps"] < 1:
+        raise ValueError(f"steps of task {name} must be at least 1, got {task['steps']}; lengthen the training")
+    if optimiser.get("nesterov") and not optimiser["momentum"]:
+        raise ValueError(f"momentum of {name}.optimiser must be above 0 with nesterov, got 0; raise it")
+    if task["pad"] and "resize" in dataset:
+        raise ValueError(
+            f"pad of task {name} must be 0 for folders of images, got {task['pad']}; they are cropped at random anyway"
+        )
+    if dataset.get("resize", math.inf) < dataset.get("size", 0):
+        raise ValueError(f"resize of {name}.dataset must be at least size = {dataset['size']}, got {dataset['resize']}; raise it")
+    try:
+        schedule = registry.call("schedules", task["schedule"])  # a schedule checks how its own options go together
+        highest = max(map(schedule, {0, task["steps"] // 2, task["steps"], *task["schedule"].get("drops", [])}))
+    except OverflowError:
+        highest = math.inf
+    except ValueError as error:
+        raise ValueError(f"{name}.schedule: {error}") from None
+    if not highest * optimiser["lr"] <= values.LARGEST:
+        raise ValueError(
+            f"factor of {name}.schedule must keep the learning rate finite, got {task['schedule']['factor']}; raise it"
+        )
 
 
 def _pruning(place: str, given: Mapping[str, Any], levels: int) -> dict[str, Any]:
@@ -137,7 +178,7 @@ def _pruning(place: str, given: Mapping[str, Any], levels: int) -> dict[str, Any
     if not falls or (densities and len(densities) < levels):
         raise ValueError(
             f"{place}.pruning.densities must fall from level to level, one below 1 for each of {levels} levels, "
-            f"got {densities}; list them in order"
+            f"got {[values.as_number(each) for each in densities or ()]}; list them in order"
         )
     return pruning
 
@@ -185,15 +226,16 @@ def resolve(raw: Mapping[str, Any]) -> Config:
     """Check a merged config and complete it with defaults.
 
     Args:
-        raw: as read from YAML, overrides applied.
+        raw: as read from YAML, overrides applied, which were `typed` before.
 
     Raises:
         ValueError: naming the key, the rule and the remedy.
     """
     import os
 
-    raw = {key: typed(value) if key in ("experiments", "tasks", "per_job") else value for key, value in raw.items()}
-    validate(raw)
+    raw = validation.without_anchors(raw)
+    validation.validate(raw)
+    raw = validation.along(raw, _in_one_form)
     settings = {**_SETTINGS, **raw}
     root = settings["data_root"] or os.environ.get("PIPELINE_DATA_ROOT")
     return Config(

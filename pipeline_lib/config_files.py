@@ -58,6 +58,7 @@ def _agree(place: str, said: Mapping[str, Any]) -> None:
 
 def _overridden(raws: Mapping[str, Mapping[str, Any]], overrides: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Lay overrides over each file: of experiments those that it has; a new one is added to the first."""
+    overrides = config.typed(overrides)
     asked = overrides.get("experiments", {})
     known = {name for raw in raws.values() for name in raw.get("experiments") or {}} if isinstance(asked, Mapping) else set()
     found = {}

@@ -163,7 +163,7 @@ def scanned(e: Grid) -> set[Run]:
     own = ("magnitude", None if {"densities", "one_shot"} & set(e.pruning) else e.pruning["fraction"])
     for criterion in starts.CRITERIA:
         for fraction in asked["fractions"]:
-            text = f"k{e.rewind[-1]} | mask | prune({fraction:g}, {criterion})"
+            text = f"k{e.rewind[-1]} | mask | prune({starts.number(fraction)}, {criterion})"
             levels = [level for level in asked["levels"] if (criterion, fraction) != own or level == e.levels]
             found |= _changed(e, [text], levels)
     return found

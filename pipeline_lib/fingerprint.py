@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+_ANNOTATIONS = "pipeline_lib.values"  # says what a config may hold, and nothing about results
 
 
 def _path(module: str) -> Path | None:
@@ -18,8 +19,14 @@ def _path(module: str) -> Path | None:
     return None
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
+def _without_words(tree: ast.Module) -> ast.Module:
+    """Leave out docstrings, and annotations of functions with what they are imported from: results do not depend on them."""
+    tree.body = [node for node in tree.body if not (isinstance(node, ast.ImportFrom) and node.module == _ANNOTATIONS)]
     for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and node.body:
             first = node.body[0]
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
@@ -43,8 +50,8 @@ def _read(module: str) -> tuple[str, frozenset[str]]:
     if path is None:
         raise ValueError(f"module must be part of pipeline_lib, got {module!r}; check its name")
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    imports = _imports(tree)
-    text = ast.dump(_without_docstrings(tree))
+    imports = _imports(tree) - {_ANNOTATIONS}
+    text = ast.dump(_without_words(tree))
     return hashlib.sha256(text.encode()).hexdigest(), frozenset(imports)
 
 
@@ -63,7 +70,7 @@ def closure(*modules: str) -> list[str]:
 def fingerprint(*modules: str) -> str:
     """Hash the syntax of modules and of all that they import from this package.
 
-    Comments, docstrings and layout do not count; any other edit does.
+    Comments, docstrings, layout and the annotations of functions do not count; any other edit does.
 
     Args:
         modules: full names, such as `pipeline_lib.stages.train`.

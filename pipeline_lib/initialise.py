@@ -7,6 +7,7 @@ written. Biases are uniform within `1 / sqrt(fan_in)`, which is torch's default;
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +18,6 @@ _Weight = Callable[[torch.Size, torch.Generator], Tensor]
 
 
 def _draw(network: nn.Module, generator: torch.Generator, weight: _Weight, batchnorm_scale: str) -> State:
-    if batchnorm_scale not in ("uniform", "one"):
-        raise ValueError(f"batchnorm_scale must be uniform or one, got {batchnorm_scale!r}; choose how BatchNorm starts")
     params: dict[str, Tensor] = {}
     for prefix, module in network.named_modules():
         own = dict(module.named_parameters(recurse=False))
@@ -40,7 +39,9 @@ def _draw(network: nn.Module, generator: torch.Generator, weight: _Weight, batch
     return State(ordered, buffers)
 
 
-def kaiming_normal(network: nn.Module, generator: torch.Generator, batchnorm_scale: str = "uniform") -> State:
+def kaiming_normal(
+    network: nn.Module, generator: torch.Generator, batchnorm_scale: Literal["uniform", "one"] = "uniform"
+) -> State:
     """Draw weights from a normal distribution of standard deviation `sqrt(2 / fan_in)`.
 
     Args:
@@ -53,7 +54,9 @@ def kaiming_normal(network: nn.Module, generator: torch.Generator, batchnorm_sca
     return _draw(network, generator, lambda s, g: torch.randn(s, generator=g) * (2 / s[1:].numel()) ** 0.5, batchnorm_scale)
 
 
-def glorot_normal(network: nn.Module, generator: torch.Generator, batchnorm_scale: str = "uniform") -> State:
+def glorot_normal(
+    network: nn.Module, generator: torch.Generator, batchnorm_scale: Literal["uniform", "one"] = "uniform"
+) -> State:
     """Draw weights from a normal distribution of standard deviation `sqrt(2 / (fan_in + fan_out))`; else as `kaiming_normal`.
 
     Source: Glorot & Bengio, 2010.
@@ -66,7 +69,7 @@ def glorot_normal(network: nn.Module, generator: torch.Generator, batchnorm_scal
     return _draw(network, generator, weight, batchnorm_scale)
 
 
-def kaiming_uniform(network: nn.Module, generator: torch.Generator, batchnorm_scale: str = "one") -> State:
+def kaiming_uniform(network: nn.Module, generator: torch.Generator, batchnorm_scale: Literal["uniform", "one"] = "one") -> State:
     """Draw weights uniformly within `1 / sqrt(fan_in)`, torch's own default; else as `kaiming_normal`."""
 
     def weight(shape: torch.Size, generator: torch.Generator) -> Tensor:

@@ -7,10 +7,12 @@ They are torch's own: over one flat vector its fused kernels make a whole update
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
+
+from pipeline_lib.values import In, NotNegative, Positive, Share, ShareBelowOne
 
 
 class _DecoupledSGD(torch.optim.SGD):
@@ -27,13 +29,19 @@ class _DecoupledSGD(torch.optim.SGD):
 
 
 def sgd(
-    vector: Tensor, lr: float, momentum: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False
+    vector: Tensor,
+    lr: Positive,
+    momentum: ShareBelowOne = 0.0,
+    weight_decay: NotNegative = 0.0,
+    nesterov: bool = False,
 ) -> torch.optim.Optimizer:
     """Make SGD with momentum and L2 weight decay on all parameters."""
     return torch.optim.SGD([vector], lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=True)
 
 
-def decoupled_sgd(vector: Tensor, lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> torch.optim.Optimizer:
+def decoupled_sgd(
+    vector: Tensor, lr: Positive, momentum: ShareBelowOne = 0.0, weight_decay: Share = 0.0
+) -> torch.optim.Optimizer:
     """Make SGD whose weight decay is apart from the gradient: `w <- (1 - weight_decay * rate / lr) w - rate * buffer`.
 
     Source: Loshchilov & Hutter, 2019, algorithm 1; paper C, appendix B.
@@ -41,7 +49,13 @@ def decoupled_sgd(vector: Tensor, lr: float, momentum: float = 0.0, weight_decay
     return _DecoupledSGD(vector, lr, momentum, weight_decay)
 
 
-def adam(vector: Tensor, lr: float, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> torch.optim.Optimizer:
+def adam(
+    vector: Tensor,
+    lr: Positive,
+    beta1: ShareBelowOne = 0.9,
+    beta2: ShareBelowOne = 0.999,
+    eps: Annotated[float, In("[1e-30, 1]")] = 1e-8,
+) -> torch.optim.Optimizer:
     """Make Adam. Source: Kingma & Ba, 2015."""
     return torch.optim.Adam([vector], lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
 

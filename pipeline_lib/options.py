@@ -10,9 +10,18 @@ from pipeline_lib import families, lengths, starts
 Asked = Mapping[str, Any]
 
 
+def _check_different(place: str, given: Sequence[Any], meant: Sequence[Any]) -> None:
+    """Refuse a list that says one thing twice in different words, such as 10 and 10it."""
+    for i, each in enumerate(meant):
+        if each in meant[:i]:
+            both = f"{given[meant.index(each)]} and {given[i]}"
+            raise ValueError(f"{place} must be a list without repetitions, got {both}, which are both {each}; remove one")
+
+
 def rewind_steps(place: str, given: Sequence[Any], task: Mapping[str, Any]) -> tuple[int, ...]:
-    """Read steps to start from, each below the end of training, in ascending order."""
+    """Read steps to start from, each below the end of training and said once, in ascending order."""
     steps = lengths.to_steps(given, task)
+    _check_different(place, given, steps)
     for k in steps:
         if k >= task["steps"]:
             raise ValueError(f"{place} must be below {task['name']}'s {task['steps']} steps, got {k}; lower it")
@@ -23,6 +32,7 @@ def _throughout(place: str, given: Mapping[str, Any], e: Mapping[str, Any], task
     """Complete what is asked about instability during training: from which rewind steps, how often, at how many points."""
     found = {"every": "1ep", "rewind": list(e["rewind"]), "alphas": e["alphas"], **given}
     found = lengths.to_steps(found, task)
+    _check_different(f"{place}.throughout.rewind", given.get("rewind", ()), found["rewind"] if "rewind" in given else ())
     if found["every"] < 1:
         raise ValueError(f"{place}.throughout.every must be at least one step, got {found['every']}; lengthen it")
     rewind = list(e["rewind"])
@@ -37,10 +47,13 @@ def _pretraining(place: str, given: Mapping[str, Any], e: Mapping[str, Any], tas
     last = list(e["perturbed"] or e["rewind"])[-1]
     found = {"pretexts": list(families.PRETEXTS), "durations": ["2ep", "5ep", "10ep", "20ep", "40ep"], "reference": last, **given}
     found["reference"] = lengths.to_steps(found["reference"], task)
-    found["durations"] = sorted(map(str, found["durations"]), key=lambda each: lengths.read(each, task))
-    for pretext in found["pretexts"]:
-        for duration in found["durations"]:
-            starts.parse(f"k0 | {pretext} for {duration}", task, f"{place}.pretraining")
+    durations = [str(each) for each in found["durations"]]
+    _check_different(f"{place}.pretraining.durations", durations, [lengths.read(each, task) for each in durations])
+    found["durations"] = sorted(durations, key=lambda each: lengths.read(each, task))
+    for duration in durations:
+        texts = [f"k0 | {pretext} for {duration}" for pretext in found["pretexts"]]
+        taught = [starts.parse(text, task, f"{place}.pretraining").text for text in texts]
+        _check_different(f"{place}.pretraining.pretexts", found["pretexts"], taught)
     return found
 
 
@@ -54,6 +67,9 @@ def _curvature(place: str, given: Mapping[str, Any], e: Mapping[str, Any], task:
 def _telemetry(place: str, given: Asked, e: Asked, task: Any) -> dict[str, Any]:
     """Complete what is asked about the first steps: how many, and how often the test split is evaluated."""
     found = lengths.to_steps({"steps": 4000, "evaluate_every": 200, **given}, task)
+    for key, steps in found.items():
+        if steps < 1:
+            raise ValueError(f"{place}.telemetry.{key} must be at least one step, got {given[key]}; lengthen it")
     return {**found, "steps": min(found["steps"], task["steps"])}
 
 
@@ -126,4 +142,6 @@ def complete(place: str, e: Asked, task: Any) -> dict[str, Any]:
     found["starts"] = tuple(starts.parse(text, task, f"{place}.starts").text for text in e["starts"])
     strategies = (starts.parse(f"k0 | {text}", task, f"{place}.retraining") for text in e["retraining"])
     found["retraining"] = tuple(start.text.partition(" | ")[2] for start in strategies)
+    for key in ("starts", "retraining"):
+        _check_different(f"{place}.{key}", e[key], found[key])
     return found

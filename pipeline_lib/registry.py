@@ -14,18 +14,20 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pipeline_lib import values
+
 PACKAGE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One registered function: its module, required and defaulted options, and the words that an option may be."""
+    """One registered function: its module, required and defaulted options, and what `values.read` makes of their annotations."""
 
     module: str
     name: str
     required: tuple[str, ...]
     defaults: dict[str, Any]
-    words: dict[str, tuple[Any, ...]]
+    annotations: dict[str, Any]
 
     def load(self) -> Callable[..., Any]:
         """Import the function."""
@@ -36,26 +38,16 @@ def unknown(what: str, value: object, valid: Sequence[str], remedy: str = "") ->
     """Word the error of a name that does not exist, with the nearest one that does."""
     near = difflib.get_close_matches(str(value), valid, n=1)
     hint = f"did you mean {near[0]!r}?" if near else (remedy or "choose one of them")
-    return ValueError(f"{what} must be one of {', '.join(sorted(valid))}, got {value!r}; {hint}")
-
-
-def _words(annotation: ast.expr | None) -> tuple[Any, ...]:
-    """Read the values of a `Literal[...]`, none for another annotation."""
-    if not (
-        isinstance(annotation, ast.Subscript) and isinstance(annotation.value, ast.Name) and annotation.value.id == "Literal"
-    ):
-        return ()
-    values = ast.literal_eval(annotation.slice)
-    return values if isinstance(values, tuple) else (values,)
+    return ValueError(f"{what} must be one of {', '.join(sorted(valid))}, got {values.shown(value)}; {hint}")
 
 
 def _entry(module: str, function: ast.FunctionDef) -> Entry:
     arguments = function.args.args
     with_default = arguments[len(arguments) - len(function.args.defaults) :]
-    values = [ast.literal_eval(node) for node in function.args.defaults]
-    defaults = {a.arg: list(v) if isinstance(v, tuple) else v for a, v in zip(with_default, values, strict=True)}
-    words = {a.arg: _words(a.annotation) for a in arguments if _words(a.annotation)}
-    return Entry(module, function.name, tuple(a.arg for a in arguments if a.arg not in defaults), defaults, words)
+    given = [ast.literal_eval(node) for node in function.args.defaults]
+    defaults = {a.arg: list(v) if isinstance(v, tuple) else v for a, v in zip(with_default, given, strict=True)}
+    annotations = {a.arg: values.read(a.annotation) for a in arguments}
+    return Entry(module, function.name, tuple(a.arg for a in arguments if a.arg not in defaults), defaults, annotations)
 
 
 @cache
@@ -84,10 +76,26 @@ def lookup(kind: str, name: str, what: str, only: Sequence[str] | None = None) -
     return valid[name]
 
 
+def _checked(entry: Entry, option: str, value: Any, what: str) -> Any:
+    """Hold an option's value against its annotation, and give it the one form that makes one key."""
+    annotation, place = entry.annotations[option], f"{option} of {what} {entry.name}"
+    if annotation is None:
+        raise ValueError(
+            f"{place} must be annotated with a name of pipeline_lib.values, got another; annotate it in {entry.module}"
+        )
+    words = [str(word) for word in values.words(annotation)]
+    try:
+        return values.check(place, annotation, value)
+    except ValueError:
+        if words:
+            raise unknown(place, value, words) from None
+        raise
+
+
 def bind(
     kind: str, given: dict[str, Any], supplied: Sequence[str], what: str, only: Sequence[str] | None = None
 ) -> dict[str, Any]:
-    """Complete `{"name": ..., option: ...}` with the function's defaults.
+    """Check the options in `{"name": ..., option: ...}`, and complete them with the function's defaults.
 
     Args:
         kind: the registry.
@@ -97,8 +105,10 @@ def bind(
         only: names to admit, where the module has helpers too.
 
     Raises:
-        ValueError: an unknown name or option, or a missing one.
+        ValueError: an unknown name or option, a missing one, or a value that is not what the option's annotation asks for.
     """
+    if not isinstance(given["name"], str):
+        raise ValueError(f"{what}.name must be text, got {values.shown(given['name'])}; put quotation marks around it")
     entry = lookup(kind, given["name"], f"{what}.name", only)
     options = {k: v for k, v in given.items() if k != "name"}
     required = [name for name in entry.required if name not in supplied]
@@ -106,15 +116,11 @@ def bind(
     for option in options:
         if option not in valid:
             raise unknown(f"option of {what} {entry.name}", option, valid)
-    for option, value in options.items():
-        if option in entry.words and value not in entry.words[option]:
-            raise unknown(f"{option} of {what} {entry.name}", value, entry.words[option])
     missing = [name for name in required if name not in options]
     if missing:
         raise ValueError(f"{what} {entry.name} must have {missing[0]!r}, got none; add it to the config")
-    # A whole number where a fraction is meant: 5 and 5.0 are one option, and so one key.
-    whole = {k: float(v) for k, v in options.items() if isinstance(entry.defaults.get(k), float) and type(v) is int}
-    return {"name": entry.name, **entry.defaults, **options, **whole}
+    complete = {**entry.defaults, **options}
+    return {"name": entry.name, **{option: _checked(entry, option, value, what) for option, value in complete.items()}}
 
 
 def call(kind: str, bound: dict[str, Any], **supplied: Any) -> Any:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline_lib.values import PositiveShare
+
 Task = dict[str, Any]
 
 
@@ -37,19 +39,14 @@ def lr_rewinding() -> Strategy:
     return Strategy(resumes=True, restarts=True, recipe=dict)
 
 
-def fine_tuning(factor: float = 0.01) -> Strategy:
+def fine_tuning(factor: PositiveShare = 0.01) -> Strategy:
     """Keep the weights and train as long at a constant low rate, without weight decay.
 
     Args:
         factor: the rate, as a share of the peak, in (0, 1].
 
-    Raises:
-        ValueError: the factor is out of its range.
-
     Source: paper C, section 2 and appendix B (IMP-FT); the rate on CIFAR-10 is ambiguity C-X8.
     """
-    if not 0 < factor <= 1:
-        raise ValueError(f"factor must be in (0, 1], got {factor}; it is the share of the peak learning rate")
 
     def recipe(task: Mapping[str, Any]) -> Task:
         optimiser = task["optimiser"]

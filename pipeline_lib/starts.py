@@ -31,24 +31,19 @@ _LENGTH = r"\d+(?:\.\d+)?(?:ep|it)?"
 _CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:\(([^()]*)\))?\s*")
 _LAYER = re.compile(r"(.+?)\s+in\s+([A-Za-z_][\w.]*)\s*")
 _TEACHING = re.compile(rf"(.+?)\s+(for|until)\s+({_LENGTH})\s*")
-_PRUNE = re.compile(r"\s*prune\s*\(\s*(\d*\.?\d+)\s*(?:,\s*(\w+)\s*)?\)\s*")
+_PRUNE = re.compile(r"\s*prune\s*\(\s*(\d*\.?\d+(?:e-\d+)?)\s*(?:,\s*(\w+)\s*)?\)\s*")
 CRITERIA = ("magnitude", "random")  # those of `prune` that need only weights and a mask
 _SUPPLIED = ("weights", "around", "rng", "next_mask", "dense_batches", "dense_examples", "highest_loss", "floor")
 _EXAMPLE = "write it like 'k500 | shuffle(layer, same_sign)' or 'k0 | blur + rotation for 40ep'"
 
 
-def _value(text: str) -> Any:
-    words: dict[str, Any] = {"true": True, "false": False}
-    for parse in (int, float, words.__getitem__):
-        try:
-            return parse(text)
-        except (ValueError, KeyError):
-            continue
-    return text
+def number(value: float) -> str:
+    """Word a number so that reading it gives it back."""
+    return f"{value:g}" if float(f"{value:g}") == value else repr(value)
 
 
 def _show(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+    return str(value).lower() if isinstance(value, bool) else number(value) if isinstance(value, float) else str(value)
 
 
 def _call(kind: str, text: str, what: str) -> tuple[Bound, str]:
@@ -67,7 +62,7 @@ def _call(kind: str, text: str, what: str) -> tuple[Bound, str]:
         option, equals, value = word.rpartition("=")
         if not equals and i >= len(valid):
             raise ValueError(f"{what} {match[1]} must have at most {len(valid)} options, got {len(words)}: {text.strip()!r}")
-        given[option.strip() if equals else valid[i]] = _value(value.strip())
+        given[option.strip() if equals else valid[i]] = value.strip()
     bound = registry.bind(kind, {"name": match[1], **given}, _SUPPLIED, what)
     while len(valid) > 1 and bound[valid[-1]] == entry.defaults.get(valid[-1]):
         valid.pop()
@@ -81,7 +76,7 @@ def _further(text: str, what: str) -> Further:
         raise ValueError(f"{what} must prune a fraction in (0, 1), got {text.strip()!r}; write it like 'prune(0.3, random)'")
     criterion = match[2] or "magnitude"
     registry.lookup("prune", criterion, f"criterion of {what}", CRITERIA)
-    return Further(f"prune({float(match[1]):g}, {criterion})", float(match[1]), criterion)
+    return Further(f"prune({number(float(match[1]))}, {criterion})", float(match[1]), criterion)
 
 
 def _teaching(match: re.Match[str], task: Mapping[str, Any], step: int, what: str) -> Teaching:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal
 
 from pipeline_lib.rng import torch_generator
 from pipeline_lib.types import Dataset, Split
+from pipeline_lib.values import In
 
 EXAMPLES = {"digits": ((1, 8, 8), 10)}
 _NUM_TRAIN = 1440  # of 1,797; the others are for testing
 
 
-def digits(data_root: Path | None, size: int = 8, num_train: int = 1440) -> Dataset:
+def digits(data_root: Path | None, size: Literal[8, 16] = 8, num_train: Annotated[int, In("[1, 1440]")] = 1440) -> Dataset:
     """Load the digits with a fixed split of 1,440 training and 357 test images.
 
     Args:
@@ -24,10 +26,6 @@ def digits(data_root: Path | None, size: int = 8, num_train: int = 1440) -> Data
     import torch
     from sklearn.datasets import load_digits
 
-    if size not in (8, 16):
-        raise ValueError(f"size must be 8 or 16, got {size}; the images are 8x8")
-    if not 1 <= num_train <= _NUM_TRAIN:
-        raise ValueError(f"num_train must be in [1, {_NUM_TRAIN}], got {num_train}; the digits have that many training images")
     images, labels = load_digits(return_X_y=True)
     x = torch.from_numpy(images).reshape(-1, 1, 8, 8).mul(255 / 16).round().to(torch.uint8)
     x = x.repeat_interleave(size // 8, 2).repeat_interleave(size // 8, 3)

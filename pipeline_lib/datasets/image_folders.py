@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 from pipeline_lib.types import Dataset, Split
+from pipeline_lib.values import Count, Folder, In, Of, Pixels, PositiveShare, Share
 
 EXAMPLES = {"image_folder": ((3, 224, 224), 1000)}
 _SUFFIXES = (".jpeg", ".jpg", ".png")
@@ -29,14 +31,14 @@ def _classes(folder: Path) -> list[str]:
 
 def image_folder(
     data_root: Path | None,
-    num_train: int,
-    num_classes: int,
-    folder: str = "imagenet",
-    size: int = 224,
-    resize: int = 256,
-    min_scale: float = 0.08,
-    mean: Sequence[float] = (0.485, 0.456, 0.406),
-    std: Sequence[float] = (0.229, 0.224, 0.225),
+    num_train: Annotated[int, In("[1, 1000000000]")],
+    num_classes: Count,
+    folder: Folder = "imagenet",
+    size: Pixels = 224,
+    resize: Pixels = 256,
+    min_scale: PositiveShare = 0.08,
+    mean: Annotated[Sequence[Share], Of(3)] = (0.485, 0.456, 0.406),
+    std: Annotated[Sequence[PositiveShare], Of(3)] = (0.229, 0.224, 0.225),
 ) -> Dataset:
     """List the images under `data_root/folder/{train,val}/CLASS/`; they are decoded when a batch needs them.
 
@@ -59,8 +61,6 @@ def image_folder(
 
     if data_root is None:
         raise ValueError("data_root must be set for a folder of images, got none; set it in the config or PIPELINE_DATA_ROOT")
-    if folder != Path(folder).name:
-        raise ValueError(f"folder must be the name of one folder in data_root, got {folder!r}; move it there")
     root = data_root / folder
     classes = _classes(root / "train")
     splits = []

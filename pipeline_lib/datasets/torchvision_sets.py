@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
 from pipeline_lib.datasets import _archives
 from pipeline_lib.rng import torch_generator
 from pipeline_lib.torchvision_import import torchvision_datasets
 from pipeline_lib.types import Dataset, Split
+from pipeline_lib.values import In
 
 EXAMPLES = {
     "mnist": ((1, 28, 28), 10), "fashionmnist": ((1, 28, 28), 10), "cifar10": ((3, 32, 32), 10), "cifar100": ((3, 32, 32), 100),
@@ -93,26 +95,26 @@ def _some(name: str, split: Split, num_train: int) -> Split:
     return Split(split.x[chosen], split.y[chosen])
 
 
-def mnist(data_root: Path | None, num_train: int = 60_000) -> Dataset:
+def mnist(data_root: Path | None, num_train: Annotated[int, In("[1, 60000]")] = 60_000) -> Dataset:
     """Load MNIST: 60,000 training and 10,000 test images of 28x28 pixels, or a fixed random part of the training images."""
     train, test = _load("MNIST", data_root, "MNIST/raw", _grey)
     return Dataset(_some("MNIST", train, num_train), test, 10, (0.1307,), (0.3081,))
 
 
-def fashionmnist(data_root: Path | None, num_train: int = 60_000) -> Dataset:
+def fashionmnist(data_root: Path | None, num_train: Annotated[int, In("[1, 60000]")] = 60_000) -> Dataset:
     """Load FashionMNIST: as MNIST, ten kinds of clothing."""
     train, test = _load("FashionMNIST", data_root, "FashionMNIST/raw", _grey)
     return Dataset(_some("FashionMNIST", train, num_train), test, 10, (0.2860,), (0.3530,))
 
 
-def cifar10(data_root: Path | None, num_train: int = 50_000) -> Dataset:
+def cifar10(data_root: Path | None, num_train: Annotated[int, In("[1, 50000]")] = 50_000) -> Dataset:
     """Load CIFAR-10: 50,000 training and 10,000 test colour images of 32x32 pixels, or a fixed random part of the first."""
     train, test = _load("CIFAR10", data_root, "cifar-10-batches-py", _colour)
     mean, std = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
     return Dataset(_some("CIFAR10", train, num_train), test, 10, mean, std)
 
 
-def cifar100(data_root: Path | None, num_train: int = 50_000) -> Dataset:
+def cifar100(data_root: Path | None, num_train: Annotated[int, In("[1, 50000]")] = 50_000) -> Dataset:
     """Load CIFAR-100: as CIFAR-10, a hundred classes."""
     train, test = _load("CIFAR100", data_root, "cifar-100-python", _colour)
     mean, std = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -21,8 +22,6 @@ def _cut(stem: nn.Conv2d, parts: Iterable[tuple[str, nn.Module]]) -> nn.Sequenti
 
 def _resnet(name: str, input_shape: Sequence[int], num_classes: int, stem: str) -> nn.Sequential:
     _check_channels(input_shape)
-    if stem not in ("imagenet", "cifar"):
-        raise ValueError(f"stem must be imagenet or cifar, got {stem!r}; choose one")
     whole = getattr(torchvision_models(), name)(num_classes=num_classes)
     parts = dict(whole.named_children())
     first = parts.pop("conv1")
@@ -33,7 +32,7 @@ def _resnet(name: str, input_shape: Sequence[int], num_classes: int, stem: str) 
     return _cut(first, [*parts.items(), ("flatten", nn.Flatten()), ("fc", head)])
 
 
-def resnet18(input_shape: Sequence[int], num_classes: int, stem: str = "imagenet") -> nn.Sequential:
+def resnet18(input_shape: Sequence[int], num_classes: int, stem: Literal["imagenet", "cifar"] = "imagenet") -> nn.Sequential:
     """Build ResNet-18.
 
     Args:
@@ -47,7 +46,7 @@ def resnet18(input_shape: Sequence[int], num_classes: int, stem: str = "imagenet
     return _resnet("resnet18", input_shape, num_classes, stem)
 
 
-def resnet50(input_shape: Sequence[int], num_classes: int, stem: str = "imagenet") -> nn.Sequential:
+def resnet50(input_shape: Sequence[int], num_classes: int, stem: Literal["imagenet", "cifar"] = "imagenet") -> nn.Sequential:
     """Build ResNet-50 with its strides on the 3x3 convolutions; arguments as for `resnet18`. Source: torchvision."""
     return _resnet("resnet50", input_shape, num_classes, stem)
 

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from pipeline_lib.values import Count
 
-def mlp(input_shape: Sequence[int], num_classes: int, widths: Sequence[int] = (300, 100)) -> nn.Sequential:
+
+def mlp(input_shape: Sequence[int], num_classes: int, widths: Sequence[Count] = (300, 100)) -> nn.Sequential:
     """Build a fully connected ReLU network; the default widths make LeNet-300-100.
 
     Args:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pipeline_lib.values import Blocks, Count
+
 
 class _Block(nn.Module):
     """Two 3x3 convolutions; the shortcut is a strided 1x1 convolution where the shape changes."""
@@ -35,7 +37,7 @@ class _Pool(nn.Module):
         return x.mean(dim=(2, 3))
 
 
-def resnet_cifar(input_shape: Sequence[int], num_classes: int, blocks: int = 3, width: int = 16) -> nn.Sequential:
+def resnet_cifar(input_shape: Sequence[int], num_classes: int, blocks: Blocks = 3, width: Count = 16) -> nn.Sequential:
     """Build a three-stage residual network with `6 * blocks + 2` weight layers.
 
     Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Literal
 
 from torch import nn
 
@@ -13,7 +14,7 @@ _REPEATS = {13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3)}
 _WIDTHS = (64, 128, 256, 512, 512)
 
 
-def vgg(input_shape: Sequence[int], num_classes: int, depth: int = 16, prune_head: bool = False) -> nn.Sequential:
+def vgg(input_shape: Sequence[int], num_classes: int, depth: Literal[13, 16] = 16, prune_head: bool = False) -> nn.Sequential:
     """Build convolutions with BatchNorm, four poolings, and one linear layer.
 
     Args:
@@ -24,8 +25,6 @@ def vgg(input_shape: Sequence[int], num_classes: int, depth: int = 16, prune_hea
 
     Source: paper A, Table A1 (VGG-13: 9.42M); paper B, Table 1 (VGG-16: 14.7M); convolutions have biases (A-X2).
     """
-    if depth not in _REPEATS:
-        raise ValueError(f"depth must be one of {', '.join(map(str, _REPEATS))}, got {depth}; choose one")
     body: OrderedDict[str, nn.Module] = OrderedDict()
     stem, num_in = nn.Conv2d(input_shape[0], _WIDTHS[0], 3, padding=1), _WIDTHS[0]
     for group, (width, repeats) in enumerate(zip(_WIDTHS, _REPEATS[depth], strict=True), start=1):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from pipeline_lib.values import Count, In
 
 
 class _Block(nn.Module):
@@ -26,7 +29,9 @@ class _Block(nn.Module):
         return out + (self.shortcut(active) if self.shortcut is not None else x)
 
 
-def wide_resnet(input_shape: Sequence[int], num_classes: int, depth: int = 16, widen: int = 8) -> nn.Sequential:
+def wide_resnet(
+    input_shape: Sequence[int], num_classes: int, depth: Annotated[int, In("[10, 1000]", step=6)] = 16, widen: Count = 8
+) -> nn.Sequential:
     """Build WRN-depth-widen with pre-activation blocks.
 
     Args:
@@ -38,8 +43,6 @@ def wide_resnet(input_shape: Sequence[int], num_classes: int, depth: int = 16, w
     Source: Zagoruyko & Komodakis, 2016 (WRN-16-8: 10.96M parameters). Paper A's 11.1M fit
         `resnet_cifar(blocks=2, width=128)` instead (ambiguity A-X3).
     """
-    if depth < 10 or (depth - 4) % 6:
-        raise ValueError(f"depth must be 6 n + 4 with n >= 1, got {depth}; 16 makes WRN-16")
     body: OrderedDict[str, nn.Module] = OrderedDict()
     num_in = 16
     for stage in range(3):

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 
 from pipeline_lib.around import Around, scatter, survivors
 from pipeline_lib.types import Mask
-
-
-def _check_size(name: str, value: float) -> None:
-    if not 0 <= value < math.inf:
-        raise ValueError(f"{name} must be a finite number of at least 0, got {value}; 0 leaves the weights as they are")
+from pipeline_lib.values import NotNegative
 
 
 def noise(
-    weights: Mapping[str, np.ndarray], around: Around, rng: np.random.Generator, sigma: float = 1.0
+    weights: Mapping[str, np.ndarray], around: Around, rng: np.random.Generator, sigma: NotNegative = 1.0
 ) -> dict[str, np.ndarray]:
     """Add Gaussian noise to survivors: `w + N(0, (sigma * s)^2)`, with s the layer's deviation at initialisation.
 
@@ -30,19 +25,15 @@ def noise(
     Returns:
         Perturbed tensors.
 
-    Raises:
-        ValueError: sigma is negative or not finite.
-
     Source: paper A, section 5.3 and figure 7; ambiguity A-X12.
     """
-    _check_size("sigma", sigma)
     scales = [np.full(np.count_nonzero(keep), sigma * around.deviation[name]) for name, keep in around.mask.items()]
     scale = np.concatenate(scales)
     return scatter(survivors(weights, around.mask) + scale * rng.standard_normal(len(scale)), weights, around.mask)
 
 
 def sphere(
-    weights: Mapping[str, np.ndarray], around: Around, rng: np.random.Generator, radius: float = 1.0
+    weights: Mapping[str, np.ndarray], around: Around, rng: np.random.Generator, radius: NotNegative = 1.0
 ) -> dict[str, np.ndarray]:
     """Add a vector drawn uniformly from a sphere around 0, in the space of all survivors together: `w + radius * z / |z|`.
 
@@ -55,12 +46,8 @@ def sphere(
     Returns:
         Perturbed tensors.
 
-    Raises:
-        ValueError: the radius is negative or not finite.
-
     Source: paper C, definition 3.1 and figure 4; ambiguity C-X4.
     """
-    _check_size("radius", radius)
     values = survivors(weights, around.mask)
     direction = rng.standard_normal(len(values))
     if len(values):

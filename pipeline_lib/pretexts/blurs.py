@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch.nn.functional as F
 from torch import Tensor
 
 from pipeline_lib.lesson import Lesson
+from pipeline_lib.values import In
 
 
-def blur(factor: int = 4, antialias: bool = False) -> Lesson:
+def blur(factor: Annotated[int, In("[2, 1000]")] = 4, antialias: bool = False) -> Lesson:
     """Resize training images down and up again by a factor, with bilinear interpolation; labels are kept.
 
     It works on the normalised images of a batch, cropped and mirrored: interpolation weights sum to one, so that blurring and
@@ -19,14 +22,9 @@ def blur(factor: int = 4, antialias: bool = False) -> Lesson:
         antialias: whether each pixel of the small image averages over all that it covers (a triangle of `2 * factor` pixels a
             side, as PIL does) or interpolates between the pixels around its centre alone (two a side for an even factor).
 
-    Raises:
-        ValueError: the factor is below 2.
-
     Source: paper A, section 6.3, after Achille et al., 2019; ambiguity A-X22.
     Differs: open_lth resizes with PIL, which is `antialias=True` but for rounding to bytes.
     """
-    if factor < 2:
-        raise ValueError(f"factor must be at least 2, got {factor}; images are resized to 1 / factor of their size and back")
 
     def change(x: Tensor, y: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor]:
         height, width = x.shape[2:]

@@ -8,9 +8,10 @@ from torch import Tensor
 from pipeline_lib.lesson import Lesson
 from pipeline_lib.rng import torch_generator
 from pipeline_lib.types import Dataset
+from pipeline_lib.values import PositiveShare
 
 
-def random_labels(share: float = 1.0) -> Lesson:
+def random_labels(share: PositiveShare = 1.0) -> Lesson:
     """Give training images labels drawn at random, all classes equally likely, the true one among them.
 
     A label is drawn once for each image and seed, and is the same in every epoch. The images that a smaller share touches are
@@ -19,13 +20,8 @@ def random_labels(share: float = 1.0) -> Lesson:
     Args:
         share: part of the training images that get one, in (0, 1]; the others keep their true label.
 
-    Raises:
-        ValueError: the share lies outside.
-
     Source: paper A, section 6.1, after Zhang et al., 2017; fixed over epochs (ambiguity A-X23).
     """
-    if not 0 < share <= 1:
-        raise ValueError(f"share must be in (0, 1], got {share}; it is the part of the training images that get a random label")
 
     def labels(dataset: Dataset, seed: int) -> Tensor:
         generator, y = torch_generator("random labels", seed), dataset.train.y

@@ -32,7 +32,7 @@ MISTAKES = {
     "control": (toys.raw_config(controls=["reint"]), "must be one of random_prune, reinit, got 'reint'; .* 'reinit'"),
     "option": (_with_task(network={"name": "mlp", "width": [2]}), "must be one of widths, got 'width'; did you mean 'widths'"),
     "no name": (_with_task(network={"widths": [2]}), r"toy\.network must have a name, got .*; add name: to it"),
-    "length": (_with_task(steps="6 epochs"), r"tasks\.toy\.steps must be text that matches"),
+    "length": (_with_task(steps="6 epochs"), r"tasks\.toy\.steps must be a length such as 500 .*, got '6 epochs'"),
     "no steps": (_without("steps"), "task toy must have 'steps', got none"),
     "no optimiser": (_without("optimiser"), "task toy must have 'optimiser', got none"),
     "late rewind": (toys.raw_config(rewind=[0, 6]), r"experiments\.tiny\.rewind must be below toy's 6 steps, got 6; lower it"),
@@ -129,12 +129,31 @@ def test_merging_a_mapping_with_itself_or_nothing_changes_nothing(mapping):
 
 
 def test_typed_gives_text_its_types_back():
-    text = {"a": "3", "b": ["0.5", "true", "x"], "c": {"d": "null"}, "e": "1e-3", "f": 7}
-    assert config.typed(text) == {"a": 3, "b": [0.5, True, "x"], "c": {"d": None}, "e": 0.001, "f": 7}
+    asked = {"levels": "3", "rewind": ["0", "10it"], "lemma": {"epsilon": "1e-1"}, "layerwise": "true", "tasks": {"toy": "null"}}
+    typed = {"levels": 3, "rewind": [0, "10it"], "lemma": {"epsilon": 0.1}, "layerwise": True, "tasks": {"toy": None}}
+    assert config.typed({"experiments": {"e": asked}, "per_job": {"seeds": "2"}}) == {
+        "experiments": {"e": typed}, "per_job": {"seeds": 2},
+    }  # fmt: skip
+
+
+def test_typed_leaves_text_that_may_be_text():
+    text = {
+        "results": "2024",
+        "fingerprints": {"train": "123456789012", "prune": "1234567e8901"},
+        "tasks": {"toy": {"base": "10", "dataset": {"folder": "2012"}, "optimiser": {"lr": "1e-1"}}},
+        "experiments": {"e": {"tasks": ["10"]}},
+    }
+    assert config.typed(text) == text
+
+
+@pytest.mark.parametrize("text", ["040", "0x1f", "1_000", "1:30", "nan", "inf", "1e999", "9" * 5000])
+def test_typed_guesses_no_odd_numbers(text):
+    with pytest.raises(ValueError, match=r"experiments\.tiny\.levels must be a whole number, got '"):
+        config.resolve(config.typed(toys.raw_config(levels=text)))
 
 
 def test_text_values_resolve_like_numbers():
-    assert config.resolve(toys.raw_config(levels="2", rewind=["0", "2"])) == config.resolve(toys.raw_config())
+    assert config.resolve(config.typed(toys.raw_config(levels="2", rewind=["0", "2"]))) == config.resolve(toys.raw_config())
 
 
 @given(st.sets(st.integers(0, 40)), st.sets(st.integers(0, 40)), st.integers(1, 5))

@@ -59,9 +59,11 @@ def test_the_closure_follows_imports_into_functions(package):
         ('"""Algebra."""', ""),
         ("\n\n\ndef lerp", "\n\n\n\n\ndef lerp"),
         ("a + 1", "(a   +  1)"),
+        ("def lerp(a)", "def lerp(a: Share) -> float"),
+        ("from pipeline_lib import deep\n", "from pipeline_lib import deep\nfrom pipeline_lib.values import Share\n"),
     ],
 )
-def test_comments_docstrings_and_layout_do_not_count(package, old, new):
+def test_comments_docstrings_annotations_and_layout_do_not_count(package, old, new):
     before = module.fingerprint(TRAIN)
     assert _edit(package / "tree.py", old, new) == before
 

@@ -278,10 +278,10 @@ def test_a_draw_depends_on_its_name_alone(step):
             "scope of start shuffle must be one of global, incoming, kernel, layer, outgoing, got",
         ),
         ({"name": "shuffle", "signs": "same"}, "signs of start shuffle must be one of any, initial_signs, same_sign, got 'same'"),
-        ({"name": "noise", "sigma": -0.5}, "sigma must be a finite number of at least 0, got -0.5; 0 leaves the weights"),
-        ({"name": "noise", "sigma": float("nan")}, "sigma must be a finite number of at least 0, got nan"),
-        ({"name": "sphere", "radius": -1.0}, "radius must be a finite number of at least 0, got -1.0"),
-        ({"name": "sphere", "radius": float("inf")}, "radius must be a finite number of at least 0, got inf"),
+        ({"name": "noise", "sigma": -0.5}, "sigma of start noise must be a finite number in .0, 1000000., got -0.5"),
+        ({"name": "noise", "sigma": float("nan")}, "sigma of start noise must be a finite number .*, got nan"),
+        ({"name": "sphere", "radius": -1.0}, "radius of start sphere must be a finite number .*, got -1.0"),
+        ({"name": "sphere", "radius": float("inf")}, "radius of start sphere must be a finite number .*, got inf"),
     ],
 )
 def test_bad_options_are_refused(step, text):

@@ -38,7 +38,7 @@ def test_an_entry_loads_its_function_and_knows_its_options():
 
 def test_a_file_added_to_a_folder_is_found(tmp_path, monkeypatch):
     (tmp_path / "networks").mkdir()
-    (tmp_path / "networks" / "new.py").write_text("def new(size, depth=2):\n    ...\n\ndef _helper():\n    ...\n")
+    (tmp_path / "networks" / "new.py").write_text("def new(size, depth: int = 2):\n    ...\n\ndef _helper():\n    ...\n")
     (tmp_path / "networks" / "_private.py").write_text("def hidden():\n    ...\n")
     monkeypatch.setattr(registry, "PACKAGE", tmp_path)
     registry.entries.cache_clear()
@@ -46,7 +46,9 @@ def test_a_file_added_to_a_folder_is_found(tmp_path, monkeypatch):
         found = registry.entries("networks")
     finally:
         registry.entries.cache_clear()
-    assert found == {"new": registry.Entry("pipeline_lib.networks.new", "new", ("size",), {"depth": 2}, {})}
+    assert found == {
+        "new": registry.Entry("pipeline_lib.networks.new", "new", ("size",), {"depth": 2}, {"size": None, "depth": int})
+    }
 
 
 def test_reading_names_imports_no_torch():

@@ -267,10 +267,3 @@ def test_a_task_trains_with_the_rates_of_its_paper(name):
     schedule, peak = registry.call("schedules", task["schedule"]), task["optimiser"]["lr"]
     assert task["steps"] == steps
     assert [peak * schedule(step) for step, _ in rates] == pytest.approx([rate for _, rate in rates], rel=1e-9, abs=1e-15)
-
-
-@pytest.mark.parametrize("name", ["constant", "step_drops", "cosine_decay", "linear_decay"])
-def test_a_negative_warmup_is_refused(name):
-    options = {"step_drops": {"drops": [3]}, "cosine_decay": {"length": 9}, "linear_decay": {"length": 9}}.get(name, {})
-    with pytest.raises(ValueError, match="warmup must be at least 0, got -5"):
-        registry.call("schedules", {"name": name, "warmup": -5, **options})

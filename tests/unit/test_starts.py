@@ -126,7 +126,7 @@ ERRORS = {
     "k0 | mask | mask": "start must have at most one mask",
     "k500 | prune(1.2)": "start must prune a fraction in (0, 1), got 'prune(1.2)'; write it like 'prune(0.3, random)'",
     "k500 | prune(0.3, randm)": "criterion of start must be one of magnitude, random, got 'randm'; did you mean 'random'",
-    "k500 | fine_tuning(2)": "factor must be in (0, 1], got 2.0; it is the share of the peak learning rate",
+    "k500 | fine_tuning(2)": "factor of start fine_tuning must be a finite number in (0, 1], got '2'; correct the config",
     "k0 | (layer)": "start must be a name with options in brackets, got '(layer)'",
 }
 

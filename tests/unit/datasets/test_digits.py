@@ -47,12 +47,6 @@ def test_size_16_repeats_every_pixel_twice():
     assert torch.equal(large.train.y, small.train.y)
 
 
-def test_another_size_is_refused():
-    with pytest.raises(ValueError) as caught:
-        digits(None, size=32)
-    assert str(caught.value) == "size must be 8 or 16, got 32; the images are 8x8"
-
-
 @pytest.mark.parametrize("num_train", [1, 100, 1440])
 def test_fewer_training_images_are_a_fixed_part(num_train):
     whole, some, again = digits(None), digits(None, num_train=num_train), digits(None, num_train=num_train)
@@ -67,10 +61,3 @@ def test_fewer_training_images_change_neither_test_images_nor_normalisation():
     assert torch.equal(some.test.x, whole.test.x)
     assert torch.equal(some.test.y, whole.test.y)
     assert (some.mean, some.std) == (whole.mean, whole.std)
-
-
-@pytest.mark.parametrize("num_train", [0, -1, 1441])
-def test_a_number_of_training_images_out_of_range_is_refused(num_train):
-    with pytest.raises(ValueError) as caught:
-        digits(None, num_train=num_train)
-    assert str(caught.value) == f"num_train must be in [1, 1440], got {num_train}; the digits have that many training images"

@@ -131,13 +131,6 @@ def test_images_of_other_than_three_channels_are_refused(make):
     assert str(caught.value) == "input_shape must have 3 channels, got 1; this network takes colour images"
 
 
-@pytest.mark.parametrize("make", [resnet18, resnet50])
-def test_another_stem_is_refused(make):
-    with pytest.raises(ValueError) as caught:
-        make((3, 32, 32), CLASSES, "tiny")
-    assert str(caught.value) == "stem must be imagenet or cifar, got 'tiny'; choose one"
-
-
 @pytest.mark.parametrize("shape", [(3, 74, 299), (3, 299, 74)])
 def test_inception_refuses_small_images(shape):
     with pytest.raises(ValueError) as caught:

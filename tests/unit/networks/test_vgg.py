@@ -61,10 +61,3 @@ def test_the_convolutions_are_torchvisions_with_the_last_pooling_an_average(netw
         expected = network.get_submodule("body.fc")(pooled)
         assert expected.std(dim=0).min() > 1e-4
         torch.testing.assert_close(network.train(training)(x), expected, rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("depth", [11, 19])
-def test_other_depths_are_refused(depth):
-    with pytest.raises(ValueError) as caught:
-        vgg((3, 32, 32), 10, depth)
-    assert str(caught.value) == f"depth must be one of 13, 16, got {depth}; choose one"

@@ -69,10 +69,3 @@ def test_forward_is_the_papers_formula(network):
     expected = _by_hand(network.state_dict(), x)
     assert expected.abs().min() > 0.01
     torch.testing.assert_close(network.eval()(x), expected, rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("depth", [4, 9, 15, 18])
-def test_depths_that_leave_a_partial_block_are_refused(depth):
-    with pytest.raises(ValueError) as caught:
-        wide_resnet((3, 32, 32), 10, depth)
-    assert str(caught.value) == f"depth must be 6 n + 4 with n >= 1, got {depth}; 16 makes WRN-16"
