@@ -212,6 +212,9 @@ def _experiment(name: str, given: Mapping[str, Any], raw: Mapping[str, Any]) -> 
         for grid in grids.values():
             if demands.FIGURES[figure].sparse and not grid.sparse_level:
                 raise ValueError(f"{place}.levels must be at least 1 for figure {figure}, got {grid.levels}; raise it")
+        lacking = [demands.FIGURES[figure].lacks(grid) for grid in grids.values()]
+        if all(lacking):
+            raise ValueError(f"{place} must have {lacking[0]} for figure {figure}, got none; add to it, or leave the figure out")
         option = demands.FIGURES[figure].option
         if option and not any(getattr(grid, option) for grid in grids.values()):
             raise ValueError(f"{place}.{option} must be given for figure {figure}, got none; add {option}: to the experiment")

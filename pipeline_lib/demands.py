@@ -209,6 +209,7 @@ class Demand:
         sparse: whether it is about sparse networks.
         option: key of an experiment without which there is nothing to draw.
         sizes: runs whose starts are made and measured, and which need not be trained.
+        steps: rewind steps that it compares, step 0 among them; one is enough for most.
     """
 
     runs: Needs
@@ -216,6 +217,18 @@ class Demand:
     sparse: bool = False
     option: str | None = None
     sizes: Needs = nothing
+    steps: int = 1
+
+    @property
+    def orders(self) -> int:
+        """Orders of SGD noise that it takes: two where it is drawn from pairs of runs."""
+        return 2 if {"interpolation", "instability", "distances", "throughout", "layers"} & set(self.tables) else 1
+
+    def lacks(self, grid: Grid) -> str | None:
+        """Name what a task's part of an experiment has too little of for this figure, and how much it takes."""
+        if len({0, *grid.rewind}) < self.steps:
+            return "a rewind step above 0"
+        return f"{self.orders} orders" if len(grid.orders) < self.orders else None
 
 
 FIGURES: dict[str, Demand] = {
@@ -237,7 +250,7 @@ FIGURES: dict[str, Demand] = {
     "accuracy_by_rewind": Demand(lambda e: ladders(e, e.rewind), ("runs",), sparse=True),
     "telemetry": Demand(nothing, ("telemetry",), option="telemetry"),
     "timeline": Demand(nothing, ("timeline",), option="telemetry"),
-    "sign_changes": Demand(masks_at_sparse_level, ("signs",)),
+    "sign_changes": Demand(masks_at_sparse_level, ("signs",), steps=2),
     "curvature": Demand(nothing, ("curvature",), option="curvature"),
     "signs_and_magnitudes": Demand(perturbed([*families.SIGNS, *families.INITIAL]), ("runs",), sparse=True, option="perturbed"),
     "shuffles": Demand(perturbed([*families.SHUFFLES, *families.NEURONS]), ("runs",), sparse=True, option="perturbed"),
@@ -272,7 +285,9 @@ def default_figures(grids: Sequence[Grid]) -> tuple[str, ...]:
     return tuple(
         name
         for name, demand in FIGURES.items()
-        if (sparse or not demand.sparse) and (demand.option is None or any(getattr(grid, demand.option) for grid in grids))
+        if (sparse or not demand.sparse)
+        and (demand.option is None or any(getattr(grid, demand.option) for grid in grids))
+        and not all(demand.lacks(grid) for grid in grids)
     )
 
 

@@ -182,3 +182,18 @@ def test_a_network_needs_one_line_to_be_in_every_figure():
     trained = [node for node in after.nodes.values() if node.stage in ("train", "trace")]
     kinds = [{(n.spec["k"], n.spec["level"]) for n in trained if n.spec["task"]["name"] == t} for t in ("toy", "digits_mlp")]
     assert kinds[0] == kinds[1]
+
+
+@pytest.mark.parametrize(
+    ("figure", "lacking", "more"),
+    [("sign_changes", {"rewind": [0]}, "a rewind step above 0"), ("instability_dense", {"orders": 1}, "2 orders")],
+)
+def test_a_figure_of_which_nothing_could_be_drawn_is_left_out_or_refused_when_planning(figure, lacking, more):
+    raw = toys.raw_config(**lacking)
+    assert figure not in config.resolve(raw).experiments["tiny"].figures
+    assert figure in config.resolve(toys.raw_config()).experiments["tiny"].figures
+    raw["experiments"]["tiny"]["figures"] = [figure]
+    with pytest.raises(
+        ValueError, match=rf"experiments\.tiny must have {more} for figure {figure}, got none; add to it, or leave"
+    ):
+        config.resolve(raw)

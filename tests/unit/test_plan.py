@@ -162,7 +162,7 @@ def test_a_stage_depends_on_the_registered_functions_that_it_names():
     assert registry.entries("networks")["resnet_cifar"].module not in modules["train"]
 
 
-@given(st.integers(1, 6), st.integers(1, 5), st.integers(1, 4), st.integers(1, 4))
+@given(st.integers(1, 6), st.integers(2, 5), st.integers(1, 4), st.integers(1, 4))
 def test_every_chunking_trains_every_member_and_compares_every_pair_once(seeds, orders, per_seeds, per_orders):
     raw = toys.raw_config(seeds=seeds, orders=orders, rewind=[0], figures=["instability_dense"], levels=0)
     made = toys.make_plan(raw | {"per_job": {"seeds": per_seeds, "orders": per_orders}})
