@@ -6,28 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline_lib import families, starts
-from pipeline_lib.changes import Start
 from pipeline_lib.experiment import Grid
-
-
-@dataclass(frozen=True, order=True)
-class Run:
-    """One trained network, up to its task and seed.
-
-    Args:
-        kind: "imp" (a level of the IMP ladder; level 0 is the dense network), "random_prune" or "reinit".
-        k: rewind step that it starts from.
-        level: pruning level of its mask.
-        order: order of SGD noise from k on; the experiment's first order is the ladder's own.
-        start: what it starts from, in `starts.Start`'s wording, where that is not W_k itself.
-    """
-
-    kind: str
-    k: int
-    level: int
-    order: int
-    start: str = ""
-
+from pipeline_lib.runs import Run, wording
 
 Needs = Callable[[Grid], set[Run]]
 
@@ -81,13 +61,7 @@ def ladders(e: Grid, ks: Iterable[int]) -> set[Run]:
 def _changed(e: Grid, texts: Iterable[str], levels: Iterable[int], kinds: Iterable[str] = ("imp",)) -> set[Run]:
     """Networks of the given levels and kinds under the ladder's own order, each from each of the starts."""
     found = [starts.parse(text, e.task) for text in texts]
-    return {Run(kind, s.k, level, e.orders[0], _wording(s, level)) for kind in kinds for s in found for level in levels}
-
-
-def _wording(start: Start, level: int) -> str:
-    """Word a start as a run does: nothing where it is W_k itself."""
-    text = start.at(level).text
-    return "" if text == f"k{start.k}" else text
+    return {Run(kind, s.k, level, e.orders[0], wording(s, level)) for kind in kinds for s in found for level in levels}
 
 
 def perturbed(calls: Iterable[str]) -> Needs:
@@ -289,20 +263,3 @@ def default_figures(grids: Sequence[Grid]) -> tuple[str, ...]:
         and (demand.option is None or any(getattr(grid, demand.option) for grid in grids))
         and not all(demand.lacks(grid) for grid in grids)
     )
-
-
-def rung(e: Grid, run: Run, level: int) -> Run:
-    """Give a level of the ladder that a run's mask comes from."""
-    text = ""
-    if run.start:
-        start = starts.parse(run.start, e.task)
-        text = _wording(Start(start.k, start.before), level)
-    return Run("imp", run.k, level, e.orders[0], text)
-
-
-def with_ancestors(e: Grid, runs: Iterable[Run]) -> set[Run]:
-    """Add the ladder runs whose masks the given runs use."""
-    found = set(runs)
-    for run in runs:
-        found |= {rung(e, run, level) for level in range(run.level)}
-    return found

@@ -9,9 +9,10 @@ from typing import Any
 
 from pipeline_lib import claims, registry, starts
 from pipeline_lib.config import CLAIMS, chunks
-from pipeline_lib.demands import FIGURES, Run, with_ancestors
+from pipeline_lib.demands import FIGURES
 from pipeline_lib.experiment import Config, Experiment, Grid
 from pipeline_lib.nodes import DERIVED, OUTPUTS, TABLES, Node, Plan
+from pipeline_lib.runs import Run, with_ancestors
 from pipeline_lib.survey import Survey
 from pipeline_lib.walk import Walk, label
 

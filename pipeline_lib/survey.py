@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline_lib import families
-from pipeline_lib.demands import FIGURES, Run
+from pipeline_lib.demands import FIGURES
 from pipeline_lib.nodes import Node
+from pipeline_lib.runs import Run
 from pipeline_lib.walk import MEASURED, Walk, label
 
 

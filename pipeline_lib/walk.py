@@ -8,9 +8,10 @@ from typing import Any
 from pipeline_lib import registry, starts
 from pipeline_lib.changes import Change, Perturbation, Rule, Start, Teaching
 from pipeline_lib.config import chunks, level_density
-from pipeline_lib.demands import FIGURES, Run, rung
+from pipeline_lib.demands import FIGURES
 from pipeline_lib.experiment import Grid
 from pipeline_lib.nodes import Node, Plan
+from pipeline_lib.runs import Run, rung
 
 _NUMERICS = ("precision", "channels_last")
 # What a training step depends on, and what a measurement does.

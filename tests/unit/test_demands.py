@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 import toys
 
-from pipeline_lib import columns, config, demands, families
-from pipeline_lib.demands import FIGURES, Run
+from pipeline_lib import columns, config, families
+from pipeline_lib.demands import FIGURES
+from pipeline_lib.runs import Run, with_ancestors
 
 
 def _experiment(**more: Any) -> config.Grid:
@@ -104,14 +105,14 @@ def test_a_figure_is_drawn_from_tables_that_exist(figure):
 
 
 def test_the_ancestors_are_the_ladder_below():
-    found = demands.with_ancestors(_experiment(), [Run("reinit", 3, 2, 5)])
+    found = with_ancestors(_experiment(), [Run("reinit", 3, 2, 5)])
     assert found == {Run("reinit", 3, 2, 5), Run("imp", 3, 0, 4), Run("imp", 3, 1, 4)}
 
 
 def test_the_ancestors_of_a_strategy_are_its_own_ladder_but_for_the_dense_network():
     tuned = Run("imp", 3, 2, 4, "k3 | lr_rewinding | mask | weight_rewinding")
     ladder = {Run("imp", 3, 0, 4), Run("imp", 3, 1, 4, "k3 | lr_rewinding")}
-    assert demands.with_ancestors(_experiment(), [tuned]) == {tuned} | ladder
+    assert with_ancestors(_experiment(), [tuned]) == {tuned} | ladder
 
 
 def test_the_sparse_level_may_lie_inside_the_ladder():

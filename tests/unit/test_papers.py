@@ -13,9 +13,10 @@ import yaml
 
 from pipeline_lib import claims, config, describe, nodes, registry, starts, tables
 from pipeline_lib.claims import RULES, Claim
-from pipeline_lib.demands import FIGURES, Run, with_ancestors
+from pipeline_lib.demands import FIGURES
 from pipeline_lib.experiment import Experiment, Grid
 from pipeline_lib.fingerprint import closure
+from pipeline_lib.runs import Run, with_ancestors
 
 SEEDS = (0, 1, 2)
 TASKS = ("resnet20", "vgg13")
