@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import checkout as co
@@ -74,3 +76,43 @@ def test_settings_that_make_no_sense_are_refused(root: Path, setting: str, expec
     assert outcome.code == 1
     assert outcome.text.startswith(f"error: {expected}")
     assert not (root / "slurm").exists()
+
+
+SBATCH = co.PROJECT / "workflow" / "profiles" / "slurm" / "bin" / "sbatch"
+LIMIT = "sbatch: error: QOSMaxSubmitJobPerUserLimit"
+
+
+def _submit(tmp_path: Path, refusals: int, words: str, seconds: int = 900) -> tuple[subprocess.CompletedProcess[str], int]:
+    """Submit a job to a cluster that refuses so often; give how it ended, and how often it was asked."""
+    asked = tmp_path / "asked"
+    asked.write_text("", encoding="utf-8")
+    answer = (
+        f'echo x >> {asked}; [ $(wc -l < {asked}) -gt {refusals} ] || {{ echo "{words}" >&2; exit 1; }}; echo 17; echo "$1"; cat'
+    )
+    for name, body in (("sbatch", answer), ("sleep", "true")):
+        (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    path = f"{SBATCH.parent}:{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sbatch", "--wrap=a 'b' $c"], input="script", capture_output=True, text=True, check=False,
+        env={**os.environ, "PATH": path, "REWIND_SUBMIT_SECONDS": str(seconds)},
+    )  # fmt: skip
+    return done, len(asked.read_text(encoding="utf-8").splitlines())
+
+
+@pytest.mark.parametrize("words", [LIMIT, "sbatch: error: Batch job submission failed: Unable to contact slurm controller"])
+def test_a_submission_that_is_refused_for_now_is_asked_for_again(tmp_path: Path, words: str) -> None:
+    done, asked = _submit(tmp_path, 3, words)
+    assert (done.returncode, done.stdout, asked) == (0, "17\n--wrap=a 'b' $c\nscript", 4)
+    assert done.stderr.count("asked again in") == 3
+
+
+def test_a_submission_that_is_refused_for_good_fails_at_once(tmp_path: Path) -> None:
+    words = "sbatch: error: invalid partition specified: gpuu"
+    done, asked = _submit(tmp_path, 3, words)
+    assert (done.returncode, done.stderr, asked) == (1, f"{words}\n", 1)
+
+
+def test_a_submission_is_given_up_in_the_end(tmp_path: Path) -> None:
+    done, asked = _submit(tmp_path, 3, LIMIT, seconds=0)
+    assert (done.returncode, done.stderr, asked) == (1, f"{LIMIT}\n", 1)

@@ -34,6 +34,12 @@ wildcard_constraints:
     table="[a-z]+",
 
 
+# A submission that Slurm refuses for now is asked for again, instead of using up the job's attempts.
+if workflow.is_main_process:
+    slurm = ROOT / "workflow" / "profiles" / "slurm" / "bin"
+    os.environ["PATH"] = os.pathsep.join([str(slurm), os.environ.get("PATH", "")])
+
+
 def made_by(stage):
     """Output files of a stage: what it is for, and the record of it."""
     folder = f"{RESULTS}/artifacts/{stage}/{{node}}"
