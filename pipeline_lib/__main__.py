@@ -52,7 +52,7 @@ def _plan(args: argparse.Namespace) -> None:
         return calibrate(task, data_root)
 
     made = _load(args)
-    print(estimate.report(made, calibrate))
+    print(estimate.report(made, calibrate if args.calibrate else None))
     if args.write:
         print(driver.write_plan(made, args.files))
 
@@ -133,6 +133,9 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         if name == "plan":
             command.add_argument("--write", action="store_true", help="write the plan file")
+            command.add_argument(
+                "--calibrate", action="store_true", help="train a few steps where no earlier job tells a task's speed"
+            )
         elif name == "gc":
             command.add_argument(
                 "--remove", action="store_true", help="move them to the trash in the results folder, when agreed to"

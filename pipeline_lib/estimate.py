@@ -1,17 +1,19 @@
-"""What a plan costs: jobs, runs and steps, and hours by the records of earlier jobs on this machine."""
+"""What a plan costs: jobs, runs, steps and disk, and hours by the records of earlier jobs on this machine."""
 
 from __future__ import annotations
 
 import csv
 import json
 import os
+import shutil
 from collections import defaultdict
 from collections.abc import Callable
+from math import isnan
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pipeline_lib import starts
+from pipeline_lib import footprint, starts
 from pipeline_lib.nodes import OUTPUTS, Node, Plan
 
 # Seconds of a job that is mostly start-up, used until there is a record of one.
@@ -79,17 +81,22 @@ def _rates(results: Path) -> dict[str, float]:
     return {kind: median(values) for kind, values in found.items()}
 
 
-def _calibrated(plan: Plan, missing: list[Node], rates: dict[str, float], calibrate: Calibrate) -> set[str]:
-    """Measure what no record tells, and name the tasks that were measured."""
+def _calibrated(
+    plan: Plan, missing: list[Node], rates: dict[str, float], calibrate: Calibrate | None
+) -> tuple[set[str], set[str]]:
+    """Measure what no record tells, where that is asked for; name the tasks that were measured, and those that are unknown."""
     measured: dict[str, tuple[float, float]] = {}
+    unknown: set[str] = set()
     for node in missing:
         task, kind = node.spec.get("task"), _kind(node.stage, node.spec)
-        if task and kind not in rates:
+        if task and kind not in rates and calibrate is None:
+            unknown.add(task["name"])
+        elif task and kind not in rates and calibrate:
             full = next(e.grids[task["name"]].task for e in plan.config.experiments.values() if task["name"] in e.grids)
             if task["name"] not in measured:
                 measured[task["name"]] = calibrate(full, plan.config.data_root)
             rates[kind] = measured[task["name"]][int(node.stage in _LINES)]
-    return set(measured)
+    return set(measured), unknown
 
 
 def is_made(plan: Plan, node: Node) -> bool:
@@ -97,35 +104,55 @@ def is_made(plan: Plan, node: Node) -> bool:
     return all((plan.config.results / name).is_file() for name in node.files())
 
 
-def report(plan: Plan, calibrate: Calibrate) -> str:
-    """Write what a plan asks for, what exists, what sharing saves and how long the rest takes.
+def report(plan: Plan, calibrate: Calibrate | None = None, sized: footprint.Sizes = footprint.size) -> str:
+    """Write what a plan asks for, what exists, what sharing saves, and what the rest takes in time and on disk.
 
     Args:
         plan: the plan.
-        calibrate: measures a task where no earlier job tells: seconds a training step and an interpolation point.
+        calibrate: measures a task where no earlier job tells: seconds a training step and an interpolation point. Without it, its
+            hours are unknown.
+        sized: counts the entries of a task's network.
     """
     made = {key for key, node in plan.nodes.items() if is_made(plan, node)}
     missing = [node for key, node in plan.nodes.items() if key not in made]
     rates = _STARTUP | _rates(plan.config.results)
-    measured = _calibrated(plan, missing, rates, calibrate)
-    seconds = dict.fromkeys(OUTPUTS, 0.0)
+    measured, unknown = _calibrated(plan, missing, rates, calibrate)
+    seconds: dict[str, float] = dict.fromkeys(OUTPUTS, 0.0)
     for node in missing:
-        seconds[node.stage] += rates[_kind(node.stage, node.spec)] * _work(node.stage, node.spec)
+        seconds[node.stage] += rates.get(_kind(node.stage, node.spec), float("nan")) * _work(node.stage, node.spec)
     lines = [f"{'stage':12} {'nodes':>7} {'exist':>7} {'hours left':>11}"]
     for stage in OUTPUTS:
         keys = [key for key, node in plan.nodes.items() if node.stage == stage]
         if keys:
-            lines.append(f"{stage:12} {len(keys):7} {len(made.intersection(keys)):7} {seconds[stage] / 3600:11.2f}")
-    return "\n".join([*lines, *_totals(plan, sum(seconds.values()), measured)])
+            hours = "unknown" if isnan(seconds[stage]) else f"{seconds[stage] / 3600:.2f}"
+            lines.append(f"{stage:12} {len(keys):7} {len(made.intersection(keys)):7} {hours:>11}")
+    return "\n".join([*lines, *_shared(plan), _disk(plan, missing, sized), _time(sum(seconds.values()), measured, unknown)])
 
 
-def _totals(plan: Plan, seconds: float, measured: set[str]) -> list[str]:
+def _shared(plan: Plan) -> list[str]:
     trained = [node for node in plan.nodes.values() if node.stage in ("train", "trace")]
-    runs, steps = sum(node.num_runs for node in trained), sum(node.num_steps for node in trained)
-    asked, cores = plan.asked, os.cpu_count() or 1
-    source = f"a short calibration of {', '.join(sorted(measured))}" if measured else "records of earlier jobs"
+    runs, steps, asked = sum(node.num_runs for node in trained), sum(node.num_steps for node in trained), plan.asked
     return [
         f"training runs: {asked['runs']} asked for figure by figure, {runs} after sharing, {asked['runs'] - runs} saved",
         f"training steps: {asked['steps']} asked for, {steps} after sharing, {asked['steps'] - steps} saved",
-        f"time left: {seconds / 3600:.2f} core-hours, {seconds / 3600 / cores:.2f} h on {cores} cores, by {source}",
     ]
+
+
+def _disk(plan: Plan, missing: list[Node], sized: footprint.Sizes) -> str:
+    """Say what a plan takes on disk, and whether what is missing fits there."""
+    (whole, files), (left, _) = footprint.of(plan, plan.nodes.values(), sized), footprint.of(plan, missing, sized)
+    place = next(path for path in (plan.config.results.resolve(), *plan.config.results.resolve().parents) if path.is_dir())
+    free = shutil.disk_usage(place).free
+    fits = "" if left <= free else "; MORE THAN IS FREE THERE"
+    return (
+        f"disk: about {whole / 1e9:.1f} GB in {files:,} files without data sets, "
+        f"{left / 1e9:.1f} GB of it to be made, {free / 1e9:.1f} GB free{fits}"
+    )
+
+
+def _time(seconds: float, measured: set[str], unknown: set[str]) -> str:
+    if unknown:
+        return f"time left: unknown, since no earlier job tells how fast {', '.join(sorted(unknown))} is; --calibrate measures it"
+    cores = os.cpu_count() or 1
+    source = f"a short calibration of {', '.join(sorted(measured))}" if measured else "records of earlier jobs"
+    return f"time left: {seconds / 3600:.2f} core-hours, {seconds / 3600 / cores:.2f} h on {cores} cores, by {source}"

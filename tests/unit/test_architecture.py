@@ -45,6 +45,7 @@ LAYERS: list[set[str]] = [
         "plan_file",
         "summaries",
         "refine",
+        "runs",
         "claims",
         "measured",
         "measures",
@@ -52,7 +53,19 @@ LAYERS: list[set[str]] = [
         "tables",
         "job",
     },
-    {"figure_style", "figures", "catalogue", "estimate", "garbage", "driver", "lease", "publication", "stages", "__main__"},
+    {
+        "figure_style",
+        "figures",
+        "catalogue",
+        "estimate",
+        "footprint",
+        "garbage",
+        "driver",
+        "lease",
+        "publication",
+        "stages",
+        "__main__",
+    },
 ]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -7,6 +7,7 @@ import pytest
 import toys
 
 from pipeline_lib import artifacts, estimate, nodes
+from pipeline_lib.footprint import Size
 
 
 @pytest.fixture
@@ -69,3 +70,19 @@ def test_what_exists_is_not_counted_again(made):
     artifacts.write_text(made.config.results / node.files()[-1], "x")
     assert estimate.is_made(made, node)
     assert _row(estimate.report(made, lambda task, root: (1.0, 1.0)), "train")[1:3] == ["8", "1"]
+
+
+def test_hours_that_nothing_tells_are_unknown_and_nothing_is_trained_for_them(made):
+    report = estimate.report(made)
+    assert _row(report, "train") == ["train", "8", "0", "unknown"]
+    assert report.endswith("time left: unknown, since no earlier job tells how fast toy is; --calibrate measures it")
+
+
+@pytest.mark.parametrize(("entries", "fits"), [(10, True), (10**15, False)])
+def test_the_report_tells_what_it_takes_on_disk_and_whether_that_is_there(made, entries, fits):
+    line = next(
+        line for line in estimate.report(made, sized=lambda task: Size(entries, 0)).splitlines() if line.startswith("disk")
+    )
+    number = sum(len(node.files()) + 2 for node in made.nodes.values() if node.stage != "prepare")
+    assert f" GB in {number} files without data sets, " in line
+    assert line.endswith("MORE THAN IS FREE THERE") is not fits
