@@ -70,6 +70,7 @@ AccountingStoragePass={folder}/munge.socket
 AccountingStoragePort={accounting}
 AccountingStorageTRES=gres/gpu
 AccountingStoreFlags=job_comment
+AccountingStorageEnforce=limits
 NodeName=g1 Port={g1} {node}
 NodeName=g2 Port={g2} {node}
 PartitionName=batch Nodes=g1,g2 Default=YES {limits}

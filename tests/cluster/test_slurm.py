@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import checkout as co
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.cluster
 
 # Look often and at no cost: a test waits for jobs of seconds.
 QUICK = ["--slurm-init-seconds-before-status-checks", "2", "--max-status-checks-per-second", "5", "--latency-wait", "10"]
-STAGES = {"pretrain": 1, "train": 4, "interpolate": 2}
+STAGES = Counter(pretrain=1, train=4, interpolate=2)
 # One job has less time than it needs when slow, another less memory; a value may be an expression of what the job makes.
 TIGHT = """train: ["(1 if 'L0-o2' in wildcards.node else 30)", "(1000 if 'L1-imp-o0' in wildcards.node else 4000)"]"""
 FIELDS = ("JobIDRaw", "Comment", "State", "Timelimit", "TimelimitRaw", "ReqMem", "ReqTRES", "Partition", "Account")
@@ -91,6 +92,26 @@ def test_jobs_take_their_files_from_a_storage_that_no_job_works_in(
     assert Counter(map(_stage, _submitted(_run_id(outcome.text)))) == STAGES
     assert node.is_dir()
     assert {path.name for path in ladder.results.iterdir()} == {"plans"}
+
+
+def test_a_queue_that_takes_no_more_jobs_uses_up_no_attempt(
+    cluster: slurm.Cluster, ladder: Checkout, local: dict[str, str]
+) -> None:
+    def limit(number: int) -> None:
+        who = ("user", "root", "where", f"account={slurm.ACCOUNT}")
+        slurm.run("sacctmgr", "-i", "modify", *who, "set", f"MaxSubmitJobs={number}")
+
+    limit(1)
+    try:
+        outcome = co.call(ladder.root, *_command(ladder, "--retries", "0"))
+    finally:
+        limit(-1)
+    assert outcome.code == 0, outcome.text
+    assert co.contents(ladder.results / "ladder") == local
+    text = slurm.run("sacct", "-X", "-n", "-P", "--name", _run_id(outcome.text), "-o", "Submit,End,State")
+    jobs = sorted(line.split("|") for line in text.splitlines())
+    assert [state for _, _, state in jobs] == ["COMPLETED"] * STAGES.total()
+    assert all(end <= submitted for (_, end, _), (submitted, _, _) in pairwise(jobs)), "the limit bound"
 
 
 @dataclass
