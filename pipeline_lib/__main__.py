@@ -58,10 +58,11 @@ def _plan(args: argparse.Namespace) -> None:
 
 
 def _agreed(question: str) -> bool:
-    """Ask on the terminal; where there is none, nobody agrees."""
-    if not sys.stdin.isatty():
-        raise ValueError("removal must be agreed to, got no terminal to ask on; add --yes")
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    """Ask; where nobody can answer, nobody agrees."""
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        raise ValueError("removal must be agreed to, got no answer; add --yes") from None
 
 
 def _gc(args: argparse.Namespace) -> None:

@@ -31,6 +31,13 @@ def test_an_edited_task_is_refused(single: Checkout) -> None:
     assert "digits_mlp.yaml" in outcome.text
 
 
+def test_files_that_describe_other_tasks_do_not_matter(single: Checkout) -> None:
+    single.append("config/tasks/vgg16.yaml", "pad: 1\n")
+    (single.root / "config" / "tasks" / "mine.yaml").write_text("network: [", encoding="utf-8")
+    assert co.stage(single, single.path("artifacts/tabulate/single-runs-*")).code == 0
+    assert co.dry(single) == {}
+
+
 def test_edited_code_is_refused(single: Checkout) -> None:
     single.append("pipeline_lib/tables.py", "\n\nUNUSED = 1\n")
     outcome = co.stage(single, single.path("artifacts/tabulate/single-runs-*"))
