@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import allocator, driver, job, nodes
+from pipeline_lib import allocator, driver, job, nodes, processors
 
 STOPPED = 143  # what a shell reports of a process that SIGTERM ended
 
@@ -117,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; a user's mistake ends with one line and exit code 1."""
     args = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    processors.one_for_arithmetic()
     allocator.keep_freed_memory()
     try:
         args.run(args)
