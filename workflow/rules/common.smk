@@ -1,7 +1,7 @@
 # The plan, and what every rule asks of it.
 import shlex
 
-from pipeline_lib import demands, driver, nodes, verify
+from pipeline_lib import demands, driver, nodes, processors, verify
 
 ENVIRONMENT = str(ROOT / "environment.yml")
 try:
@@ -45,6 +45,23 @@ def read_by(stage):
     return files
 
 
+# Of a job that decodes images; one with a GPU needs several to keep it busy. Other jobs use one. `set-threads` says otherwise.
+DECODING_THREADS = 8
+
+
+def threads_of(stage):
+    """Threads of a node. Snakemake gives no more than there are cores."""
+
+    def threads(wildcards):
+        try:
+            decodes = PLAN.decodes(f"{stage}/{wildcards.node}")
+        except ValueError as error:
+            raise WorkflowError(str(error)) from None
+        return DECODING_THREADS if decodes else 1
+
+    return threads
+
+
 def quoted(path):
     """Word of a shell line that Snakemake formats before it is run."""
     return shlex.quote(str(path)).replace("{", "{{").replace("}", "}}")
@@ -56,7 +73,7 @@ def command(stage):
     run = (
         f"{quoted(PYTHON)} -m pipeline_lib {stage} {folder} --plan {quoted(PLAN.path)}"
     )
-    return f"PYTHONPATH={quoted(ROOT)} {run} > {{log:q}} 2>&1"
+    return f"PYTHONPATH={quoted(ROOT)} {processors.VARIABLE}={{threads}} {run} > {{log:q}} 2>&1"
 
 
 def log_of(stage):
