@@ -51,7 +51,7 @@ LAYERS: list[set[str]] = [
         "tables",
         "job",
     },
-    {"figure_style", "figures", "catalogue", "estimate", "garbage", "driver", "stages", "__main__"},
+    {"figure_gaps", "figure_style", "figures", "catalogue", "estimate", "garbage", "driver", "stages", "__main__"},
 ]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
