@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import allocator, driver, job, nodes, processors
+from pipeline_lib import allocator, driver, job, nodes, places, processors
 
 STOPPED = 143  # what a shell reports of a process that SIGTERM ended
 
@@ -33,6 +33,7 @@ def _load(args: argparse.Namespace) -> nodes.Plan:
 
 
 def _stage(args: argparse.Namespace) -> None:
+    places.keep_caches(Path(*args.folder.parts[:-3]))
     driver.run_node(args.command, args.folder, args.plan)
 
 

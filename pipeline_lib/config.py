@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import demands, lengths, options, registry
+from pipeline_lib import demands, lengths, options, places, registry
 from pipeline_lib.experiment import Config, Experiment, Grid
 from pipeline_lib.validation import read_yaml, validate
 
@@ -188,9 +188,12 @@ def resolve(raw: Mapping[str, Any]) -> Config:
     import os
 
     raw = {key: typed(value) if key in ("experiments", "tasks", "per_job") else value for key, value in raw.items()}
+    raw |= {key: places.expanded(key, raw[key]) for key in ("results", "data_root") if isinstance(raw.get(key), str)}
     validate(raw)
+    for name in raw["experiments"]:
+        places.check_experiment(name)
     settings = {**_SETTINGS, **raw}
-    root = settings["data_root"] or os.environ.get("PIPELINE_DATA_ROOT")
+    root = settings["data_root"] or places.expanded("PIPELINE_DATA_ROOT", os.environ.get("PIPELINE_DATA_ROOT", ""))
     return Config(
         Path(settings["results"]),
         Path(root) if root else None,

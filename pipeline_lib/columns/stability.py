@@ -32,7 +32,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("mask", "string", "-", "none, the ladder's criterion, or shuffled (a ladder mask permuted in each layer)"),
         K, LEVEL, DENSITY,
         Column("num_params", "int64", "1", "trainable parameters of the dense network"),
-        Column("num_kept", "int64", "1", "surviving prunable weights; where there are none, nothing is trained and errors are null"),
+        Column("num_kept", "int64", "1", "surviving prunable weights; without any, nothing is trained and errors are null"),
         Column("num_empty_layers", "int64", "1", "prunable layers without a surviving weight (layer collapse)"),
         Column("precision", "string", "-", "number format of training and evaluation: fp32, tf32 or bf16"),
         Column("channels_last", "bool", "-", "memory layout of images and convolutions"),
