@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import allocator, driver, job, nodes
+from pipeline_lib import allocator, driver, job, nodes, places, processors
 
 STOPPED = 143  # what a shell reports of a process that SIGTERM ended
 TERMINAL = 3  # where a rule's shell line keeps the terminal of the run, beside the log that standard error goes to
@@ -40,6 +40,7 @@ def _load(args: argparse.Namespace) -> nodes.Plan:
 
 
 def _stage(args: argparse.Namespace) -> None:
+    places.keep_caches(Path(*args.folder.parts[:-3]))
     driver.run_node(args.command, args.folder, args.plan)
 
 
@@ -163,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; a user's mistake ends with one line and exit code 1."""
     args = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    processors.one_for_arithmetic()
     allocator.keep_freed_memory()
     try:
         args.run(args)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import demands, lengths, options, registry, validation, values
+from pipeline_lib import demands, lengths, options, places, registry, validation, values
 from pipeline_lib.experiment import Config, Experiment, Grid
 
 ROOT = Path(__file__).parent.parent
@@ -237,10 +237,13 @@ def resolve(raw: Mapping[str, Any]) -> Config:
     import os
 
     raw = validation.without_anchors(raw)
+    raw |= {key: places.expanded(key, raw[key]) for key in ("results", "data_root") if isinstance(raw.get(key), str)}
     validation.validate(raw)
     raw = validation.along(raw, _in_one_form)
+    for name in raw["experiments"]:
+        places.check_experiment(name)
     settings = {**_SETTINGS, **raw}
-    root = settings["data_root"] or os.environ.get("PIPELINE_DATA_ROOT")
+    root = settings["data_root"] or places.expanded("PIPELINE_DATA_ROOT", os.environ.get("PIPELINE_DATA_ROOT", ""))
     return Config(
         Path(settings["results"]),
         Path(root) if root else None,

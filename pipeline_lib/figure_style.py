@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from pipeline_lib import figure_gaps
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
@@ -43,7 +45,7 @@ def applied() -> Iterator[None]:
 
 
 def save(figure: Figure, path: Path, suffix: str, source: str | None = None) -> None:
-    """Save without dates and versions, so that the same figure has the same bytes.
+    """Say what could not be drawn, and save without dates and versions, so that the same figure has the same bytes.
 
     Args:
         figure: what to save.
@@ -51,6 +53,7 @@ def save(figure: Figure, path: Path, suffix: str, source: str | None = None) -> 
         suffix: svg or png.
         source: what the file says of where it comes from.
     """
+    figure_gaps.explain(figure)
     metadata: dict[str, str | None] = {
         "Source": source,
         **({"Date": None, "Creator": None} if suffix == "svg" else {"Software": None}),
@@ -116,22 +119,21 @@ def with_change(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def panels(num_rows: int, num_columns: int) -> tuple[Figure, list[list[Axes]]]:
-    """Make a grid of panels of one size."""
+    """Make a grid of panels of one size; where there is nothing to draw, of one panel, which will say so."""
     import matplotlib.pyplot as plt
 
+    num_rows, num_columns = max(1, num_rows), max(1, num_columns)
     size = (3.6 * num_columns + 0.6, 2.7 * num_rows + 0.4)
     figure, axes = plt.subplots(num_rows, num_columns, figsize=size, squeeze=False, layout="constrained")
     return figure, [list(row) for row in axes]
 
 
 def placed(rows: Sequence[Sequence[Key]]) -> tuple[Figure, list[tuple[Axes, Key]]]:
-    """Make a panel for each key, in rows of any lengths; without any key there is an empty panel that says so."""
-    width = max(map(len, rows), default=0)
-    figure, axes = panels(max(1, len(rows)), max(1, width))
-    if not width:
-        axes[0][0].set_title("nothing was measured")
+    """Make a panel for each key, in rows of any lengths."""
+    rows = [row for row in rows if row] or [[]]
+    figure, axes = panels(len(rows), max(map(len, rows)))
     for row, keys in zip(axes, rows, strict=False):
-        for axis in row[len(keys) :]:
+        for axis in row[len(keys) :] if keys else ():
             axis.set_visible(False)
     return figure, [(axis, key) for row, keys in zip(axes, rows, strict=False) for axis, key in zip(row, keys, strict=False)]
 
@@ -150,7 +152,7 @@ def grid(runs: pd.DataFrame, chosen: pd.DataFrame) -> tuple[Figure, list[tuple[A
     """Make a column of panels for each task with chosen rows, one a rewind step; where none has, for each task's last step."""
     chosen = chosen if len(chosen) else runs[runs["k"] == runs.groupby("task")["k"].transform("max")]
     steps = {task: sorted(own["k"].unique().tolist()) for task, own in chosen.groupby("task", sort=False)}
-    figure, axes = panels(max(map(len, steps.values())), len(steps))
+    figure, axes = panels(max(map(len, steps.values()), default=0), len(steps))
     for column, ks in enumerate(steps.values()):
         for row in axes[len(ks) :]:
             row[column].set_visible(False)
@@ -163,6 +165,9 @@ def line(axes: Axes, frame: pd.DataFrame, x: str, y: str, colour: Colour, label:
     mean, deviation = group.mean(), group.std().fillna(0)
     axes.plot(mean.index, mean, color=colour, label=label, marker=marker or None, markersize=4, linestyle=dash)
     axes.fill_between(mean.index, mean - deviation, mean + deviation, color=colour, alpha=BAND, linewidth=0)
+    partly = mean.index[(group.count() < group.size()) & mean.notna()]
+    if len(partly):
+        axes.plot(partly, [float("nan")] * len(partly), color=colour)  # a mean without some of its runs is marked as a gap is
 
 
 def deviation_of(values: pd.Series) -> float:
@@ -180,14 +185,16 @@ def dense_band(axes: Axes, values: pd.Series, label: str = "dense, ± 1 sd", acr
 
 def density_axis(axes: Axes, densities: Iterable[float]) -> None:
     """Put the densities in percent on a falling log axis, with ticks at the measured ones."""
-    percents = sorted({round(100 * density, 6) for density in densities}, reverse=True)
+    percents = sorted({round(100 * density, 6) for density in densities if density > 0}, reverse=True)
+    axes.set_xlabel("weights remaining (%)")
+    if not percents:
+        return
+    axes.set_xscale("log", nonpositive="mask")
     named = {f"{value:.3g}": value for value in percents}
     shown = list(named)[:: -(-len(named) // 9)]
-    axes.set_xscale("log")
     axes.set_xticks([named[name] for name in shown], shown, rotation=45)
     axes.set_xticks([], minor=True)
     axes.set_xlim(max(percents) * 1.08, min(percents) / 1.08)
-    axes.set_xlabel("weights remaining (%)")
 
 
 def by_density(

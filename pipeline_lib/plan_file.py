@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import config_files, verify
+from pipeline_lib import config_files, registry, verify
 from pipeline_lib.nodes import OUTPUTS, Plan
 
 # Where artifacts lie under the results folder: no name leaves it, or means something to a shell.
@@ -143,6 +143,18 @@ class Written:
         except _DAMAGE as error:
             raise not_whole(path, error) from None
 
+    def _line(self, key: str) -> dict[str, Any]:
+        try:
+            return _checked(self._header, json.loads(self._lines[key]), key)[1] if key in self._lines else {}
+        except _DAMAGE as error:
+            raise not_whole(self.path, error) from None
+
+    def _node(self, name: str) -> dict[str, Any]:
+        line = self._line(name.rpartition("-")[2])
+        if line.get("folder") != f"artifacts/{name}":
+            raise ValueError(f"node must be part of the plan, got {name}; ask for it with its own config")
+        return line
+
     def reads(self, name: str) -> list[str]:
         """List the files that a node reads: of each parent the first, or its part of a table, and its record.
 
@@ -152,14 +164,28 @@ class Written:
         Raises:
             ValueError: there is no such node.
         """
-        key = name.rpartition("-")[2]
+        line = self._node(name)
         try:
-            line = _checked(self._header, json.loads(self._lines[key]), key)[1] if key in self._lines else {}
-            if line.get("folder") == f"artifacts/{name}":
-                part = f"{line['spec']['table']}.parquet" if line["stage"] == "tabulate" else None
-                parents = [folder for folders in line["reads"].values() for folder in folders]
-                first = {folder: part or OUTPUTS[folder.split("/")[1]][0] for folder in parents}
-                return [f"{folder}/{file}" for folder in parents for file in (first[folder], verify.RECORD)]
+            part = f"{line['spec']['table']}.parquet" if line["stage"] == "tabulate" else None
+            parents = [folder for folders in line["reads"].values() for folder in folders]
+            first = {folder: part or OUTPUTS[folder.split("/")[1]][0] for folder in parents}
         except _DAMAGE as error:
             raise not_whole(self.path, error) from None
-        raise ValueError(f"node must be part of the plan, got {name}; ask for it with its own config")
+        return [f"{folder}/{file}" for folder in parents for file in (first[folder], verify.RECORD)]
+
+    def decodes(self, name: str) -> bool:
+        """Whether a node's images stay in files and are decoded while it works, or checked by it.
+
+        Args:
+            name: `<stage>/<label>-<key>`.
+
+        Raises:
+            ValueError: there is no such node.
+        """
+        line = self._node(name)
+        try:
+            data = [line] if line["stage"] == "prepare" else [self._line(key) for key in line["parents"].get("data", ())]
+            names = {node["spec"]["dataset"]["name"] for node in data}
+        except _DAMAGE as error:
+            raise not_whole(self.path, error) from None
+        return not names.isdisjoint(registry.declared("datasets", "IN_FILES"))

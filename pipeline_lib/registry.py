@@ -126,3 +126,14 @@ def bind(
 def call(kind: str, bound: dict[str, Any], **supplied: Any) -> Any:
     """Call a bound entry with its options and what the caller supplies."""
     return entries(kind)[bound["name"]].load()(**supplied, **{k: v for k, v in bound.items() if k != "name"})
+
+
+@cache
+def declared(kind: str, constant: str) -> frozenset[str]:
+    """Collect the names that the files of a folder list under a constant, such as `IN_FILES` in `datasets`."""
+    found: set[str] = set()
+    for path in sorted((PACKAGE / kind).glob("[!_]*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == constant for t in node.targets):
+                found |= set(ast.literal_eval(node.value))
+    return frozenset(found)

@@ -14,6 +14,7 @@ import os
 import pickle
 import tarfile
 import urllib.request
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -121,7 +122,7 @@ def read_batch(path: Path, md5: str) -> dict[str, Any]:
 
 
 def read_idx(path: Path, num_dimensions: int) -> np.ndarray:
-    """Read bytes in the idx format: magic number, sizes, data.
+    """Read bytes in the idx format: magic number, sizes, data; unpacked, or packed beside where they would be.
 
     Raises:
         ValueError: the file is damaged or of another kind.
@@ -129,7 +130,12 @@ def read_idx(path: Path, num_dimensions: int) -> np.ndarray:
 
     Source: LeCun, Cortes and Burges, the MNIST database.
     """
-    content, begin = path.read_bytes(), 4 + 4 * num_dimensions
+    packed = path.with_name(f"{path.name}.gz")
+    try:
+        content = gzip.decompress(packed.read_bytes()) if packed.is_file() and not path.is_file() else path.read_bytes()
+    except (EOFError, zlib.error) as error:
+        raise ValueError(f"{packed.name} must be whole, got: {error}; replace it") from None
+    begin = 4 + 4 * num_dimensions
     shape = [int.from_bytes(content[at : at + 4], "big") for at in range(4, begin, 4)]
     if content[:4] != bytes([0, 0, 8, num_dimensions]) or len(content) != begin + math.prod(shape):
         rule = f"an idx file of bytes in {num_dimensions} dimensions"

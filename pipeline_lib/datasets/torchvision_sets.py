@@ -31,7 +31,10 @@ def _default_root() -> Path:
     return Path(platformdirs.user_cache_dir("rewind-datasets"))
 
 
-def _missing(name: str, root: Path, holds: str, why: str) -> ValueError:
+def _missing(name: str, root: Path, holds: str, why: str, download: bool) -> ValueError:
+    if not download:
+        remedy = f"put {holds} there, or set data_root in the config (or PIPELINE_DATA_ROOT) to the folder that holds it"
+        return ValueError(f"data set {name} must be under {root}, which data_root names, got: {why}; {remedy}")
     return ValueError(
         f"data set {name} must be under {root} or downloadable, got: {why}; either connect to the network once, or set data_root "
         f"in the config (or PIPELINE_DATA_ROOT) to a folder that holds {holds}"
@@ -80,7 +83,7 @@ def _load(name: str, data_root: Path | None, holds: str, read: _Reader) -> tuple
         return read(name, root, data_root is None)
     except (RuntimeError, OSError, ValueError) as error:
         why = (str(error) or "a damaged file").splitlines()[0]
-        raise _missing(name, root, holds, why) from error
+        raise _missing(name, root, holds, why, data_root is None) from error
 
 
 def _some(name: str, split: Split, num_train: int) -> Split:

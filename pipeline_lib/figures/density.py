@@ -32,7 +32,7 @@ def _by_density(runs: pd.DataFrame, draw: Callable[[Axes, pd.DataFrame], None]) 
     """Draw a panel a task."""
     tasks = list(runs["task"].unique())
     figure, axes = style.panels(1, len(tasks))
-    for axis, task in zip(axes[0], tasks, strict=True):
+    for axis, task in zip(axes[0], tasks, strict=False):
         own = runs[runs["task"] == task]
         draw(axis, own)
         style.density_axis(axis, own["percent"] / 100)
@@ -47,6 +47,7 @@ def _with_best(axes: Axes, frame: pd.DataFrame) -> None:
     _lines(axes, frame)
     ladder = frame[frame["kind"] == "imp"]
     means = ladder.groupby(["level", "k"])["accuracy"].mean().reset_index()
+    means = means[means["accuracy"].notna()]
     best = means.loc[means.groupby("level")["accuracy"].idxmax(), ["level", "k"]]
     chosen = ladder.merge(best)
     style.line(axes, chosen, "percent", "accuracy", style.COLOURS["best"], style.NAMES["best"], ".")
@@ -54,8 +55,9 @@ def _with_best(axes: Axes, frame: pd.DataFrame) -> None:
     by_level = chosen.groupby("percent")["accuracy"].agg(["mean", "std"]).fillna(0)
     # Paper B, appendix A: the two bands of one standard deviation overlap.
     overlap = by_level[by_level["mean"] + by_level["std"] >= dense.mean() - (dense.std() if len(dense) > 1 else 0)]
-    sparsest = overlap.index.min()
-    axes.axvline(sparsest, color="0.4", linestyle=":", label=f"sparsest overlap, {sparsest:.3g} %")
+    if len(overlap):
+        sparsest = overlap.index.min()
+        axes.axvline(sparsest, color="0.4", linestyle=":", label=f"sparsest overlap, {sparsest:.3g} %")
 
 
 def _rewound(axes: Axes, frame: pd.DataFrame) -> None:
@@ -88,7 +90,7 @@ def learning_curves(frames: Frames, sparse_levels: Levels) -> Figure:
     dense = dense.assign(percent=100 * dense["error"])
     tasks = list(dense["task"].unique())
     figure, axes = style.panels(1, len(tasks))
-    for axis, task in zip(axes[0], tasks, strict=True):
+    for axis, task in zip(axes[0], tasks, strict=False):
         for split in ("batch", "test"):
             chosen = dense[(dense["task"] == task) & (dense["split"] == split)]
             style.line(axis, chosen, "step", "percent", style.SPLITS[split], split, ".")

@@ -100,9 +100,9 @@ def timeline(frames: Frames, sparse_levels: Levels) -> Figure:
     frame = frames["timeline"]
     tasks = list(frame["task"].unique())
     figure, axes = style.panels(len(tasks), 1)
-    figure.set_size_inches(7.5, sum(0.8 + 0.26 * (frame["task"] == task).sum() for task in tasks))
-    last = max(10.0, float(frame[["step", "low", "high"]].max().max()))
-    for (axis,), task in zip(axes, tasks, strict=True):
+    figure.set_size_inches(7.5, max(1.5, sum(0.8 + 0.26 * (frame["task"] == task).sum() for task in tasks)))
+    last = max(10.0, float(frame[["step", "low", "high"]].max().max())) if tasks else 10.0
+    for (axis,), task in zip(axes, tasks, strict=False):
         style.step_axis(axis, last)
         _events(axis, frame[frame["task"] == task])
         axis.grid(axis="y", color="0.92")
@@ -137,11 +137,11 @@ def sign_changes(frames: Frames, sparse_levels: Levels) -> Figure:
         for row, rows in enumerate(shown.values())
         for task, own in rows.groupby("task", sort=False)
     }
-    most = max(table.max().max() for table in tables.values())
+    most = max((table.max().max() for table in tables.values()), default=0.0)
     tasks = list(frame["task"].unique())
     figure, axes = style.panels(len(shown), len(tasks))
     for row, scope in enumerate(shown):
-        for axis, task in zip(axes[row], tasks, strict=True):
+        for axis, task in zip(axes[row], tasks, strict=False):
             axis.set_visible((row, task) in tables)
             if axis.get_visible():
                 _heat_map(axis, tables[row, task], most)

@@ -117,8 +117,10 @@ def _zoom(axes: Axes, last: pd.DataFrame, dense: pd.Series) -> None:
     style.dense_band(axes, dense)
     solutions = last[last["position"] % 1 == 0].groupby("position")["percent"].mean()
     deviation = style.deviation_of(dense)
-    ends = [*solutions, dense.mean() - deviation, dense.mean() + deviation]
-    low, high = np.nanmin(ends), np.nanmax(ends)
+    ends = [end for end in (*solutions, dense.mean() - deviation, dense.mean() + deviation) if np.isfinite(end)]
+    if not ends:
+        return
+    low, high = min(ends), max(ends)
     room = max(_ZOOM * (high - low), 0.01)
     axes.set_ylim(low - room, high + room)
 
@@ -136,6 +138,8 @@ def _heat_map(figure: Figure, axes: Axes, own: pd.DataFrame, threshold: float) -
         table[i, j] = table[j, i] = highest
         table[i, i], table[j, j] = first, second
         names[i], names[j] = (f"{density:.3g}" for density in densities)
+    if not (np.isfinite(threshold) and np.isfinite(table).any()):
+        return
     norm = PowerNorm(0.5, threshold, max(threshold + 0.1, np.nanmax(table)))
     colours = axes.pcolormesh(table, cmap="cividis", norm=norm)
     figure.colorbar(colours, ax=axes, label="highest test error (%)", extend="min")

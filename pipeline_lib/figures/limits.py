@@ -91,7 +91,7 @@ def pruning_limits(frames: Frames, sparse_levels: Levels) -> Figure:
             chosen = style.select(own, criterion=criterion, matching=matching)
             label = f"{criterion} pruning, {'matching' if matching else 'not matching'}"
             axis.plot(chosen["distance"], chosen["fraction"], color=colour, marker=marker, linestyle="", label=label)
-        if len(own):
+        if own["distance"].notna().any():
             axis.set_xlim(0, 1.15 * own["distance"].max())
         axis.set_ylim(0, 1)
         axis.set_title(f"{task}, level {level}")

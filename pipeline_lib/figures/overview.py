@@ -15,12 +15,11 @@ Frames = dict[str, "pd.DataFrame"]
 Levels = dict[str, int]
 
 
-def _two_runs(axes: Axes, curves: pd.DataFrame, orders: tuple[int, int]) -> None:
+def _two_runs(axes: Axes, curves: pd.DataFrame, orders: tuple[int, int], k: int) -> None:
     """Draw the test error of two copies while they train, and where they part."""
     for order, colour in zip(orders, ("dense", "imp"), strict=True):
         own = curves[(curves["order"] == order) & (curves["split"] == "test")]
         axes.plot(own["step"], 100 * own["error"], color=style.COLOURS[colour], label=f"order {order}")
-    k = int(curves["k"].iloc[0])
     axes.axvline(k, color="0.4", linestyle=":", label=f"copies part at k = {k}")
     axes.set_xlabel("step")
     axes.set_ylabel("test error (%)")
@@ -32,11 +31,13 @@ def _path(axes: Axes, line: pd.DataFrame, ends: pd.Series) -> None:
     """Draw the error between the two, and the instability as an arrow."""
     axes.plot(line["alpha"], 100 * line["error"], color=style.SPLITS["test"], marker=".")
     mean, highest = 100 * ends["mean_end_error"], 100 * ends["max_error"]
-    at = float(line["alpha"].iloc[int(line["error"].argmax())])
     axes.axhline(mean, color="0.4", linestyle="--", linewidth=1, label="mean of the ends")
     axes.axhline(highest, color="0.4", linestyle=":", linewidth=1, label="highest on the line")
-    axes.annotate("", (at, highest), (at, mean), arrowprops={"arrowstyle": "<->", "color": "0.2", "shrinkA": 0, "shrinkB": 0})
-    axes.text(at, (mean + highest) / 2, f" instability {100 * ends['instability']:.1f} points", va="center")
+    if line["error"].notna().any():
+        at = float(line["alpha"].iloc[int(line["error"].argmax())])
+        arrow = {"arrowstyle": "<->", "color": "0.2", "shrinkA": 0, "shrinkB": 0}
+        axes.annotate("", (at, highest), (at, mean), arrowprops=arrow)
+        axes.text(at, (mean + highest) / 2, f" instability {100 * ends['instability']:.1f} points", va="center")
     axes.set_xlabel("interpolation α")
     axes.set_ylabel("test error (%)")
     axes.set_ylim(bottom=0)
@@ -55,7 +56,7 @@ def schematic(frames: Frames, sparse_levels: Levels) -> Figure:
         same = ["task", "seed", "k", "level"]
         curves, line = (frames[name][(frames[name][same] == pair[same]).all(axis=1)] for name in ("curves", "interpolation"))
         line = line[(line["order_1"] == orders[0]) & (line["order_2"] == orders[1]) & (line["split"] == "test")]
-        _two_runs(axes[0][column], curves, orders)
+        _two_runs(axes[0][column], curves, orders, int(pair["k"]))
         _path(axes[1][column], line[line["batchnorm"] == pair["batchnorm"]], pair)
         axes[0][column].set_title(task)
     return figure
@@ -76,6 +77,8 @@ def table_1(frames: Frames, sparse_levels: Levels) -> Figure:
     figure.set_size_inches(15, 0.6 + 0.35 * len(rows))
     axis = axes[0][0]
     axis.axis("off")
+    if not rows:
+        return figure
     table = axis.table(rows, colLabels=head, loc="center", cellLoc="left", edges="horizontal")
     table.auto_set_font_size(False)
     table.set_fontsize(8)

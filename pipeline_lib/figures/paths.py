@@ -37,7 +37,7 @@ def paths_dense(frames: Frames, sparse_levels: Levels) -> Figure:
     frame = style.at_first_k(frame[frame["level"] == 0])
     tasks = list(frame["task"].unique())
     figure, axes = style.panels(1, len(tasks))
-    for axis, task in zip(axes[0], tasks, strict=True):
+    for axis, task in zip(axes[0], tasks, strict=False):
         for split in frame["split"].unique():
             chosen = frame[(frame["task"] == task) & (frame["split"] == split)]
             style.line(axis, chosen, "alpha", "percent", style.SPLITS[split], split)
@@ -51,7 +51,7 @@ def paths_sparse(frames: Frames, sparse_levels: Levels) -> Figure:
     frame = style.at_first_k(style.at_sparse_level(frame[frame["split"] == "test"], sparse_levels))
     tasks = list(frame["task"].unique())
     figure, axes = style.panels(1, len(tasks))
-    for axis, task in zip(axes[0], tasks, strict=True):
+    for axis, task in zip(axes[0], tasks, strict=False):
         for kind in _kinds(frame):
             chosen = frame[(frame["task"] == task) & (frame["kind"] == kind)]
             style.line(axis, chosen, "alpha", "percent", style.COLOURS[kind], style.NAMES[kind])
@@ -63,8 +63,8 @@ def _by_k(frame: pd.DataFrame, rows: list[tuple[str, pd.DataFrame, str]]) -> Fig
     """Draw a row of panels a selection and a column a task; a line a rewind step, darker with later k."""
     tasks, steps = list(frame["task"].unique()), sorted(frame["k"].unique())
     figure, axes = style.panels(len(rows), len(tasks))
-    for row, (name, selected, colour) in zip(axes, rows, strict=True):
-        for axis, task in zip(row, tasks, strict=True):
+    for row, (name, selected, colour) in zip(axes, rows, strict=False):
+        for axis, task in zip(row, tasks, strict=False):
             for k, shade in zip(steps, style.shades(len(steps), colour), strict=True):
                 chosen = selected[(selected["task"] == task) & (selected["k"] == k)]
                 if len(chosen):

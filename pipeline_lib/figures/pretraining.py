@@ -48,7 +48,7 @@ def pretraining(frames: Frames, sparse_levels: Levels) -> Figure:
     pretexts = [pretext for pretext in families.PRETEXTS if pretext in set(chosen["pretext"])]
     tasks = list((chosen if len(chosen) else runs)["task"].unique())
     figure, axes = style.panels(len(tasks), max(1, len(pretexts)))
-    for row, task in zip(axes, tasks, strict=True):
+    for row, task in zip(axes, tasks, strict=False):
         own = style.select(runs, task=task)
         for axis, pretext in zip(row, pretexts, strict=False):
             taught = style.select(own, pretext=pretext)
@@ -84,7 +84,7 @@ def _further(runs: pd.DataFrame) -> pd.DataFrame:
     """Keep the changed starts that no other figure draws, or all where there are none; `name` is the start and its kind."""
     changed = _with_lessons(runs[runs["change"] != ""])
     drawn = changed["change"].isin(families.EVERY) | (changed["pretext"] != "") | (changed["rotation"] != "")
-    drawn |= changed["change"].str.contains(families.OF_LADDERS)
+    drawn |= changed["change"].astype(str).str.contains(families.OF_LADDERS)
     kinds = ["" if kind == "imp" else f", {style.NAMES[kind]}" for kind in changed["kind"]]
     changed = changed.assign(name=[f"{start}{kind}" for start, kind in zip(changed["start"], kinds, strict=True)])
     return changed if drawn.all() else changed[~drawn]
@@ -113,7 +113,7 @@ def accuracy_by_start(frames: Frames, sparse_levels: Levels) -> Figure:
     one_level = further["level"].nunique() == 1
     if one_level:
         figure.set_size_inches(5.2 * len(tasks), 0.8 + 0.22 * (len(names) + plain["k"].nunique()))
-    for axis, task in zip(axes[0], tasks, strict=True):
+    for axis, task in zip(axes[0], tasks, strict=False):
         changed, own = style.select(further, task=task), style.select(plain, task=task)
         ladders = own[own["k"].isin({own["k"].min(), *changed["k"]})]
         dense = style.at_first_k(own[own["level"] == 0])["accuracy"]

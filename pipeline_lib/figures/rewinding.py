@@ -47,7 +47,7 @@ def instability_dense(frames: Frames, sparse_levels: Levels) -> Figure:
     frame = frame[frame["level"] == 0].assign(percent=100 * frame["instability"])
     tasks = list(frame["task"].unique())
     figure, axes = style.panels(1, len(tasks))
-    for axis, task in zip(axes[0], tasks, strict=True):
+    for axis, task in zip(axes[0], tasks, strict=False):
         own, steps = _place(frame[frame["task"] == task])
         for split in own["split"].unique():
             style.line(axis, own[own["split"] == split], "place", "percent", style.SPLITS[split], split, "o")
@@ -91,7 +91,7 @@ def _dense_distance(axes: Axes, own: pd.DataFrame) -> None:
 def _distances(frame: pd.DataFrame, draw: Callable[[Axes, pd.DataFrame], None]) -> Figure:
     tasks = list(frame["task"].unique())
     figure, axes = style.panels(1, len(tasks))
-    for axis, task in zip(axes[0], tasks, strict=True):
+    for axis, task in zip(axes[0], tasks, strict=False):
         own, steps = _place(frame[frame["task"] == task])
         draw(axis, own)
         axis.set_ylim(bottom=0)
@@ -125,7 +125,7 @@ def instability_by_layer(frames: Frames, sparse_levels: Levels) -> Figure:
     frame = frame[frame["level"] == 0].assign(percent=100 * frame["rise"])
     tasks = list(frame["task"].unique())
     figure, axes = style.panels(1, len(tasks))
-    for axis, task in zip(axes[0], tasks, strict=True):
+    for axis, task in zip(axes[0], tasks, strict=False):
         own = frame[frame["task"] == task]
         blocks, steps = list(own["block"].unique()), sorted(own["k"].unique())
         own = own.assign(place=own["block"].map({block: i for i, block in enumerate(blocks)}))

@@ -148,8 +148,10 @@ def run(job: Job) -> None:
     dense, dense_head = artifacts.read_states(job.file("dense", "state.safetensors"))
     diverged = [one or other for one, other in zip(head["diverged"], dense_head["diverged"], strict=True)]
     kept = {name: np.ones((len(states), *states[0].params[name].shape), dtype=bool) for name in head["prunable"]}
+    empty: list[bool] = []
     if "mask" in job.reads:
         kept, meta = artifacts.read_arrays(job.file("mask", "mask.safetensors"))
+        empty = meta["empty"]
         diverged = [before or now for before, now in zip(meta["diverged"], diverged, strict=True)]
     members: list[Mask] = []
     rows: list[dict[str, Any]] = []
@@ -160,5 +162,5 @@ def run(job: Job) -> None:
         rows += [who | row for row in tried]
         members.append(chosen)
     stacked = {name: np.stack([member[name] for member in members]) for name in members[0]}
-    artifacts.write_arrays(job.folder / "mask.safetensors", stacked, job.meta(diverged=diverged))
+    artifacts.write_arrays(job.folder / "mask.safetensors", stacked, job.meta(**masks.ended(members, diverged, empty)))
     artifacts.write_rows(job.folder / "ratios.parquet", rows)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +12,21 @@ import torch
 from torch import Tensor, nn
 
 from pipeline_lib import artifacts, registry
-from pipeline_lib.job import Job
+from pipeline_lib.job import Job, log
 from pipeline_lib.jpegs import Jpegs
 from pipeline_lib.types import Dataset, Split
 
 CPU = torch.device("cpu")
+_LOG_SECONDS = 5.0
+_FEW = 5  # unreadable images that an error names
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:
     return hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in tensors.values())).hexdigest()
+
+
+def _joined(paths: Sequence[str]) -> bytes:
+    return "\0".join(paths).encode(errors="surrogateescape")  # the two bytes that names cannot hold are / and this one
 
 
 def write(path: Path, dataset: Dataset, job: Job) -> None:
@@ -27,7 +35,7 @@ def write(path: Path, dataset: Dataset, job: Job) -> None:
     files: dict[str, Any] = {}
     for part, split in (("train", dataset.train), ("test", dataset.test)):
         if isinstance(split.x, Jpegs):
-            tensors[f"{part}_paths"] = torch.frombuffer(bytearray("\n".join(split.x.paths).encode()), dtype=torch.uint8)
+            tensors[f"{part}_paths"] = torch.frombuffer(bytearray(_joined(split.x.paths)), dtype=torch.uint8)
             files = {key: getattr(split.x, key) for key in ("size", "resize", "min_scale")} | {"folder": split.x.root.name}
         elif isinstance(split.x, Tensor):
             tensors[f"{part}_x"] = split.x
@@ -36,13 +44,39 @@ def write(path: Path, dataset: Dataset, job: Job) -> None:
     artifacts.write_tensors(path, tensors, job.meta(sha256=_digest(tensors), **constants))
 
 
+def check(dataset: Dataset) -> None:
+    """Read all images that stay in files once, so that no job meets a broken one after days.
+
+    Raises:
+        ValueError: some cannot be read; the first few are named, and all are counted.
+    """
+    lists = [split.x for split in (dataset.train, dataset.test) if isinstance(split.x, Jpegs)]
+    total, done, broken = sum(len(images.paths) for images in lists), 0, list[str]()
+    begun = told = time.monotonic()
+    for images in lists:
+        for path, fault in zip(images.paths, images.faults(), strict=True):
+            done += 1
+            broken += [f"{images.root / path} ({fault})"] if fault else []
+            if time.monotonic() - told >= _LOG_SECONDS:
+                told = time.monotonic()
+                speed = done / (told - begun)
+                text = "checked %d/%d images, %d broken, %.0f images/s, %.0f s left"
+                log.info(text, done, total, len(broken), speed, (total - done) / speed)
+    if lists:
+        log.info("checked %d images, %d broken", total, len(broken))
+    if broken:
+        more = f" and {len(broken) - _FEW} more" if len(broken) > _FEW else ""
+        found = f"{len(broken)} of {total} that are not: {', '.join(broken[:_FEW])}{more}"
+        raise ValueError(f"images must be readable, got {found}; replace them, or remove them and lower num_train")
+
+
 def _split(tensors: dict[str, Tensor], part: str, files: dict[str, Any], job: Job, device: torch.device) -> Split:
     y = tensors[f"{part}_y"].to(device)
     if not files:
         return Split(tensors[f"{part}_x"].to(device), y)
     if job.data_root is None:
         raise ValueError("data_root must be set for a folder of images, got none; set it in the config or PIPELINE_DATA_ROOT")
-    paths = tuple(tensors[f"{part}_paths"].numpy().tobytes().decode().split("\n"))
+    paths = tuple(tensors[f"{part}_paths"].numpy().tobytes().decode(errors="surrogateescape").split("\0"))
     strange = [path for path in (*paths, files["folder"]) if Path(path).is_absolute() or ".." in Path(path).parts]
     if strange:
         raise ValueError(f"image must be in data_root, got {strange[0]!r}; prepare the data set again")

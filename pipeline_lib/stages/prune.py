@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline_lib import artifacts, prune
+from pipeline_lib import artifacts, masks, prune
 from pipeline_lib.job import Job
 from pipeline_lib.rng import numpy_generator
 
@@ -25,13 +25,13 @@ def _next(job: Job, i: int, seed: int, weights: Arrays | None, mask: Arrays) -> 
 
 
 def run(job: Job) -> None:
-    """Make the next masks of a chunk of seeds. Where a ladder's run has diverged, its masks say so from there on."""
+    """Make the next masks of a chunk of seeds. Where a run diverged or no weight is left, later masks say so."""
     weights: Arrays | None = None
     mask: Arrays = {}
-    diverged = [False] * len(job.spec["seeds"])
+    diverged, empty = [False] * len(job.spec["seeds"]), list[bool]()
     if "mask" in job.reads:
         mask, meta = artifacts.read_arrays(job.file("mask", "mask.safetensors"))
-        diverged = meta["diverged"]
+        diverged, empty = meta["diverged"], meta["empty"]
     if "state" in job.reads:
         arrays, meta = artifacts.read_arrays(job.file("state", "state.safetensors"))
         weights = {name: arrays[f"params/{name}"] for name in meta["prunable"]}
@@ -39,4 +39,4 @@ def run(job: Job) -> None:
         diverged = [before or now for before, now in zip(diverged, meta["diverged"], strict=True)]
     members = [_next(job, i, seed, weights, mask) for i, seed in enumerate(job.spec["seeds"])]
     stacked = {name: np.stack([member[name] for member in members]) for name in members[0]}
-    artifacts.write_arrays(job.folder / "mask.safetensors", stacked, job.meta(diverged=diverged))
+    artifacts.write_arrays(job.folder / "mask.safetensors", stacked, job.meta(**masks.ended(members, diverged, empty)))

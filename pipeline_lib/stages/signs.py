@@ -32,5 +32,5 @@ def run(job: Job) -> None:
                 differ = survivors(negative[first], mask) != survivors(negative[second], mask)
                 who = {"task": spec["name"], "seed": seed, "scope": scope, "level": level, "num_weights": differ.size}
                 who |= {"step_1": spec["steps"][first], "step_2": spec["steps"][second]}
-                rows.append(who | {"changed": float(differ.mean())})
+                rows.append(who | {"changed": float(differ.mean()) if differ.size else None})
     artifacts.write_rows(job.folder / "signs.parquet", rows)

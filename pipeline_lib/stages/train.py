@@ -18,24 +18,30 @@ from pipeline_lib.types import Mask, State
 _ERRORS = [f"{part}_{what}" for part in ("train", "test") for what in ("error", "loss")]
 
 
-def _masks(job: Job, setting: Setting, num_seeds: int) -> tuple[list[Mask], str, list[bool]]:
-    """Read a mask a seed, the criterion that made them and whose ladder has diverged; all ones where nothing is pruned."""
+def _masks(job: Job, setting: Setting, num_seeds: int) -> tuple[list[Mask], str, list[bool], list[bool]]:
+    """Read a mask a seed, the criterion that made them, whose ladder has ended, and whose for want of weights.
+
+    All ones where nothing is pruned.
+    """
     network = setting.network
     if "mask" not in job.reads:
         ones = {name: np.ones(network.get_parameter(name).shape, dtype=bool) for name in prunable(network)}
-        return [ones] * num_seeds, "none", [False] * num_seeds
+        return [ones] * num_seeds, "none", [False] * num_seeds, [False] * num_seeds
     arrays, meta = artifacts.read_arrays(job.file("mask", "mask.safetensors"))
     found: list[Mask] = [{name: array[i] for name, array in arrays.items()} for i in range(num_seeds)]
     weights = {name: tensor.detach().numpy() for name, tensor in network.named_parameters()}
     for mask in found:
         masks.check_fit(mask, weights)
-    return found, meta["spec"]["criterion"], meta["diverged"]
+    return found, meta["spec"]["criterion"], meta["diverged"], meta["empty"]
 
 
-def _row(setting: Setting, state: State, mask: Mask, diverged: bool) -> dict[str, Any]:
+def _row(setting: Setting, result: Trained, mask: Mask, empty: bool) -> dict[str, Any]:
+    state, lost = result.state, result.last_finite is not None
     task, sizes = setting.task, {"num_params": num_params(setting.network), "num_kept": masks.num_kept(mask)}
-    how = {"precision": task["precision"], "channels_last": task["channels_last"], "steps": state.step, "diverged": diverged}
-    if diverged:
+    sizes["num_empty_layers"] = masks.num_empty(mask)
+    how = {"precision": task["precision"], "channels_last": task["channels_last"], "steps": state.step}
+    how |= {"diverged": lost and not empty, "last_finite_step": None if empty else result.last_finite}
+    if lost:
         return sizes | how | dict.fromkeys(_ERRORS)
     state = tree.moved(state, setting.device)
     dataset = setting.dataset
@@ -43,8 +49,14 @@ def _row(setting: Setting, state: State, mask: Mask, diverged: bool) -> dict[str
     return sizes | how | dict(zip(_ERRORS, [value for s in scores for value in (s.error, s.loss)], strict=True))
 
 
+def _outcome(row: dict[str, Any]) -> str:
+    if row["diverged"]:
+        return f"diverged after step {row['last_finite_step']}"
+    return f"test error {row['test_error']:.2%}" if row["num_kept"] else "no weight left, not trained"
+
+
 def _train(setting: Setting, runs: list[Run], doomed: list[bool], keeper: resume.Keeper) -> list[tuple[Trained, list[Any]]]:
-    """Train all runs but those whose start or mask comes from a diverged run: these have diverged before their first step."""
+    """Train all runs but those that have no weight or come from a diverged run: these end where they start."""
     going = iter(train_cohort(setting, [run for run, lost in zip(runs, doomed, strict=True) if not lost], keeper))
     ended = [Trained(State(run.start.params, run.start.buffers, setting.until), run.start.step) for run in runs]
     return [(end, []) if lost else next(going) for end, lost in zip(ended, doomed, strict=True)]
@@ -58,7 +70,7 @@ def run(job: Job) -> None:
     setting = Setting(task, data.build(task, dataset), dataset, task["steps"], task["evaluate_every"], keep, job)
     starts, head = artifacts.read_states(job.file("start", "state.safetensors"))
     seeds = sorted({seed for seed, _ in spec["members"]})
-    seed_masks, criterion, lost = _masks(job, setting, len(seeds))
+    seed_masks, criterion, lost, empty = _masks(job, setting, len(seeds))
     places = [seeds.index(seed) for seed, _ in spec["members"]]
     used = [None if criterion == "none" else seed_masks[at] for at in places]
     runs = [Run(starts[at], mask, (*member,)) for at, mask, member in zip(places, used, spec["members"], strict=True)]
@@ -72,14 +84,14 @@ def run(job: Job) -> None:
                 "order": order,
             }
             who |= {"density": masks.density(seed_masks[at])}
-            row = _row(setting, result.state, seed_masks[at], result.last_finite is not None)
-            rows.append(who | row | {"mask": criterion, "start_step": starts[at].step, "last_finite_step": result.last_finite})
+            row = _row(setting, result, seed_masks[at], empty[at])
+            rows.append(who | row | {"mask": criterion, "start_step": starts[at].step})
             curves += [who | point for point in curve]
-            text = f"diverged after step {result.last_finite}" if row["diverged"] else f"test error {row['test_error']:.2%}"
-            log.info("seed %d order %d: %s", seed, order, text)
+            log.info("seed %d order %d: %s", seed, order, _outcome(row))
         artifacts.write_rows(job.folder / "runs.parquet", rows)
         artifacts.write_rows(job.folder / "curves.parquet", curves)
-        each: dict[str, Any] = {key: [row[key] for row in rows] for key in ("density", "diverged")}
+        each: dict[str, Any] = {"density": [row["density"] for row in rows]}
+        each["diverged"] = [result.last_finite is not None for result, _ in results]
         each["errors"] = {split: [row[f"{split}_error"] for row in rows] for split in ("train", "test")}
         meta = job.meta(prunable=prunable(setting.network), params=list(starts[0].params), device=str(setting.device), **each)
         artifacts.write_states(job.folder / "state.safetensors", [result.state for result, _ in results], meta)

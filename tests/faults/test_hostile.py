@@ -41,9 +41,7 @@ def test_a_name_that_could_mean_more_is_refused(place, name):
         config.resolve(raw)
 
 
-@pytest.mark.parametrize(
-    "results", ["a;b", "$(touch x)", "`x`", "a\n", "a|b", "{input}", "", "-rf", "a*", "a'b", 'a"b', "a&b", "~/a"]
-)
+@pytest.mark.parametrize("results", ["a;b", "$(touch x)", "`x`", "a\n", "a|b", "{input}", "", "-rf", "a*", "a'b", 'a"b', "a&b"])
 def test_a_results_folder_that_could_mean_more_is_refused(results):
     with pytest.raises(ValueError, match=r"^results must be text that matches"):
         config.resolve(toys.raw_config(results))

@@ -14,7 +14,7 @@ import yte
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "pipeline_lib"
 LAYERS: list[set[str]] = [
-    {"types", "rng", "tree", "values", "registry", "replay", "allocator"},
+    {"types", "rng", "tree", "values", "registry", "replay", "allocator", "processors", "places"},
     {
         *("schedules", "masks", "optim", "initialise", "anatomy", "precision", "jpegs", "networks", "datasets"),
         *("around", "lesson", "lanczos", "retraining", "perturbations", "pretexts", "torchvision_import"),
@@ -54,6 +54,7 @@ LAYERS: list[set[str]] = [
         "job",
     },
     {
+        "figure_gaps",
         "figure_style",
         "figures",
         "catalogue",

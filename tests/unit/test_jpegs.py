@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline_lib import jpegs
+from pipeline_lib import jpegs, processors
 from pipeline_lib.jpegs import Jpegs, crop_box
 from pipeline_lib.rng import numpy_generator, torch_generator
 from pipeline_lib.torchvision_import import torchvision_functional
@@ -208,10 +209,26 @@ def test_random_crops_are_a_function_of_the_generator(files, flip):
 
 
 def test_the_number_of_threads_changes_nothing(files, monkeypatch):
-    alone, central = _crops(files, [0, 1, 2, 3] * 3), files[:]
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
-    assert torch.equal(_crops(files, [0, 1, 2, 3] * 3), alone)
-    assert torch.equal(files[:], central)
+    found = []
+    for num in ("1", "2", "3"):
+        monkeypatch.setenv(processors.VARIABLE, num)
+        found.append((_crops(files, [0, 1, 2, 3] * 3).numpy().tobytes(), files[:].numpy().tobytes()))
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("processor_count", [1, 2, 3])
+def test_so_many_threads_decode_as_there_are_processors(files, processor_count, monkeypatch):
+    asked = []
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, num: int) -> None:
+            asked.append(num)
+            super().__init__(num)
+
+    monkeypatch.setattr(jpegs, "ThreadPoolExecutor", Pool)
+    monkeypatch.setenv(processors.VARIABLE, str(processor_count))
+    assert (len(files[:2]), len(_crops(files, [0])), len(list(files.faults()))) == (2, 1, len(FILES))
+    assert asked == [processor_count] * 3
 
 
 def test_random_crops_are_torchvisions_resized_crops_of_the_drawn_boxes(files, monkeypatch):
@@ -222,6 +239,7 @@ def test_random_crops_are_torchvisions_resized_crops_of_the_drawn_boxes(files, m
         return boxes[-1]
 
     monkeypatch.setattr(jpegs, "crop_box", note)
+    monkeypatch.setenv(processors.VARIABLE, "1")  # boxes are noted in the images' order
     which = [0, 1, 2, 3, 4, 5, 0, 1]
     found, resized_crop = _crops(files, which), _v2().functional.resized_crop
     assert len(set(boxes)) == len(which)

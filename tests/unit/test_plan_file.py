@@ -107,3 +107,18 @@ def test_the_folders_of_a_plan_file_are_those_of_its_nodes(written):
     found.path.write_text(found.path.read_text().replace("artifacts/train", "../train", 1))
     with pytest.raises(ValueError, match=r"plan .*plan\.jsonl must be whole, got: folder"):
         plan_file.folders(found.path)
+
+
+def test_nodes_decode_where_their_data_set_stays_in_files(written, tmp_path):
+    made, found = written
+    assert not any(found.decodes(node.folder.removeprefix("artifacts/")) for node in made.nodes.values())
+    pictures = toys.task(dataset={"name": "image_folder", "num_train": 64, "num_classes": 2})
+    raw = toys.raw_config(tmp_path) | {"tasks": {"toy": pictures}}
+    made, path = toys.make_plan(raw), tmp_path / "plans" / "pictures.jsonl"
+    path.write_text("\n".join(plan_file.to_lines(made, [])) + "\n")
+    found = plan_file.Written(path)
+    decoding = {node.stage for node in made.nodes.values() if found.decodes(node.folder.removeprefix("artifacts/"))}
+    assert decoding == {"prepare"} | {node.stage for node in made.nodes.values() if "data" in node.parents}
+    assert decoding.isdisjoint({"prune", "rewind", "tabulate", "plot"})
+    with pytest.raises(ValueError, match="node must be part of the plan"):
+        found.decodes(f"train/other-{'0' * 12}")

@@ -94,3 +94,9 @@ def test_call_fills_in_options_and_what_the_caller_supplies():
 def test_an_option_of_given_words_is_checked_when_it_is_named():
     with pytest.raises(ValueError, match=r"scope of start shuffle must be one of .*, got 'layers'; did you mean 'layer'"):
         registry.bind("perturbations", {"name": "shuffle", "scope": "layers"}, ("weights", "around", "rng"), "start")
+
+
+def test_files_declare_names_under_a_constant():
+    assert registry.declared("datasets", "IN_FILES") == {"image_folder"}
+    assert registry.declared("datasets", "IN_FILES") <= set(registry.entries("datasets"))
+    assert not registry.declared("networks", "IN_FILES")

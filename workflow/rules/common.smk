@@ -2,7 +2,7 @@
 import re
 import shlex
 
-from pipeline_lib import demands, driver, lease, nodes, publication, verify
+from pipeline_lib import demands, driver, lease, nodes, processors, publication, verify
 
 ENVIRONMENT = str(ROOT / "environment.yml")
 
@@ -57,6 +57,23 @@ def read_by(stage):
     return files
 
 
+# Of a job that decodes images; one with a GPU needs several to keep it busy. Other jobs use one. `set-threads` says otherwise.
+DECODING_THREADS = 8
+
+
+def threads_of(stage):
+    """Threads of a node. Snakemake gives no more than there are cores."""
+
+    def threads(wildcards):
+        try:
+            decodes = PLAN.decodes(f"{stage}/{wildcards.node}")
+        except ValueError as error:
+            raise WorkflowError(str(error)) from None
+        return DECODING_THREADS if decodes else 1
+
+    return threads
+
+
 def quoted(path):
     """Word of a shell line that Snakemake formats before it is run."""
     return shlex.quote(str(path)).replace("{", "{{").replace("}", "}}")
@@ -71,7 +88,7 @@ def command(stage):
     run = (
         f"{quoted(PYTHON)} -m pipeline_lib {stage} {folder} --plan {quoted(PLAN.path)}"
     )
-    return f"PYTHONPATH={quoted(ROOT)} {run} 3>&2 > {{log:q}} 2>&1"
+    return f"PYTHONPATH={quoted(ROOT)} {processors.VARIABLE}={{threads}} {run} 3>&2 > {{log:q}} 2>&1"
 
 
 def log_of(stage):

@@ -19,6 +19,7 @@ rule connect:
         benchmark_of("connect")
     conda:
         ENVIRONMENT
+    threads: threads_of("connect")
     shell:
         command("connect")
 
@@ -35,6 +36,7 @@ rule slice:
         benchmark_of("slice")
     conda:
         ENVIRONMENT
+    threads: threads_of("slice")
     shell:
         command("slice")
 
@@ -51,6 +53,7 @@ rule cut:
         benchmark_of("cut")
     conda:
         ENVIRONMENT
+    threads: threads_of("cut")
     shell:
         command("cut")
 

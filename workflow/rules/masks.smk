@@ -67,5 +67,6 @@ rule adapt:
         benchmark_of("adapt")
     conda:
         ENVIRONMENT
+    threads: threads_of("adapt")
     shell:
         command("adapt")

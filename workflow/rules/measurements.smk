@@ -18,6 +18,7 @@ rule interpolate:
         benchmark_of("interpolate")
     conda:
         ENVIRONMENT
+    threads: threads_of("interpolate")
     shell:
         command("interpolate")
 
@@ -34,6 +35,7 @@ rule follow:
         benchmark_of("follow")
     conda:
         ENVIRONMENT
+    threads: threads_of("follow")
     shell:
         command("follow")
 
@@ -50,6 +52,7 @@ rule layers:
         benchmark_of("layers")
     conda:
         ENVIRONMENT
+    threads: threads_of("layers")
     shell:
         command("layers")
 
@@ -66,6 +69,7 @@ rule telemetry:
         benchmark_of("telemetry")
     conda:
         ENVIRONMENT
+    threads: threads_of("telemetry")
     shell:
         command("telemetry")
 
@@ -98,5 +102,6 @@ rule hessian:
         benchmark_of("hessian")
     conda:
         ENVIRONMENT
+    threads: threads_of("hessian")
     shell:
         command("hessian")

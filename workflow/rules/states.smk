@@ -18,6 +18,7 @@ rule prepare:
         benchmark_of("prepare")
     conda:
         ENVIRONMENT
+    threads: threads_of("prepare")
     shell:
         command("prepare")
 
@@ -34,6 +35,7 @@ rule pretrain:
         benchmark_of("pretrain")
     conda:
         ENVIRONMENT
+    threads: threads_of("pretrain")
     shell:
         command("pretrain")
 
@@ -50,6 +52,7 @@ rule teach:
         benchmark_of("teach")
     conda:
         ENVIRONMENT
+    threads: threads_of("teach")
     shell:
         command("teach")
 
@@ -66,6 +69,7 @@ rule train:
         benchmark_of("train")
     conda:
         ENVIRONMENT
+    threads: threads_of("train")
     shell:
         command("train")
 
@@ -82,5 +86,6 @@ rule trace:
         benchmark_of("trace")
     conda:
         ENVIRONMENT
+    threads: threads_of("trace")
     shell:
         command("trace")

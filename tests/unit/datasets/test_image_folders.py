@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,34 @@ def test_all_else_in_the_folders_is_ignored(root):
     assert [len(split.y) for split in (_load(root).train, _load(root).test)] == [5, 3]
 
 
+@pytest.mark.parametrize("part", ["train", "val"])
+@pytest.mark.parametrize("hidden", [".ipynb_checkpoints/a-checkpoint.jpg", "cat/._a.jpg", "cat/.DS_Store", "dog/.cache/a.jpg"])
+def test_hidden_names_are_skipped(root, part, hidden):
+    """Notebooks leave .ipynb_checkpoints behind, archives from a Mac ._NAME beside each file."""
+    path = root / "imagenet" / part / hidden
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"no image")
+    data = _load(root)
+    assert ([len(split.y) for split in (data.train, data.test)], data.num_classes) == ([5, 3], 2)
+    assert not any("/." in name for split in (data.train, data.test) for name in split.x.paths)
+
+
+def test_formats_that_are_left_out_are_counted(root, caplog):
+    caplog.set_level(logging.INFO)
+    for stray in ("cat/a.webp", "cat/b.WEBP", "dog/c.gif", "dog/LICENSE"):
+        (root / "imagenet" / "train" / stray).write_text("stray")
+    (root / "imagenet" / "train" / "dog" / "more").mkdir()
+    _load(root)
+    counted = "5 images; left out, as no .jpeg, .jpg, .png: 1 .gif, 2 .webp, 1 folders, 1 no suffix"
+    assert caplog.messages == [f"{root / 'imagenet' / 'train'}: {counted}"]
+
+
+def test_nothing_is_said_where_nothing_is_left_out(root, caplog):
+    caplog.set_level(logging.INFO)
+    _load(root)
+    assert not caplog.messages
+
+
 def _message(root: Path | None, *counts: int, **options: object) -> str:
     with pytest.raises(ValueError) as caught:
         _load(root, *counts, **options)
@@ -127,8 +156,38 @@ def test_a_missing_part_is_named(root):
     assert _message(root) == f"data set must have one folder a class under {place}, got none; set data_root in the config"
 
 
-@pytest.mark.parametrize("change", [lambda val: (val / "cow").mkdir(), lambda val: (val / "dog").rename(val / "wolf")])
-def test_parts_of_different_classes_are_refused(root, change):
-    change(root / "imagenet" / "val")
-    expected = f"classes under {root / 'imagenet' / 'val'} must be those under train, got others; mend the folders"
-    assert _message(root) == expected
+@pytest.mark.parametrize(
+    ("change", "odd"),
+    [
+        (lambda root: (root / "val" / "cow").mkdir(), "cow under val alone"),
+        (lambda root: (root / "train" / "__MACOSX").mkdir(), "__MACOSX under train alone"),
+        (lambda root: (root / "val" / "dog").rename(root / "val" / "wolf"), "dog under train alone and wolf under val alone"),
+    ],
+)
+def test_the_odd_class_is_named(root, change, odd):
+    change(root / "imagenet")
+    rule = f"classes under {root / 'imagenet' / 'val'} must be those under train"
+    assert _message(root) == f"{rule}, got {odd}; move what is no class away, and add what is missing"
+
+
+def test_of_many_odd_classes_a_few_are_named(root):
+    for i in range(9):
+        (root / "imagenet" / "train" / f"n{i}").mkdir()
+    assert "got n0, n1, n2, n3, n4 and 4 more under train alone; " in _message(root)
+
+
+def test_a_class_without_images_is_named(root):
+    (root / "imagenet" / "val" / "cat" / "1.jpg").rename(root / "imagenet" / "val" / "cat" / "1.webp")
+    rule = f"folders under {root / 'imagenet' / 'val'} must hold images (.jpeg, .jpg, .png)"
+    assert _message(root) == f"{rule}, got none in cat; add them, or remove the class under train and val"
+
+
+def test_images_that_lie_in_no_class_are_counted(root):
+    """ImageNet's archive of validation images has no folders."""
+    val = root / "imagenet" / "val"
+    for path in list(val.glob("*/*")):
+        path.rename(val / f"{path.parent.name}{path.name}")
+    for name in ("cat", "dog"):
+        (val / name).rmdir()
+    rule = f"data set must have one folder a class under {val}"
+    assert _message(root) == f"{rule}, got none but 3 images in no class; move them into folders"

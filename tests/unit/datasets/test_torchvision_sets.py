@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import hashlib
 import pickle
 import struct
@@ -176,20 +177,43 @@ def test_without_an_option_all_training_images_are_used(name, write, tmp_path):
         ("CIFAR100", "cifar-100-python"),
     ],
 )
-def test_a_missing_set_is_one_error_that_names_both_ways(name, holds, tmp_path):
+def test_a_missing_set_of_a_data_root_is_one_error_that_says_where_to_put_it(name, holds, tmp_path):
     with pytest.raises(ValueError, match=f"data set {name} must be under") as caught:
         SETS[name](tmp_path)
     message = str(caught.value)
     assert str(tmp_path) in message
-    assert "connect to the network once" in message
-    assert "set data_root" in message
-    assert f"holds {holds}" in message
+    assert not {"connect", "network", "downloadable"} & set(message.replace(";", " ").split())
+    assert f"put {holds} there, or set data_root" in message
     assert "\n" not in message
 
 
 def test_a_set_that_is_half_there_is_the_same_error(tmp_path):
     _write_grey(tmp_path, "MNIST")
     (tmp_path / "MNIST" / "raw" / "t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(ValueError, match="data set MNIST must be under"):
+        SETS["MNIST"](tmp_path)
+
+
+@pytest.mark.parametrize("name", GREY)
+def test_packed_files_alone_suffice(name, tmp_path):
+    """As torchvision leaves them beside the unpacked ones, and as they are downloaded by hand."""
+    made = _write_grey(tmp_path, name)
+    for path in list((tmp_path / name / "raw").iterdir()):
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    data = GREY[name](tmp_path, num_train=SIZES["train"])
+    for split, part in ((data.train, "train"), (data.test, "t10k")):
+        assert (split.x.numpy() == made[part][0]).all()
+        assert (split.y.numpy() == made[part][1]).all()
+    assert all(path.suffix == ".gz" for path in (tmp_path / name / "raw").iterdir())
+
+
+@pytest.mark.parametrize("damage", [lambda packed: packed[:-20], lambda packed: b"<html>" + packed, lambda packed: b""])
+def test_a_damaged_packed_file_is_the_same_error(damage, tmp_path):
+    _write_grey(tmp_path, "MNIST")
+    path = tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte"
+    path.with_name(f"{path.name}.gz").write_bytes(damage(gzip.compress(path.read_bytes())))
+    path.unlink()
     with pytest.raises(ValueError, match="data set MNIST must be under"):
         SETS["MNIST"](tmp_path)
 

@@ -57,3 +57,42 @@ def test_one_task_one_seed_and_one_rewind_step_are_enough(name, tmp_path):
         t: f[(f[[c for c in only if c in f]] == {c: only[c] for c in only if c in f}).all(axis=1)] for t, f in _used(name).items()
     }
     assert all(_draw(name, one, tmp_path / "one", "svg"))
+
+
+WORLDS = {
+    "diverged": made_up.diverged,
+    "no weights": lambda: made_up.without_weights(measured=True),
+    "no weights, not trained": lambda: made_up.without_weights(measured=False),
+    "empty": made_up.empty,
+}
+
+
+def _is_drawn(axes: object) -> bool:
+    """Whether a reader sees something in a panel: a point, an area, a table or words."""
+    import numpy as np
+
+    def seen(line: object) -> bool:
+        x, y = (np.asarray(values, dtype=float) for values in line.get_data(orig=False))
+        finite = np.isfinite(x) & np.isfinite(y)
+        finite &= (x > 0) | (axes.get_xscale() != "log")
+        return all(line.get_transform().contains_branch_seperately(axes.transData)) and bool(
+            (finite & ((y > 0) | (axes.get_yscale() != "log"))).any()
+        )
+
+    words = [text.get_text().strip() for text in axes.texts]
+    return any(map(seen, axes.get_lines())) or any(words) or bool(axes.tables) or bool(axes.collections)
+
+
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_panel_is_blank_without_words(name, world, tmp_path):
+    import matplotlib.pyplot as plt
+
+    frames = tables.divided({table: frame for table, frame in WORLDS[world]().items() if table in FIGURES[name].tables})
+    with figure_style.applied():
+        drawn = registry.entries("figures")[name].load()(frames, sparse_levels={"a": 2, "b": 2})
+        figure_style.save(drawn, tmp_path / "figure.png", "png")
+        shown = [axes for axes in drawn.axes if axes.get_visible()]
+        assert shown
+        assert [axes.get_title() for axes in shown if not _is_drawn(axes)] == []
+        plt.close(drawn)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline_lib import figure_style, registry, tables
+from pipeline_lib import figure_gaps, figure_style, registry, tables
 from pipeline_lib.demands import FIGURES
 from pipeline_lib.figures import landscape, limits, planes
 
@@ -44,8 +44,10 @@ def _panels(figure) -> dict[str, object]:
 @pytest.mark.parametrize("name", DRAWN)
 def test_without_a_row_there_is_an_empty_panel_that_says_so(draw, name):
     rows = {table: frame[:0] for table, frame in made_up.frames().items() if table in FIGURES[name].tables}
-    (axes,) = draw(registry.entries("figures")[name].load(), **rows).axes
-    assert axes.get_title() == "nothing was measured"
+    figure = draw(registry.entries("figures")[name].load(), **rows)
+    figure_gaps.explain(figure)
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.texts] == [figure_gaps.NOTHING]
     assert not axes.lines
 
 

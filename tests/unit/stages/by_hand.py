@@ -35,7 +35,9 @@ def mask(root: Path, key: str, members: list[Arrays], diverged: list[bool]) -> P
     """Write masks, one a member."""
     folder = root / f"mask-{key}"
     arrays = {name: np.stack([member[name] for member in members]) for name in members[0]}
-    artifacts.write_arrays(folder / "mask.safetensors", arrays, {"key": key, "diverged": diverged})
+    artifacts.write_arrays(
+        folder / "mask.safetensors", arrays, {"key": key, "diverged": diverged, "empty": [False] * len(members)}
+    )
     return folder
 
 
