@@ -52,6 +52,18 @@ def _is_whole(content: bytes, seal: str) -> bool:
     return whole.hexdigest() == seal
 
 
+def is_sealed(content: bytes) -> bool:
+    """Tell whether a file's content is a whole table that a job of this pipeline wrote."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        found = json.loads((pq.read_metadata(pa.BufferReader(content)).metadata or {})[NAME])
+        return bool(found["key"]) and _is_whole(content, found["sealed"])
+    except (pa.ArrowException, OSError, RecursionError, *_DAMAGE):
+        return False
+
+
 def read_table(path: Path) -> tuple[pa.Table, bool]:
     """Read a table, and tell whether it is sealed; one in an artifact's folder must be, as that node's.
 
