@@ -11,7 +11,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
@@ -44,10 +44,18 @@ def _commit() -> str:
     return found.stdout.strip() if found.returncode == 0 else "unknown"
 
 
+def _version(package: str) -> str:
+    """Read a package's version; a bare machine has no Snakemake."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
+
+
 def _circumstances(full: bool) -> dict[str, str]:
     """Describe when, on what and with what a run was made."""
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    versions = {"python": platform.python_version(), **{name: version(name) for name in ("torch", "snakemake")}}
+    versions = {"python": platform.python_version(), **{name: _version(name) for name in ("torch", "snakemake")}}
     mode = "full" if full else "quick"
     return {"date": now, "commit": _commit(), "mode": mode, "cpu": cpu_model(), "cores": str(os.cpu_count()), **versions}
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import allocator, driver, job, nodes, places, processors
+from pipeline_lib import allocator, driver, job, nodes, places, processors, screen
 
 STOPPED = 143  # what a shell reports of a process that SIGTERM ended
 TERMINAL = 3  # where a rule's shell line keeps the terminal of the run, beside the log that standard error goes to
@@ -53,9 +53,9 @@ def _plan(args: argparse.Namespace) -> None:
         return calibrate(task, data_root)
 
     made = _load(args)
-    print(estimate.report(made, calibrate if args.calibrate else None))
+    _say(estimate.report(made, calibrate if args.calibrate else None))
     if args.write:
-        print(driver.write_plan(made, args.files))
+        _say(str(driver.write_plan(made, args.files)))
 
 
 def _agreed(question: str) -> bool:
@@ -73,14 +73,14 @@ def _gc(args: argparse.Namespace) -> None:
     results = made.config.results
     found = None if args.undo else garbage.find(made, only=args.only)
     if found:
-        print(found.report())
+        _say(found.report())
     if args.undo or (found and found.folders and args.remove):
         held = lease.Lease(results, Path.cwd())
         try:
             if found is None:
-                print(garbage.restore(results))
+                _say(garbage.restore(results))
             elif args.yes or _agreed(f"Move them to {results / garbage.TRASH}, and remove for good what is there now?"):
-                print(garbage.discard(found))
+                _say(garbage.discard(found))
         finally:
             held.release()
 
@@ -91,20 +91,21 @@ def _refine(args: argparse.Namespace) -> None:
     from pipeline_lib import config_files
 
     raw = config_files.merged(args.files, _overrides(args))
-    print(yaml.safe_dump(driver.refined(_load(args), raw, args.level, args.until), sort_keys=False), end="")
+    _say(yaml.safe_dump(driver.refined(_load(args), raw, args.level, args.until), sort_keys=False).rstrip())
 
 
 def _tasks(args: argparse.Namespace) -> None:
     from pipeline_lib import catalogue
 
-    print(catalogue.report())
+    _say(catalogue.report())
 
 
 def _verify(args: argparse.Namespace) -> None:
     from pipeline_lib import verify
 
     number, faults = verify.verify(args.results)
-    print("\n".join([*faults, f"{number} artifacts checked"]))
+    going = [f"{folder}: still being made or interrupted; a run makes it again" for folder in verify.unfinished(args.results)]
+    _say("\n".join([*faults, *going, f"{number} artifacts checked"]))
     if faults:
         many = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise ValueError(f"artifacts must be what their jobs wrote, got {many} in {number}; remove these folders and run again")
@@ -151,8 +152,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _say(text: str) -> None:
+    """Print what was asked for."""
+    print(screen.printable(text))
+
+
 def _tell(text: str) -> None:
     """Say something where the user looks; where the log's disk is full, on the terminal of the run."""
+    text = screen.printable(text)
     try:
         print(text, file=sys.stderr, flush=True)
     except OSError:
@@ -163,7 +170,9 @@ def _tell(text: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; a user's mistake ends with one line and exit code 1."""
     args = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    lines = logging.StreamHandler()
+    lines.setFormatter(screen.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    logging.basicConfig(level=logging.INFO, handlers=[lines])
     processors.one_for_arithmetic()
     allocator.keep_freed_memory()
     try:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pipeline_lib import files, seals
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,60 +24,18 @@ if TYPE_CHECKING:
 Meta = dict[str, Any]
 
 
-def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a file under a private name in the same folder, then rename it into place.
-
-    A reader sees the whole file or none; two writers cannot tear it. On failure nothing is left.
-
-    Args:
-        path: where the file will be.
-        write: writes it to the path that it is given.
-
-    Raises:
-        ValueError: the disk is full, or the folder cannot be written to.
-    """
-    private = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(private)
-        with private.open("rb") as file:
-            os.fsync(file.fileno())
-        private.replace(path)
-    except Exception as error:
-        if not isinstance(error, OSError) and type(error).__name__ != "SafetensorError":
-            raise
-        remedy = "free space on its disk, check its folder's permissions, or set results in the config"
-        raise ValueError(f"file {path} must be writable, got: {error}; {remedy}") from error
-    finally:
-        with suppress(OSError):
-            private.unlink(missing_ok=True)
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove what killed processes of this machine were writing into a folder."""
-    for path in folder.glob(".*.part"):
-        try:
-            os.kill(int(path.name.split(".")[-2]), 0)
-        except (ProcessLookupError, ValueError):
-            path.unlink(missing_ok=True)
-        except PermissionError:  # alive, and another user's
-            pass
-
-
 def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, as UTF-8."""
-    write_atomic(path, lambda private: _write(private, text))
+    files.write_atomic(path, lambda private: _write(private, text))
 
 
 def write_table(path: Path, table: pa.Table) -> None:
-    """Write a Parquet file atomically."""
-    import pyarrow.parquet as pq
-
-    write_atomic(path, lambda private: pq.write_table(table, private))
+    """Write a Parquet file atomically, sealed, with the key of its folder's node."""
+    files.write_atomic(path, lambda private: seals.write_table(private, table, seals.key_of(path.parent)))
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -100,9 +59,10 @@ def _readable(path: Path) -> Iterator[None]:
 
     remedy = f"remove the folder {path.parent} and run again"
     try:
+        path.open("rb").close()  # safetensors says of a file that may not be read that there is none
         yield
-    except FileNotFoundError:
-        raise ValueError(f"artifact {path} must exist, got no such file; run the stage that makes it") from None
+    except OSError as error:
+        raise files.refusal(path, error) from None
     except (SafetensorError, *_DAMAGE) as error:
         found = str(error) if isinstance(error, SafetensorError) else f"{type(error).__name__}: {error}"
         raise ValueError(f"artifact {path} must be a whole safetensors file, got: {found}; {remedy}") from None
@@ -119,7 +79,7 @@ def _digest(meta: Meta) -> str:
 
 
 def _content(tensors: Mapping[str, Any]) -> str:
-    """Hash names, types, shapes and bytes of numpy arrays or torch tensors; equal ones of either kind have one digest."""
+    """Hash names, types, shapes and bytes of numpy arrays or tensors on the CPU; equal ones of either kind have one digest."""
     import numpy as np
 
     whole = hashlib.sha256()
@@ -145,7 +105,7 @@ def _seals(path: Path) -> tuple[Meta, str]:
         key, (header, content) = ("", ("", "")) if text is None else (str(meta["key"]), meta.pop("sealed", ("", "")))
     if text is None:
         raise ValueError(f"artifact {path} must have been made by this pipeline, got a foreign file; remove it and run again")
-    if not path.parent.name.endswith(f"-{key}"):
+    if not seals.belongs(path.parent, key):
         raise ValueError(f"artifact {path} must belong to its folder, got the file of node {key}; remove it and run again")
     if header != _digest(meta):
         raise _changed(path, "header")
@@ -184,7 +144,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], meta: Meta) -> No
 
     whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     header = _header(whole, meta)
-    write_atomic(path, lambda private: save_file(whole, private, header))
+    files.write_atomic(path, lambda private: save_file(whole, private, header))
 
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], Meta]:
@@ -199,12 +159,13 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], Meta]:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Any], meta: Meta) -> None:
-    """Write named torch tensors with a header."""
+    """Write named torch tensors, of whatever device, with a header."""
     from safetensors.torch import save_file
 
-    whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    # The one place where tensors leave their device for a file.
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = _header(whole, meta)
-    write_atomic(path, lambda private: save_file(whole, private, header))
+    files.write_atomic(path, lambda private: save_file(whole, private, header))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Any], Meta]:

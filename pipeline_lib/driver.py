@@ -9,8 +9,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import artifacts, config, config_files, nodes, plan, plan_file, publication, refine, tables, verify
-from pipeline_lib.job import Job
+from pipeline_lib import (
+    artifacts,
+    config,
+    config_files,
+    files,
+    nodes,
+    plan,
+    plan_file,
+    publication,
+    refine,
+    screen,
+    tables,
+    verify,
+)
+from pipeline_lib.job import Job, log
 from pipeline_lib.nodes import Plan
 from pipeline_lib.plan_file import Written
 
@@ -22,6 +35,13 @@ def load(paths: Sequence[Path], overrides: Mapping[str, Any] | None = None) -> P
     return plan.make_plan(config_files.read(paths, overrides))
 
 
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return path.read_bytes() == content
+    except OSError:  # none, or another user's alone
+        return False
+
+
 def write_plan(made: Plan, paths: Iterable[Path]) -> Path:
     """Write the plan file that jobs read their node from; an equal one is left alone.
 
@@ -30,7 +50,7 @@ def write_plan(made: Plan, paths: Iterable[Path]) -> Path:
     """
     lines = "\n".join(plan_file.to_lines(made, paths)) + "\n"  # compared as bytes: a damaged file need not be text
     target = made.config.results / "plans" / f"{made.identity()}.jsonl"
-    if not target.is_file() or target.read_bytes() != lines.encode():
+    if not _holds(target, lines.encode()):
         artifacts.write_text(target, lines)
     return target
 
@@ -74,6 +94,19 @@ def _check_current(header: Mapping[str, Any], line: Mapping[str, Any]) -> None:
         )
 
 
+def _check_parent(folder: Path) -> None:
+    """Refuse to read an artifact whose job has not ended, or that is another node's by its record.
+
+    Where there is no folder at all, what reads its files says so.
+    """
+    try:
+        verify.record(folder)
+    except FileNotFoundError:
+        if folder.is_dir():
+            rule = f"artifact {folder} must have its {verify.RECORD}"
+            raise ValueError(f"{rule}, got none; remove the folder and run again") from None
+
+
 def run_node(stage: str, folder: Path, path: Path) -> None:
     """Make one node.
 
@@ -98,11 +131,10 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
     reads = {role: [results / name for name in names] for role, names in line["reads"].items()}
     root = Path(header["data_root"]) if header["data_root"] else None
     for parent in (folder for folders in reads.values() for folder in folders):
-        if parent.is_dir() and not (parent / verify.RECORD).is_file():
-            raise ValueError(f"artifact {parent} must have its {verify.RECORD}, got none; remove the folder and run again")
+        _check_parent(parent)
     job = Job(line["key"], line["spec"], folder, reads, root)
     importlib.import_module(f"pipeline_lib.stages.{stage}").run(job)
-    artifacts.remove_leftovers(job.folder)
+    files.remove_leftovers(job.folder)
     record = {key: line[key] for key in ("key", "stage", "label", "spec", "parents")}
     record |= {"versions": job.meta()["versions"], "sha256": verify.digests(job.folder)}
     artifacts.write_text(job.folder / verify.RECORD, json.dumps(record, indent=1) + "\n")
@@ -136,12 +168,20 @@ def refined(made: Plan, raw: Mapping[str, Any], level: int, until: float) -> dic
 
 
 def write_index(results: Path) -> None:
-    """Write `index.parquet`: one row an artifact with its key, label, stage, spec, parents and versions."""
+    """Write `index.parquet`: one row an artifact with its key, label, stage, spec, parents and versions.
+
+    What has no record that it can be known by is left out, with a line in the log.
+    """
     import pyarrow as pa
 
     rows = []
     for path in sorted((results / "artifacts").glob(f"*/*/{verify.RECORD}")):
-        record = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            record = verify.record(path.parent)
+        except (OSError, ValueError) as error:
+            log.warning("left out of the index: %s", screen.printable(str(error)))
+            continue
+        record |= {"stage": path.parent.parent.name, "label": path.parent.name.removesuffix(f"-{record['key']}")}
         rows.append({k: v if isinstance(v, str) else json.dumps(v, sort_keys=True) for k, v in record.items()})
     if rows:
         artifacts.write_table(results / "index.parquet", pa.Table.from_pylist(rows))

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import shutil
 from collections import defaultdict
 from collections.abc import Callable
-from math import isnan
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from pipeline_lib import footprint, starts
 from pipeline_lib.nodes import OUTPUTS, Node, Plan
+from pipeline_lib.verify import RECORD
 
 # Seconds of a job that is mostly start-up, used until there is a record of one.
 _STARTUP = {
@@ -22,6 +24,8 @@ _STARTUP = {
     "tabulate": 1.0, "derive": 1.0, "judge": 1.0, "plot": 2.0,
 }  # fmt: skip
 _LINES = ("interpolate", "follow", "layers", "hessian", "connect", "slice", "cut", "adapt")
+# What a record that is missing, empty, damaged or of an older version can raise.
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, csv.Error)
 _KEPT_RECORDS = 200  # newest jobs looked at, a stage
 
 Calibrate = Callable[[dict[str, Any], Path | None], tuple[float, float]]
@@ -66,18 +70,26 @@ def _kind(stage: str, spec: dict[str, Any]) -> str:
     return json.dumps(["interpolate" if stage in _LINES else "train", parts], sort_keys=True)
 
 
+def _rate(record: Path, described: Path) -> tuple[str, float]:
+    """Read of a finished job what kind of work it did, and how many seconds a unit took."""
+    spec = json.loads(described.read_text(encoding="utf-8"))["spec"]
+    with record.open(encoding="utf-8") as file:
+        row = next(csv.DictReader(file, delimiter="\t"), {})
+    stage, seconds = described.parent.parent.name, float(row["s"])
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"seconds must be finite, got {seconds}; the record says nothing")
+    return _kind(stage, spec), seconds / max(_work(stage, spec), 1.0)
+
+
 def _rates(results: Path) -> dict[str, float]:
-    """Read seconds a unit of work from the benchmark records of finished jobs."""
+    """Read seconds a unit of work from the benchmark records of finished jobs; what is damaged tells nothing."""
     found: dict[str, list[float]] = defaultdict(list)
     for stage in OUTPUTS:
         records = sorted((results / "benchmarks" / stage).glob("*.tsv"), key=lambda path: path.stat().st_mtime)
         for record in records[-_KEPT_RECORDS:]:
-            described = results / "artifacts" / stage / record.stem / "spec.json"
-            if described.is_file():
-                spec = json.loads(described.read_text(encoding="utf-8"))["spec"]
-                with record.open(encoding="utf-8") as file:
-                    seconds = float(next(csv.DictReader(file, delimiter="\t"))["s"])
-                found[_kind(stage, spec)].append(seconds / max(_work(stage, spec), 1.0))
+            with suppress(*_DAMAGE):
+                kind, rate = _rate(record, results / "artifacts" / stage / record.stem / RECORD)
+                found[kind].append(rate)
     return {kind: median(values) for kind, values in found.items()}
 
 
@@ -124,7 +136,7 @@ def report(plan: Plan, calibrate: Calibrate | None = None, sized: footprint.Size
     for stage in OUTPUTS:
         keys = [key for key, node in plan.nodes.items() if node.stage == stage]
         if keys:
-            hours = "unknown" if isnan(seconds[stage]) else f"{seconds[stage] / 3600:.2f}"
+            hours = "unknown" if math.isnan(seconds[stage]) else f"{seconds[stage] / 3600:.2f}"
             lines.append(f"{stage:12} {len(keys):7} {len(made.intersection(keys)):7} {hours:>11}")
     return "\n".join([*lines, *_shared(plan), _disk(plan, missing, sized), _time(sum(seconds.values()), measured, unknown)])
 

@@ -60,6 +60,15 @@ def adam(
     return torch.optim.Adam([vector], lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
 
 
+def slots(make: Callable[[Tensor], torch.optim.Optimizer]) -> set[str]:
+    """Name the tensors that an optimiser has after a step."""
+    vector = torch.zeros(1)
+    vector.grad = torch.zeros(1)
+    optimiser = make(vector)
+    optimiser.step()
+    return set(get_slots(optimiser, vector))
+
+
 def get_slots(optimiser: torch.optim.Optimizer, vector: Tensor) -> dict[str, Tensor]:
     """Copy the optimiser's tensors (momentum, second moment, step count) out of it."""
     slots = optimiser.state.get(vector, {})

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_lib import config_files, registry, verify
+from pipeline_lib.files import refusal
 from pipeline_lib.nodes import OUTPUTS, Plan
 
 # Where artifacts lie under the results folder: no name leaves it, or means something to a shell.
@@ -18,7 +19,9 @@ _DAMAGE = (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionEr
 
 
 def not_whole(path: Path, error: Exception) -> ValueError:
-    """Say that a plan file is damaged."""
+    """Say that a plan file is damaged, or cannot be read."""
+    if isinstance(error, OSError):
+        return refusal(path, error, "plan", "start the run again")
     return ValueError(f"plan {path} must be whole, got: {error}; remove it and start the run again")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline_lib import verify
+from pipeline_lib import seals, verify
 from pipeline_lib.columns import COLUMNS, STABLE_BELOW
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 # Columns that tabulation adds to what was measured.
 ADDED = {"instability": ("stable", "onset")}
-# What a damaged file can make Arrow and pandas raise, beside their own errors.
-_DAMAGE = (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, OverflowError, MemoryError)
 
 
 def schema(table: str) -> pa.Schema:
@@ -82,20 +80,11 @@ def read(path: Path) -> pd.DataFrame:
     """Read one table.
 
     Raises:
-        ValueError: the file is missing, truncated, not Parquet, or not what its job wrote.
+        ValueError: the file is missing, may not be read, is truncated, not Parquet, not what its job wrote, or another node's.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        frame = pq.ParquetFile(path).read().to_pandas()
-    except FileNotFoundError:
-        raise ValueError(f"artifact {path} must exist, got no such file; run the stage that makes it") from None
-    except (pa.ArrowException, OSError, *_DAMAGE) as error:
-        remedy = f"remove the folder {path.parent} and run again"
-        raise ValueError(f"artifact {path} must be a whole Parquet file, got: {error}; {remedy}") from None
-    verify.check(path)
-    return frame
+    table, sealed = seals.read_table(path)
+    verify.check(path, sealed)
+    return table.to_pandas()
 
 
 def divided(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:

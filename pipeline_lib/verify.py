@@ -8,6 +8,9 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+
+from pipeline_lib import files, seals
 
 RECORD = "spec.json"
 
@@ -44,39 +47,81 @@ def marked(content: bytes) -> bool:
     return _MARK.search(content) is not None
 
 
-def check(path: Path) -> None:
-    """Refuse a file that is not what its job wrote, by the record beside it; a file without one is let pass.
+def record(folder: Path) -> dict[str, Any]:
+    """Read what an artifact's job left beside it, last of all.
 
     Raises:
-        ValueError: the record is damaged, or its digest is not the file's.
+        FileNotFoundError: there is none; the job has not ended.
+        ValueError: it is damaged, may not be read, or belongs to another node.
     """
-    remedy = f"remove the folder {path.parent} and run again"
+    path, remedy = folder / RECORD, f"remove the folder {folder} and run again"
     try:
-        written = dict(json.loads((path.parent / RECORD).read_text(encoding="utf-8"))["sha256"])
+        found = json.loads(path.read_text(encoding="utf-8"))
+        whole = isinstance(found["sha256"], dict) and isinstance(found["key"], str)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise files.refusal(path, error, "record") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        whole = False
+    if not whole:
+        raise ValueError(f"record {path} must be what its job wrote, got a damaged file; {remedy}")
+    if not seals.belongs(folder, found["key"]):
+        raise ValueError(f"record {path} must belong to its folder, got the record of node {found['key']}; {remedy}")
+    return dict(found)
+
+
+def check(path: Path, sealed: bool = False) -> None:
+    """Refuse a file that is not what its job wrote, by the record beside it; a file without one is let pass.
+
+    Args:
+        path: the file.
+        sealed: whether it has spoken for its own content.
+
+    Raises:
+        ValueError: the record is damaged or another node's, or its digest is not the file's.
+    """
+    try:
+        written = record(path.parent)["sha256"]
     except FileNotFoundError:
         return
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise ValueError(f"record {path.parent / RECORD} must be what its job wrote, got a damaged file; {remedy}") from None
-    if written.get(path.name) != _sha256(path):
+    if not sealed and written.get(path.name) != hashlib.sha256(files.read(path)).hexdigest():
+        remedy = f"remove the folder {path.parent} and run again"
         raise ValueError(f"artifact {path} must be what its job wrote, got another content; {remedy}")
 
 
 def _faults(folder: Path) -> Iterator[str]:
-    """Say what is wrong with one artifact."""
+    """Say what is wrong with one artifact; one whose job has not ended has no fault."""
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        written = dict(record["sha256"])
+        written, found = record(folder)["sha256"], digests(folder)
     except FileNotFoundError:
-        yield f"{folder}: no {RECORD}, its job did not end"
         return
-    except (ValueError, KeyError, TypeError, RecursionError):
-        yield f"{folder}: {RECORD} is damaged, or older than digests"
+    except (OSError, ValueError) as error:
+        yield f"{folder}: {error}"
         return
-    found = digests(folder)
     yield from (f"{folder}: {name} is gone" for name in sorted(written.keys() - found.keys()))
     yield from (
         f"{folder}: {name} is not what was written" for name in sorted(written) if found.get(name, written[name]) != written[name]
     )
+
+
+def unfinished(results: Path) -> list[Path]:
+    """List the folders without a record: their jobs are at work, or were interrupted and run again when they are needed."""
+    return [folder for folder in _folders(results) if not _has_ended(folder)]
+
+
+def _has_ended(folder: Path) -> bool:
+    try:
+        (folder / RECORD).stat()
+    except FileNotFoundError:
+        return False
+    except OSError:  # a fault, and told as one
+        pass
+    return True
+
+
+def _folders(results: Path) -> list[Path]:
+    return sorted((results / "artifacts").glob("*/*/"))
 
 
 def verify(results: Path) -> tuple[int, list[str]]:
@@ -88,6 +133,6 @@ def verify(results: Path) -> tuple[int, list[str]]:
     Returns:
         How many artifacts there are, and a line for each fault.
     """
-    folders = sorted((results / "artifacts").glob("*/*/"))
+    folders = _folders(results)
     with ThreadPoolExecutor() as pool:
         return len(folders), [fault for faults in pool.map(lambda folder: list(_faults(folder)), folders) for fault in faults]

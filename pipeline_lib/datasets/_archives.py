@@ -10,7 +10,6 @@ import gzip
 import hashlib
 import io
 import math
-import os
 import pickle
 import tarfile
 import urllib.request
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+
+from pipeline_lib import files
 
 _LARGEST = 2**30  # bytes; CIFAR's archives have 170 million
 
@@ -69,7 +70,7 @@ def fetch(url: str, md5: str) -> bytes:
 
 def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    private = path.with_name(f".{path.name}.{os.getpid()}.part")
+    private = files.private(path)
     try:
         private.write_bytes(content)
         private.replace(path)

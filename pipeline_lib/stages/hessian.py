@@ -92,22 +92,40 @@ def _noting(work: _Work, name: str, total: int) -> Monitor:
     return monitor
 
 
-def _so_far(work: _Work, name: str, dimension: int) -> list[Krylov]:
+def _krylov(basis: Tensor, run: dict[str, Any], dimension: int, total: int) -> Krylov:
+    """Put together how far a run was, and refuse what no run comes to."""
+    diagonal, beside, residual = (np.array(run[key], dtype=np.float64) for key in ("diagonal", "off_diagonal", "residual"))
+    num = len(diagonal)
+    if not 1 <= num <= total or beside.shape != (num - 1,) or residual.shape:
+        raise ValueError(f"kept run must have at most {total} iterations, got {num} of another kind; it is left aside")
+    fits = basis.shape in ((num + 1, dimension), (0, dimension)) and basis.dtype == torch.float32
+    # A run without a basis is done: it has all its iterations, or its space is invariant.
+    coupled = [*beside.tolist(), float(residual)]
+    smallest = 10 * torch.finfo(torch.float32).eps * max(abs(d) + r for d, r in zip(diagonal.tolist(), coupled, strict=True))
+    fits &= len(basis) > 0 or num == total or residual <= smallest
+    if not fits:
+        raise ValueError(f"kept basis must be that of a run of {num} iterations, got {tuple(basis.shape)}; it is left aside")
+    return Krylov(basis, Tridiagonal(diagonal, beside, float(residual)))
+
+
+def _so_far(work: _Work, name: str, dimension: int, num_starts: int) -> list[Krylov]:
     """Read how far an earlier try came with one operator; nothing if it had not begun."""
-    bases = work.notes.tensors
-    return [
-        Krylov(
-            bases.get(f"{name}/{i}", torch.empty(0, dimension)),
-            Tridiagonal(np.array(run["diagonal"]), np.array(run["off_diagonal"]), run["residual"]),
-        )
-        for i, run in enumerate(work.notes.facts.get(name, []))
-    ]
+    bases, total = work.notes.tensors, min(work.spec["iterations"], dimension)
+
+    def read() -> list[Krylov]:
+        runs = work.notes.facts.get(name, [])
+        if len(runs) not in (0, num_starts):
+            raise ValueError(f"kept runs must be {num_starts}, got {len(runs)}; they are left aside")
+        empty = torch.empty(0, dimension)
+        return [_krylov(bases.get(f"{name}/{i}", empty), run, dimension, total) for i, run in enumerate(runs)]
+
+    return work.notes.recall(read, [])
 
 
 def _runs(work: _Work, member: _Member, operator: str) -> list[Tridiagonal]:
     """Run Lanczos from each probe, and for the Hessian from the gradient, which comes last."""
     spec, name, dimension = work.spec, f"{member.seed} {operator}", num_kept(member.mask)
-    so_far = _so_far(work, name, dimension)
+    so_far = _so_far(work, name, dimension, spec["probes"] + (operator == "hessian"))
     if so_far and not any(len(run.basis) for run in so_far):
         return [run.found for run in so_far]
     make = _OPERATORS[operator]

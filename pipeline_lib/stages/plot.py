@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from pipeline_lib import artifacts, figure_style, registry, tables, verify
+from pipeline_lib import figure_style, files, registry, tables, verify
 from pipeline_lib.job import Job
 
 
@@ -16,4 +16,4 @@ def run(job: Job) -> None:
         figure = draw(frames, sparse_levels=job.spec["sparse_levels"])
         for suffix in ("svg", "png"):
             save = partial(figure_style.save, figure, suffix=suffix, source=verify.mark(job.key))
-            artifacts.write_atomic(job.folder / f"figure.{suffix}", save)
+            files.write_atomic(job.folder / f"figure.{suffix}", save)

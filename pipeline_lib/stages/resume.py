@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pipeline_lib import artifacts
+import torch
+from torch import Tensor
+
+from pipeline_lib import artifacts, tree
 from pipeline_lib.job import Job, Preempted, log
-from pipeline_lib.types import Progress, State
+from pipeline_lib.types import Progress, State, Tensors
 
+T = TypeVar("T")
 SAVE_SECONDS = 180.0
 NAME = ".resume.safetensors"
 
@@ -25,6 +29,16 @@ class Saved:
     state: State
     sums: list[float]
     curve: list[dict[str, Any]]
+
+
+@contextmanager
+def trusted(path: Path) -> Iterator[None]:
+    """Take what whole files with wrong facts can raise for a file that cannot be used."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, IndexError, RuntimeError, OverflowError) as error:
+        found = f"{type(error).__name__}: {error}"
+        raise ValueError(f"file {path} must be what a try of this job kept, got {found}; it is left aside") from None
 
 
 def _write(path: Path, members: dict[int, Saved], meta: dict[str, Any]) -> None:
@@ -48,14 +62,39 @@ def _read(path: Path) -> dict[int, Saved]:
     if "members" not in meta:
         raise ValueError(f"file {path} must have members, got {sorted(meta)}; it is left aside")
     found = {}
-    for i, rest in meta["members"].items():
-        parts: dict[str, dict[str, Any]] = {part: dict.fromkeys(rest[part]) for part in ("params", "buffers")} | {"slots": {}}
-        for name, tensor in tensors.items():
-            member, part, own = name.split("/", 2)
-            if member == i:
-                parts[part][own] = tensor
-        found[int(i)] = Saved(State(**parts, step=rest["step"]), rest["sums"], rest["curve"])
+    with trusted(path):
+        for i, rest in meta["members"].items():
+            parts: dict[str, dict[str, Any]] = {part: dict.fromkeys(rest[part]) for part in ("params", "buffers")} | {"slots": {}}
+            for name, tensor in tensors.items():
+                member, part, own = name.split("/", 2)
+                if member == i:
+                    parts[part][own] = tensor
+            found[int(i)] = Saved(State(**parts, step=rest["step"]), rest["sums"], rest["curve"])
     return found
+
+
+def _like(given: Any, wanted: Tensors) -> bool:
+    """Tell whether tensors have the names, in their order, the shapes and the number formats of others."""
+    return list(given) == list(wanted) and all(
+        isinstance(given[n], Tensor) and (given[n].shape, given[n].dtype) == (t.shape, t.dtype) for n, t in wanted.items()
+    )
+
+
+def _check_fit(saved: Saved, start: State, slots: Collection[str], until: int) -> None:
+    """Refuse what cannot be on the way from a start to a step."""
+    state, size = saved.state, sum(tensor.numel() for tensor in start.params.values())
+    facts = {
+        "parameters": _like(state.params, start.params),
+        "buffers": _like(state.buffers, start.buffers),
+        "slots": set(state.slots) == set(slots if state.step != start.step else ())
+        and all(tensor.shape in ((), (size,)) for tensor in state.slots.values()),
+        "step": type(state.step) is int and start.step <= state.step <= until,
+        "sums": [type(value) for value in saved.sums] == [float] * 4,
+        "curve": all(type(row["step"]) is int and set(map(type, row)) == {str} for row in saved.curve),
+    }
+    if wrong := [name for name, right in facts.items() if not right]:
+        rule = f"kept {wrong[0]} must be of a run from step {start.step} to {until}"
+        raise ValueError(f"{rule}, got {state.step} as its step; it is left aside")
 
 
 @dataclass
@@ -77,6 +116,21 @@ class Keeper:
     _round: set[int] | None = None
     _due: float = field(default_factory=lambda: time.monotonic() + SAVE_SECONDS)
 
+    def check(self, starts: Sequence[State], slots: Collection[str]) -> None:
+        """Forget what an earlier try left if it cannot be of these runs.
+
+        Args:
+            starts: of the runs, by number.
+            slots: names of the optimiser's tensors.
+        """
+        try:
+            with trusted(self.path):
+                for i, saved in self.members.items():
+                    _check_fit(saved, starts[i], slots, self.until)
+        except ValueError as error:
+            log.warning("starting anew, what was kept cannot be used: %s", error)
+            self.members.clear()
+
     def report(self, i: int, progress: Progress, curve: Callable[[], list[dict[str, Any]]]) -> None:
         """Take one report of the training loop about member `i`.
 
@@ -95,7 +149,9 @@ class Keeper:
         if self._round is not None:
             self._round.add(i)
         if self._round is not None or progress.step == self.until:
-            self.members[i] = Saved(progress.state(), progress.sums.get(), list(curve()))
+            # Copies do not pile up on the device until all members have theirs.
+            state = tree.moved(progress.state(), torch.device("cpu"))
+            self.members[i] = Saved(state, progress.sums.get(), list(curve()))
 
     def stop(self, *_: object) -> None:
         """Save at the next reports and end the job."""
@@ -125,8 +181,25 @@ class Notes:
         tensors, meta = artifacts.read_tensors(self.path)
         if "facts" not in meta:
             raise ValueError(f"file {self.path} must have facts, got {sorted(meta)}; it is left aside")
+        if not isinstance(meta["facts"], dict):
+            raise ValueError(f"facts of {self.path} must be a mapping, got {type(meta['facts']).__name__}; it is left aside")
         self.tensors, self.facts = tensors, meta["facts"]
         log.info("going on from what an earlier try has found")
+
+    def recall(self, read: Callable[[], T], anew: T) -> T:
+        """Read from what an earlier try left; if that cannot be what a try of this job left, forget it.
+
+        Args:
+            read: takes it from tensors and facts, and raises what it may.
+            anew: stands for nothing found so far.
+        """
+        try:
+            with trusted(self.path):
+                return read()
+        except ValueError as error:
+            log.warning("starting anew, what was kept cannot be used: %s", error)
+            self.tensors, self.facts = {}, {}
+            return anew
 
     def save(self) -> None:
         """Write the file if that is due; call this wherever tensors and facts are of the same moment.
@@ -152,7 +225,7 @@ def _resumed(path: Path, read: Callable[[], None], stop: Callable[..., None]) ->
         try:
             read()
         except ValueError as error:
-            log.info("starting anew, what was kept cannot be used: %s", error)
+            log.warning("starting anew, what was kept cannot be used: %s", error)
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield

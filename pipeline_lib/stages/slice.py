@@ -67,12 +67,18 @@ def _noting(notes: resume.Notes, seed: int, sums: Sums, total: int) -> Callable[
     return report
 
 
-def _so_far(notes: resume.Notes, seed: int, num: int, place: torch.device) -> Sums:
+def _so_far(notes: resume.Notes, seed: int, num: int, total: int, place: torch.device) -> Sums:
     """Read how far an earlier try came with a seed; nothing if it had not begun."""
-    if str(seed) not in notes.facts:
-        return no_sums(num, place)
-    wrong, loss = (notes.tensors[f"{seed}/{name}"].to(place) for name in ("wrong", "loss"))
-    return Sums(wrong, loss, notes.facts[str(seed)])
+
+    def read() -> Sums:
+        done, sums = notes.facts[str(seed)], [notes.tensors[f"{seed}/{name}"] for name in ("wrong", "loss")]
+        if type(done) is not int or not 0 <= done <= total or any(s.shape != (num,) or s.dtype != torch.float64 for s in sums):
+            raise ValueError(f"kept sums of seed {seed} must be of {num} points, got others; they are left aside")
+        wrong, loss = (each.to(place) for each in sums)
+        return Sums(wrong, loss, done)
+
+    anew = no_sums(num, place)
+    return notes.recall(read, anew) if str(seed) in notes.facts else anew
 
 
 def _rows(who: dict[str, Any], points: np.ndarray, found: list[Score]) -> Rows:
@@ -96,8 +102,9 @@ def run(job: Job) -> None:
                 log.info("seed %d: no plane, a network of it has diverged", seed)
                 continue
             plane, points = _plane(spec, corners, prunable)
-            sums = _so_far(notes, seed, len(points), place)
-            report = _noting(notes, seed, sums, len(points) * num_chunks)
+            total = len(points) * num_chunks
+            sums = _so_far(notes, seed, len(points), total, place)
+            report = _noting(notes, seed, sums, total)
             found = scores(network, plane, points, dataset.test, dataset, how, sums, report)
             at_marks = dict(zip(names, found[-len(names) :], strict=True))
             for mark, own in runs.items():

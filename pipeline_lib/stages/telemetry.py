@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline_lib import artifacts, describe
+from pipeline_lib import artifacts, describe, tree
 from pipeline_lib.anatomy import prunable
 from pipeline_lib.describe import GRADIENT, WEIGHTS, Portrait, evaluated_steps, gradient_size, logged_steps
 from pipeline_lib.evaluate import evaluate
@@ -44,10 +44,10 @@ class Watcher(Reporter):
         total = sum(run.start.params[name].numel() for name in self._names)
         chosen = torch.randint(total, (NUM_WEIGHTS,), generator=torch_generator("followed weights", self._seed))
         # Resumed runs too: the job's start is W_0.
-        initial = {name: run.start.params[name].to(setting.device) for name in self._names}
-        self._portrait = Portrait(initial, self._names, chosen)
+        initial = tree.moved(run.start, setting.device)
+        self._portrait = Portrait(initial.params, self._names, chosen)
         if not rows:
-            self._describe(run.start.step, State({**run.start.params, **initial}, run.start.buffers))
+            self._describe(initial.step, initial)
 
     def _describe(self, step: int, state: State) -> None:
         if step in self._logged:
@@ -74,9 +74,7 @@ class Watcher(Reporter):
         for step, names, values, weights in self._held:
             self._rows.append({"step": step, **dict(zip(names, values.tolist(), strict=True))})
             if weights is not None:
-                artifacts.write_tensors(
-                    _snapshot(self._job, self._seed, step), {"weights": weights.cpu()}, {"key": self._job.key}
-                )
+                artifacts.write_tensors(_snapshot(self._job, self._seed, step), {"weights": weights}, {"key": self._job.key})
         self._held.clear()
         return self._rows
 

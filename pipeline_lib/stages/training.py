@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipeline_lib import artifacts, registry, schedules, tree
+from pipeline_lib import artifacts, optim, registry, schedules, tree
 from pipeline_lib.evaluate import evaluate
 from pipeline_lib.job import Job, log
 from pipeline_lib.lesson import Lesson
@@ -105,7 +105,7 @@ class Reporter:
         if every and (progress.step % every == 0 or progress.step == self._setting.until):
             self._record(progress)
         if progress.step in self._setting.keep and self._setting.job:
-            job, state = self._setting.job, tree.moved(progress.state(), torch.device("cpu"))
+            job, state = self._setting.job, progress.state()
             meta = job.meta(params=list(state.params))
             artifacts.write_states(kept_file(job.folder, self._order, progress.step), [state], meta)
 
@@ -182,6 +182,8 @@ def train_cohort(setting: Setting, runs: list[Run], keeper: Keeper | None = None
     Raises:
         ValueError: not even one run fits into the GPU's memory.
     """
+    if keeper:
+        keeper.check([run.start for run in runs], optim.slots(_recipe(setting).make_optimiser))
     results = _train(setting, dict(enumerate(runs)), keeper)
     cpu = torch.device("cpu")
     found = []

@@ -13,7 +13,7 @@ from pathlib import Path
 import toys
 
 from pipeline_lib import __main__ as command
-from pipeline_lib import driver, nodes
+from pipeline_lib import config_files, driver, nodes
 
 STAGES = ("prepare", "pretrain", "prune", "rewind", "train", "interpolate", "tabulate", "derive")
 FIGURES = ["accuracy_by_density", "instability_sparse"]
@@ -32,7 +32,7 @@ class World:
         self.nodes = [node for node in of_tables if node.spec.get("table", TABLES[0]) in TABLES]
         self.started: set[str] = set()
         self.pristine = root / "pristine"
-        driver.content_hash = cache(driver.content_hash)  # type: ignore[assignment]  # configs do not change here
+        config_files.content_hash = cache(config_files.content_hash)  # type: ignore[assignment]  # configs do not change here
 
     def tables(self) -> dict[str, bytes]:
         """Bytes of all tables."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,6 +63,16 @@ def test_a_truncated_plan_is_refused(single: Checkout) -> None:
     assert co.stage(single, target).code == 1
     _truncate(plan, 0)
     _assert_one_line(co.stage(single, target), "plan must exist", plan.name)
+
+
+def test_all_files_of_a_run_have_the_modes_that_the_umask_gives(single: Checkout) -> None:
+    mask = os.umask(0)
+    os.umask(mask)
+    names = ("artifacts", "single", "plans", "index.parquet")
+    paths = [path for name in names for path in (single.results / name, *(single.results / name).rglob("*"))]
+    assert len({path.suffix for path in paths}) > 5
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in paths}
+    assert {path: oct(mode) for path, mode in modes.items() if mode != (0o777 if path.is_dir() else 0o666) & ~mask} == {}
 
 
 def test_a_missing_parent_is_named(single: Checkout) -> None:

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from pipeline_lib import artifacts, claims, config, driver, plan, plan_file, tables, validation, verify
+from pipeline_lib import artifacts, claims, config, config_files, driver, plan, plan_file, tables, validation, verify
 from pipeline_lib.datasets import _archives
 from pipeline_lib.stages import resume
 from pipeline_lib.types import State
@@ -159,7 +159,7 @@ def _examples(folder: Path) -> dict[str, tuple[Path, bytes, Callable[[Path], obj
     some = yaml.safe_load((config.CLAIMS / "A.yaml").read_text(encoding="utf-8"))["claims"][:3]
     artifacts.write_text(paths["c.yaml"], yaml.safe_dump({"claims": some}))
     artifacts.write_text(paths["y.yaml"], (config.ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
-    artifacts.write_text(own / "other" / verify.RECORD, json.dumps({"sha256": {"a": "0" * 64}}))
+    artifacts.write_text(own / f"other-{KEY}" / verify.RECORD, json.dumps({"key": KEY, "sha256": {"a": "0" * 64}}))
     paths["i"].write_bytes(bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, *range(6)]))
     train = next(node for node in made.nodes.values() if node.stage == "train")
     readers: dict[str, tuple[Path, Callable[[Path], object]]] = {
@@ -171,9 +171,9 @@ def _examples(folder: Path) -> dict[str, tuple[Path, bytes, Callable[[Path], obj
         "plan": (paths["p.jsonl"], lambda path: plan_file.find_line(path, train.key)),
         "current plan": (paths["p.jsonl"], lambda path: driver._check_current(*plan_file.find_line(path, train.key))),
         "claims": (paths["c.yaml"], claims.load),
-        "config": (paths["y.yaml"], driver.content_hash),
+        "config": (paths["y.yaml"], config_files.content_hash),
         "merged config": (paths["y.yaml"], lambda path: config.resolve(validation.read_yaml(path))),
-        "record": (own / "other" / verify.RECORD, lambda path: list(verify._faults(path.parent))),
+        "record": (own / f"other-{KEY}" / verify.RECORD, lambda path: list(verify._faults(path.parent))),
         "idx": (paths["i"], lambda path: _archives.read_idx(path, 2)),
     }
     return {name: (path, path.read_bytes(), read) for name, (path, read) in readers.items()}

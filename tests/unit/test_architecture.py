@@ -14,7 +14,7 @@ import yte
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "pipeline_lib"
 LAYERS: list[set[str]] = [
-    {"types", "rng", "tree", "values", "registry", "replay", "allocator", "processors", "places"},
+    {"types", "rng", "tree", "values", "registry", "replay", "allocator", "processors", "places", "files", "screen"},
     {
         *("schedules", "masks", "optim", "initialise", "anatomy", "precision", "jpegs", "networks", "datasets"),
         *("around", "lesson", "lanczos", "retraining", "perturbations", "pretexts", "torchvision_import"),
@@ -50,6 +50,7 @@ LAYERS: list[set[str]] = [
         "measured",
         "measures",
         "artifacts",
+        "seals",
         "tables",
         "job",
     },

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -33,57 +30,6 @@ def test_a_write_makes_the_folder_and_leaves_one_file(path):
     artifacts.write_text(path, "ä")
     assert path.read_bytes() == "ä".encode()
     assert _files(path.parent) == [path.name]
-
-
-@pytest.mark.parametrize(
-    ("error", "shown", "message"),
-    [
-        (OSError("disk full"), ValueError, r"file .*state\.safetensors must be writable, got: disk full; free space"),
-        (RuntimeError("a mistake of ours"), RuntimeError, "a mistake of ours"),
-    ],
-)
-def test_a_failed_write_leaves_nothing(path, error, shown, message):
-    def fail(private: Path) -> None:
-        private.write_text("half")
-        raise error
-
-    with pytest.raises(shown, match=message):
-        artifacts.write_atomic(path, fail)
-    assert _files(path.parent) == []
-
-
-def test_a_failed_write_keeps_the_old_file(path):
-    artifacts.write_text(path, "old")
-
-    def fail(private: Path) -> None:
-        private.write_text("new")
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        artifacts.write_atomic(path, fail)
-    assert path.read_text() == "old"
-    assert _files(path.parent) == [path.name]
-
-
-def test_what_killed_processes_left_is_removed(path):
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    names = [f".a.safetensors.{pid}.part" for pid in (dead.pid, os.getpid())]
-    for name in (*names, "a.part", ".resume.safetensors"):
-        artifacts.write_text(path.parent / name, "half")
-    artifacts.remove_leftovers(path.parent)
-    assert _files(path.parent) == sorted([names[1], "a.part", ".resume.safetensors"])
-
-
-def test_the_file_appears_only_when_it_is_whole(path):
-    def write(private: Path) -> None:
-        assert private.parent == path.parent
-        private.write_text("first half")
-        assert not path.exists()
-        private.write_text("whole")
-
-    artifacts.write_atomic(path, write)
-    assert path.read_text() == "whole"
 
 
 def test_a_table_round_trip(path):

@@ -2,7 +2,16 @@
 import re
 import shlex
 
-from pipeline_lib import demands, driver, lease, nodes, processors, publication, verify
+from pipeline_lib import (
+    demands,
+    driver,
+    lease,
+    nodes,
+    processors,
+    publication,
+    screen,
+    verify,
+)
 
 ENVIRONMENT = str(ROOT / "environment.yml")
 
@@ -11,8 +20,8 @@ def refused_by(check, *arguments, **named):
     """Call a check, and end with its error's words alone."""
     try:
         return check(*arguments, **named)
-    except ValueError as error:
-        raise WorkflowError(str(error)) from None
+    except (ValueError, OSError) as error:
+        raise WorkflowError(screen.printable(str(error))) from None
 
 
 PLAN = refused_by(
@@ -134,7 +143,10 @@ def begin():
     refused_by(lease.Lease, PLAN.results, ROOT)
     for name in publication.remove_outdated(PLAN, up_to_date()):
         print(
-            f"removed outdated {RESULTS}/{name}; its artifact is kept", file=sys.stderr
+            screen.printable(
+                f"removed outdated {RESULTS}/{name}; its artifact is kept"
+            ),
+            file=sys.stderr,
         )
 
 

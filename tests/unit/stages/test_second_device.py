@@ -1,0 +1,147 @@
+"""Every stage on a device that refuses to mix with the CPU: the same bits, and nothing that a GPU would not do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import toys
+from second_device import CPU, SECOND, second_device
+
+from pipeline_lib import artifacts, driver, nodes, tables, tree
+from pipeline_lib.job import Preempted
+from pipeline_lib.stages import resume
+from pipeline_lib.train import _Sums
+from pipeline_lib.types import Progress
+
+TASK = {
+    **{"base": "digits_resnet", "network": {"name": "resnet_cifar", "blocks": 1, "width": 2}, "steps": 6, "evaluate_every": 3},
+    **{"dataset": {"name": "digits", "num_train": 128}, "schedule": {"name": "step_drops", "drops": [4]}, "flip": True},
+}
+# All stages that there are, in few steps of a network with BatchNorm.
+GRID: dict[str, Any] = {
+    "tasks": ["toy"], "seeds": 1, "orders": 2, "rewind": [2], "levels": 1, "alphas": 3, "batchnorm": ["averaged", "recomputed"],
+    "throughout": {"every": 2, "rewind": [2]}, "layerwise": True, "perturbed": [2], "starts": ["k2 | blur(2) until 4"],
+    "telemetry": {"steps": 4, "evaluate_every": 2}, "connectivity": {"alphas": 3}, "planes": {"levels": [0], "points": 3},
+    "curvature": {"steps": [2], "iterations": 4, "probes": 1, "examples": 64, "subspace": 2},
+    "limits": {
+        "levels": [0], "fractions": [0.3], "small_fractions": [0.05], "fit_level": 0, "iterations": 4, "probes": 1,
+        "examples": 64, "operators": ["hessian", "gauss_newton"],
+    },
+    "retraining": ["lr_rewinding"], "adaptive": {"levels": 1, "rule": "adaptive(64)"},
+    "lemma": {"dimension": 20, "trials": 5, "subspaces": 4, "distances": [1.0]}, "claims": ["B"],
+    "figures": [
+        "instability_sparse", "instability_throughout", "instability_by_layer", "telemetry", "sign_changes", "curvature",
+        "noise", "accuracy_by_start", "landscape", "level_paths", "pruning_planes", "direction_planes", "spectra",
+        "pruning_limits", "magnitudes", "adaptive", "lemma",
+    ],
+}  # fmt: skip
+WITHOUT = ("plot",)  # figures are drawn from tables alone
+
+
+def _plan(results: Path) -> nodes.Plan:
+    return toys.make_plan({"results": str(results), "tasks": {"toy": TASK}, "experiments": {"tiny": GRID}})
+
+
+def _make(made: nodes.Plan, *wanted: nodes.Node) -> None:
+    plan_file = driver.write_plan(made, [])
+    for node in wanted or made.nodes.values():
+        if node.stage not in WITHOUT:
+            driver.run_node(node.stage, made.config.results / node.folder, plan_file)
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory) -> nodes.Plan:
+    """All artifacts, as the CPU makes them."""
+    made = _plan(tmp_path_factory.mktemp("usual"))
+    _make(made)
+    return made
+
+
+@pytest.fixture
+def second() -> Iterator[None]:
+    with second_device():
+        yield
+
+
+def _same(first: Path, other: Path) -> bool:
+    """Whether two files hold the same numbers."""
+    if first.suffix == ".parquet":
+        return bool(tables.read(first).equals(tables.read(other)))
+    if first.suffix != ".safetensors":
+        return first.read_bytes() == other.read_bytes()
+    arrays, others = artifacts.read_arrays(first)[0], artifacts.read_arrays(other)[0]
+    return arrays.keys() == others.keys() and all(arrays[name].tobytes() == others[name].tobytes() for name in arrays)
+
+
+def _assert_same(made: nodes.Plan, usual: nodes.Plan, *wanted: nodes.Node) -> None:
+    for node in wanted or made.nodes.values():
+        for name in nodes.OUTPUTS[node.stage] if node.stage not in WITHOUT else ():
+            file = f"{node.folder}/{name}"
+            assert _same(made.config.results / file, usual.config.results / file), f"{file} differs"
+
+
+@pytest.mark.usefixtures("second")
+def test_the_second_device_refuses_the_cpu_and_numpy():
+    here = torch.ones(3)
+    there = here.to(SECOND)
+    assert (here.device.type, there.device, (there[1:] * 2).device, there.cpu().device.type) == ("cpu", SECOND, SECOND, "cpu")
+    assert (torch.zeros(2, device=SECOND).device, torch.zeros_like(there).device, there.to(torch.float64).device) == (SECOND,) * 3
+    there.copy_(here)
+    assert (there + torch.tensor(1.0)).tolist() == [2.0] * 3
+    for mix in (lambda: there + here, lambda: torch.cat([here, there]), lambda: here[there.long()]):
+        with pytest.raises(RuntimeError, match="Expected all tensors to be on the same device"):
+            mix()
+    with pytest.raises(TypeError, match="can't convert"):
+        there.numpy()
+
+
+def test_every_stage_is_there(usual):
+    assert {node.stage for node in usual.nodes.values()} == set(nodes.OUTPUTS)
+
+
+@pytest.mark.usefixtures("second")
+def test_every_stage_gives_the_same_bits_on_another_device(usual, tmp_path):
+    made = _plan(tmp_path)
+    _make(made)
+    _assert_same(made, usual)
+
+
+@pytest.mark.parametrize("stage", ["train", "trace", "pretrain", "teach", "telemetry", "hessian", "slice"])
+@pytest.mark.usefixtures("second")
+def test_a_job_that_is_told_to_stop_saves_and_goes_on(usual, tmp_path, monkeypatch, stage):
+    made = _plan(tmp_path)
+    shutil.copytree(usual.config.results / "artifacts", tmp_path / "artifacts", copy_function=os.link)
+    node = next(node for node in made.nodes.values() if node.stage == stage)
+    shutil.rmtree(tmp_path / node.folder)
+    of, name, at = (resume.Notes, "save", 3) if stage in ("hessian", "slice") else (resume.Keeper, "report", 1)
+    real, seen = getattr(of, name), []
+
+    def stopping(self: Any, *arguments: Any) -> None:
+        seen.append(name)
+        if len(seen) == at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        real(self, *arguments)
+
+    monkeypatch.setattr(of, name, stopping)
+    with pytest.raises(Preempted):
+        _make(made, node)
+    assert (tmp_path / node.folder / resume.NAME).is_file()
+    _make(made, node)
+    _assert_same(made, usual, node)
+
+
+@pytest.mark.usefixtures("second")
+def test_a_cohort_is_kept_on_the_cpu():
+    """Copies of nine members would fill a card."""
+    keeper = resume.Keeper(Path("none"), {}, 1)
+    state = tree.moved(toys.scrambled(toys.norm_net()), SECOND)
+    keeper.report(0, Progress(1, torch.zeros(()), torch.zeros(1), _Sums(CPU, None), lambda: state), list)
+    kept = keeper.members[0].state
+    assert {tensor.device for tensor in (*kept.params.values(), *kept.buffers.values())} == {CPU}
