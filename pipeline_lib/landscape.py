@@ -66,11 +66,15 @@ class Plane:
         return found
 
 
+class OnOneLineError(ValueError):
+    """Three networks that span no plane, as when a network has collapsed and pruning takes nothing away that counts."""
+
+
 def through(corners: tuple[State, State, State], prunable: Sequence[str], follow: bool) -> Plane:
     """Lay the plane through three states, see `Plane`.
 
     Raises:
-        ValueError: the three lie on one line.
+        OnOneLineError: the three lie on one line.
     """
     start, *ends = (torch.cat([state.params[name].double().flatten() for name in prunable]) for state in corners)
     first, second = (end - start for end in ends)
@@ -78,7 +82,7 @@ def through(corners: tuple[State, State, State], prunable: Sequence[str], follow
     along = float(first @ second) / length if length else 0.0
     height = float((second - along / length * first).norm()) if length else 0.0
     if height <= _FLAT * max(length, longest):
-        raise ValueError(
+        raise OnOneLineError(
             f"three networks must span a plane, got {length:.3g} and {longest:.3g} from the first to the others, on one line; "
             "leave this level out of planes"
         )

@@ -108,14 +108,14 @@ def _krylov(basis: Tensor, run: dict[str, Any], dimension: int, total: int) -> K
     return Krylov(basis, Tridiagonal(diagonal, beside, float(residual)))
 
 
-def _so_far(work: _Work, name: str, dimension: int, num_starts: int) -> list[Krylov]:
-    """Read how far an earlier try came with one operator; nothing if it had not begun."""
+def _so_far(work: _Work, name: str, dimension: int, num_starts: tuple[int, ...]) -> list[Krylov]:
+    """Read how far an earlier try came with one operator, from one of so many starts; nothing if it had not begun."""
     bases, total = work.notes.tensors, min(work.spec["iterations"], dimension)
 
     def read() -> list[Krylov]:
         runs = work.notes.facts.get(name, [])
-        if len(runs) not in (0, num_starts):
-            raise ValueError(f"kept runs must be {num_starts}, got {len(runs)}; they are left aside")
+        if runs and len(runs) not in num_starts:
+            raise ValueError(f"kept runs must be {max(num_starts)}, got {len(runs)}; they are left aside")
         empty = torch.empty(0, dimension)
         return [_krylov(bases.get(f"{name}/{i}", empty), run, dimension, total) for i, run in enumerate(runs)]
 
@@ -123,18 +123,19 @@ def _so_far(work: _Work, name: str, dimension: int, num_starts: int) -> list[Kry
 
 
 def _runs(work: _Work, member: _Member, operator: str) -> list[Tridiagonal]:
-    """Run Lanczos from each probe, and for the Hessian from the gradient, which comes last."""
+    """Run Lanczos from each probe, and for the Hessian from the gradient, which comes last if it is not zero."""
     spec, name, dimension = work.spec, f"{member.seed} {operator}", num_kept(member.mask)
-    so_far = _so_far(work, name, dimension, spec["probes"] + (operator == "hessian"))
+    probes = spec["probes"]
+    so_far = _so_far(work, name, dimension, (probes, probes + 1) if operator == "hessian" else (probes,))
     if so_far and not any(len(run.basis) for run in so_far):
         return [run.found for run in so_far]
     make = _OPERATORS[operator]
     product, gradient = make(work.network, member.state, work.batches, list(member.mask), member.mask)
-    starts = rademacher(gradient, [torch_generator("probe", member.seed, i) for i in range(spec["probes"])])
-    if operator == "hessian":
+    starts = rademacher(gradient, [torch_generator("probe", member.seed, i) for i in range(probes)])
+    if operator == "hessian" and gradient.any():
         starts = torch.cat([starts, gradient[None]])
     monitor = _noting(work, name, min(spec["iterations"], dimension))
-    return side_by_side(product, starts, spec["iterations"], resume=so_far, monitor=monitor)
+    return side_by_side(product, starts, spec["iterations"], resume=so_far if len(so_far) == len(starts) else [], monitor=monitor)
 
 
 def _rows(found: Sequence[Tridiagonal], num_probes: int) -> Rows:
@@ -162,13 +163,13 @@ def _agreed(found: Estimate) -> float | None:
     return None if math.isnan(size) or abs(found.change) > allowed else found.value
 
 
-def _read_off(found: list[Tridiagonal], dimension: int, subspace: int) -> dict[str, Any]:
-    """Read off what the Hessian is like from its runs, of which the last began at the gradient."""
-    random, of_gradient = Spectrum(dimension, found[:-1]), ritz(found[-1])
-    pairs = [*random.full, of_gradient]
+def _read_off(found: list[Tridiagonal], num_probes: int, dimension: int, subspace: int) -> dict[str, Any]:
+    """Read off what the Hessian is like from its runs: those of the probes, and one from the gradient where that is not zero."""
+    random, of_gradient = Spectrum(dimension, found[:num_probes]), [ritz(run) for run in found[num_probes:]]
+    pairs = [*random.full, *of_gradient]
     below, whole = negative_mass(random), trace(random)
     read = {"top": _extreme(pairs, lowest=False), "bottom": _extreme(pairs, lowest=True), "trace": whole.value}
-    read |= {"negative_mass": _agreed(below), "overlap": gradient_overlap(of_gradient, subspace)}
+    read |= {"negative_mass": _agreed(below), "overlap": gradient_overlap(of_gradient[0], subspace) if of_gradient else None}
     errors = {"negative_mass_error": below.standard_error, "trace_error": whole.standard_error}
     return read | {name: error if math.isfinite(error) else None for name, error in errors.items()}
 
@@ -180,7 +181,7 @@ def _measure(work: _Work, member: _Member) -> tuple[Rows, dict[str, Any]]:
     found = {operator: _runs(work, member, operator) for operator in spec["operators"]}
     same = {"batchnorm": "eval", "dimension": dimension, "num_examples": len(dataset.train.y), "loss": score.loss}
     rows = [{"operator": operator} | same | row for operator, runs in found.items() for row in _rows(runs, spec["probes"])]
-    return rows, _read_off(found["hessian"], dimension, spec["subspace"]) | {"loss": score.loss}
+    return rows, _read_off(found["hessian"], spec["probes"], dimension, spec["subspace"]) | {"loss": score.loss}
 
 
 def run(job: Job) -> None:

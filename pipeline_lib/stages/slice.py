@@ -12,7 +12,7 @@ import torch
 from pipeline_lib import artifacts
 from pipeline_lib.evaluate import Score, chunk_size
 from pipeline_lib.job import Job, log
-from pipeline_lib.landscape import Plane, Sums, centred, covering, grid_points, no_sums, scores, through
+from pipeline_lib.landscape import OnOneLineError, Plane, Sums, centred, covering, grid_points, no_sums, scores, through
 from pipeline_lib.stages import data, device, resume
 from pipeline_lib.stages.interpolate import Trained, check_end, projected, trained
 from pipeline_lib.stages.training import LOG_SECONDS, numerics
@@ -87,7 +87,7 @@ def _rows(who: dict[str, Any], points: np.ndarray, found: list[Score]) -> Rows:
 
 
 def run(job: Job) -> None:
-    """Evaluate the planes of a chunk of seeds on the test split; there are no rows of a seed with a diverged network."""
+    """Evaluate the planes of a chunk of seeds on the test split; no rows of a seed that has diverged or spans none."""
     spec, how = job.spec, numerics(job.spec["task"])
     place, names = device.pick(how), _MARKS[job.spec["plane"]]
     dataset = data.read(job, place)
@@ -101,7 +101,11 @@ def run(job: Job) -> None:
             if len(corners) < len(names):
                 log.info("seed %d: no plane, a network of it has diverged", seed)
                 continue
-            plane, points = _plane(spec, corners, prunable)
+            try:
+                plane, points = _plane(spec, corners, prunable)
+            except OnOneLineError as error:
+                log.info("seed %d: no plane, %s", seed, error)
+                continue
             total = len(points) * num_chunks
             sums = _so_far(notes, seed, len(points), total, place)
             report = _noting(notes, seed, sums, total)

@@ -179,6 +179,23 @@ def test_if_all_have_diverged_there_is_no_row(tmp_path):
     assert (len(lost["spectrum"]), len(lost["curvature"])) == (0, 2)
 
 
+def test_a_collapsed_network_has_a_flat_spectrum_and_no_share_of_its_gradient(tmp_path):
+    """No weight of the last layer is left: nothing that the others do reaches the loss, and their gradient is zero."""
+    network, job = toys.dense_net(), _job(tmp_path)
+    first, last = prunable(network)[0], prunable(network)[-1]
+    collapsed = {name: np.full(network.get_parameter(name).shape, name == first) for name in prunable(network)}
+    job.reads["mask"] = [by_hand.mask(tmp_path, "c", [collapsed] * 2, [False, False])]
+    states = [toys.masked(toys.start(network, seed), collapsed) for seed in SEEDS]
+    assert not states[0].params[last].any()
+    job.reads["state"] = [by_hand.whole_state(tmp_path, "z", states, prunable(network), [False, False])]
+    frames = _run(job)
+    hessian = _of(frames["spectrum"], operator="hessian")
+    assert set(hessian["vector"]) == {"rademacher"}
+    assert (hessian["node"] == 0).all()
+    assert frames["curvature"]["overlap"].isna().all()
+    assert (frames["curvature"][["trace", "top"]].fillna(0) == 0).all(axis=None)
+
+
 def test_the_hessian_is_always_among_the_operators(tmp_path):
     with pytest.raises(ValueError, match=r"operators must have hessian among them, got \['gauss_newton'\]; its curvature is"):
         hessian.run(_job(tmp_path, operators=["gauss_newton"]))

@@ -163,6 +163,21 @@ def test_a_diverged_run_leaves_no_rows_of_its_seed(network, tmp_path, role):
         assert set(frame["seed"]) == {8}
 
 
+def test_three_networks_on_one_line_leave_no_rows_of_their_seed(network, tmp_path, plane, caplog):
+    """Nothing that counts is pruned: the projection is the solution itself."""
+    chunk = Chunk(tmp_path, network, plane, [8, 2])
+    at = SEEDS[::-1].index(2)
+    arrays, meta = artifacts.read_arrays(tmp_path / "mask-mask" / "mask.safetensors")
+    for array in arrays.values():
+        array[at] = True
+    artifacts.write_arrays(tmp_path / "mask-mask" / "mask.safetensors", arrays, meta)
+    with caplog.at_level("INFO"):
+        frames = chunk.run()
+    for frame in frames:
+        assert set(frame["seed"]) == {8}
+    assert "seed 2: no plane, three networks must span a plane" in caplog.text
+
+
 def test_where_all_have_diverged_there_are_no_rows(network, tmp_path, plane):
     chunk = Chunk(tmp_path, network, plane, [8, 2])
     chunk.write_mask("mask", diverged=True)
