@@ -70,7 +70,7 @@ class Node:
 
     Args:
         stage: which stage makes it.
-        label: readable part of the folder's name, a function of the spec.
+        label: readable part of the folder's name; nodes of one key have one label, whichever config asks for them.
         spec: all that the stage needs to know, as JSON.
         parents: keys of the artifacts it reads, by role.
         key: hash of all that its content depends on.

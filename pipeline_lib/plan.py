@@ -54,14 +54,17 @@ def _tables(plan: Plan, e: Experiment) -> dict[str, Node]:
         for stage, found in _measure(plan, grid, e.figures).items():
             nodes[stage] |= {node.key: node for node in found}
     made: dict[str, Node] = {}
+    whose = {"experiment": e.name}
     for table, stage in TABLES.items():
         if nodes[stage]:
-            made[table] = plan.add("tabulate", label(e.name, table), {"table": table}, {"parts": list(nodes[stage].values())})
+            made[table] = plan.add(
+                "tabulate", label(e.name, table), whose | {"table": table}, {"parts": list(nodes[stage].values())}
+            )
     sparse = {task: grid.sparse_level for task, grid in e.grids.items()}
     for table, (required, optional) in DERIVED.items():
         if all(source in made for source in required):
             sources = [*required, *(source for source in optional if source in made)]
-            spec: dict[str, Any] = {"table": table}
+            spec: dict[str, Any] = whose | {"table": table}
             if table == "fits":
                 asked = {task: grid.limits for task, grid in e.grids.items() if grid.limits}
                 spec |= {"fit_levels": {task: limits["fit_level"] for task, limits in asked.items()}}
@@ -72,7 +75,7 @@ def _tables(plan: Plan, e: Experiment) -> dict[str, Node]:
             made[table] = plan.add("derive", label(e.name, table), spec, {source: [made[source]] for source in sources})
     if e.claims:
         spec = {"claims": [claims.to_dict(claim) for name in e.claims for claim in claims.load(CLAIMS / f"{name}.yaml")]}
-        spec |= {"sparse_levels": sparse}
+        spec |= whose | {"sparse_levels": sparse}
         made["claims"] = plan.add("judge", label(e.name, "claims"), spec, {n: [node] for n, node in made.items()})
     return made
 
@@ -83,7 +86,7 @@ def _add_experiment(plan: Plan, e: Experiment) -> None:
     for figure in e.figures:
         used = {table: [made[table]] for table in FIGURES[figure].tables if table in made}
         if len(used) == len(FIGURES[figure].tables):
-            spec = {"figure": figure, "sparse_levels": sparse_levels if FIGURES[figure].sparse else {}}
+            spec = {"experiment": e.name, "figure": figure, "sparse_levels": sparse_levels if FIGURES[figure].sparse else {}}
             figures[figure] = plan.add("plot", label(e.name, figure), spec, dict(used))
     plan.tables[e.name], plan.figures[e.name] = made, figures
 

@@ -87,7 +87,7 @@ class Walk:
         source = rung(self.e, run, run.level)
         spec = {"criterion": criterion, "scope": self.e.pruning["scope"], "fraction": fraction}
         spec |= {"k": run.k, "level": run.level + 1, "seeds": list(self.seeds)}
-        name = label(self.who, f"k{run.k}", f"L{run.level + 1}", _words(source.start))
+        name = label(self.who, f"k{run.k}", f"L{run.level + 1}")
         before = self.masked(source)
         return self.plan.add("prune", name, spec, {"state": [self.rung(run, run.level)], "mask": before})
 
@@ -117,7 +117,7 @@ class Walk:
         spec |= {"k": run.k, "level": run.level, "seeds": list(self.seeds)}
         before = self.masked(source)
         parents = {"state": [self.train(source, (self.e.orders[0],))], "mask": before}
-        name = label(self.who, f"k{run.k}", f"L{run.level}", _words(run.start))
+        name = label(self.who, f"k{run.k}", f"L{run.level}")
         return self.plan.add("prune", name, spec, parents)
 
     def start(self, run: Run) -> Node:
@@ -137,7 +137,7 @@ class Walk:
             state = self._change(run, self.pretrain(run.k), start.before, start, [])
         mask = self.masked(run)
         if mask:
-            name = label(self.who, f"k{run.k}", f"L{run.level}", run.kind, _words("" if start.after else run.start))
+            name = label(self.who, f"k{run.k}", f"L{run.level}", run.kind)
             state = self.plan.add("rewind", name, {"step": start.step(masked=False)}, {"state": [state], "mask": mask})
         return self._change(run, state, start.after, start, mask)
 
@@ -154,6 +154,7 @@ class Walk:
                 spec |= {"until": change.until, "restart": change.restart}
                 steps = (change.until - (0 if change.restart else start.k)) * len(self.seeds)
                 parents = {"data": [self.data], "start": [state], "mask": mask}
+                name = label(self.who, _words(text))
                 state = self.plan.add("teach", name, spec, parents, num_steps=steps)
             elif isinstance(change, Perturbation):
                 spec |= {"steps": list(change.steps), "name": self.task["name"]}
