@@ -223,8 +223,13 @@ def from_dict(given: Any) -> Claim:
     return Claim(given["id"], given["text"], given["source"], _tasks(given, what), paper, measure, rule)
 
 
+def planned(given: Mapping[str, Any]) -> Claim:
+    """Take a claim from a plan, where it was checked and made complete: what `to_dict` made of it."""
+    return Claim(**{**given, "tasks": tuple(given["tasks"]), "paper": Paper(**given["paper"])})
+
+
 def to_dict(claim: Claim) -> dict[str, Any]:
-    """Make plain JSON of a claim, for `from_dict`."""
+    """Make plain JSON of a claim, for `planned` and `from_dict`."""
     return {**asdict(claim), "tasks": list(claim.tasks)}
 
 

@@ -25,6 +25,10 @@ class Numerics:
     precision: str = "fp32"
     channels_last: bool = False
 
+    def allow(self) -> None:
+        """Set how a GPU multiplies float32, for the whole process."""
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = self.precision == "tf32"
+
     def autocast(self, device: torch.device) -> torch.autocast:
         """Run matrix products and convolutions of a block in bfloat16 if that is the precision."""
         # No cache of cast weights: within a block each is used once, and recorded kernels must not reuse old casts.

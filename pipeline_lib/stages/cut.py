@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_lib import artifacts, prune, tree
+from pipeline_lib import artifacts, registry, tree
 from pipeline_lib.evaluate import evaluate
 from pipeline_lib.job import Job, log
 from pipeline_lib.rng import numpy_generator
@@ -15,7 +15,6 @@ from pipeline_lib.stages.training import numerics
 from pipeline_lib.types import Mask, State
 
 _MEASURED = ("distance", "train_error", "train_loss", "test_error", "test_loss")
-_CRITERIA = {"magnitude": prune.magnitude, "random": prune.random}
 
 
 def _pruned(job: Job, seed: int, state: State, mask: Mask, criterion: str, fraction: float) -> State:
@@ -25,7 +24,8 @@ def _pruned(job: Job, seed: int, state: State, mask: Mask, criterion: str, fract
     spec = job.spec
     weights = {name: state.params[name].numpy() for name in mask}
     rng = numpy_generator("cut", seed, spec["k"], spec["level"], str(fraction))
-    return tree.masked(state, _CRITERIA[criterion](weights, mask, fraction, spec["scope"], rng))
+    prune = registry.entries("prune")[criterion].load()
+    return tree.masked(state, prune(weights, mask, fraction, spec["scope"], rng))
 
 
 def run(job: Job) -> None:

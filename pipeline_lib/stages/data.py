@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,10 @@ from torch import Tensor, nn
 from pipeline_lib import artifacts, registry
 from pipeline_lib.job import Job, log
 from pipeline_lib.jpegs import Jpegs
+from pipeline_lib.pace import Pace
 from pipeline_lib.types import Dataset, Split
 
 CPU = torch.device("cpu")
-_LOG_SECONDS = 5.0
 _FEW = 5  # unreadable images that an error names
 
 
@@ -52,16 +51,14 @@ def check(dataset: Dataset) -> None:
     """
     lists = [split.x for split in (dataset.train, dataset.test) if isinstance(split.x, Jpegs)]
     total, done, broken = sum(len(images.paths) for images in lists), 0, list[str]()
-    begun = told = time.monotonic()
+    pace = Pace(total)
     for images in lists:
         for path, fault in zip(images.paths, images.faults(), strict=True):
             done += 1
             broken += [f"{images.root / path} ({fault})"] if fault else []
-            if time.monotonic() - told >= _LOG_SECONDS:
-                told = time.monotonic()
-                speed = done / (told - begun)
+            if pace.due(done):
                 text = "checked %d/%d images, %d broken, %.0f images/s, %.0f s left"
-                log.info(text, done, total, len(broken), speed, (total - done) / speed)
+                log.info(text, done, total, len(broken), pace.speed, pace.left)
     if lists:
         log.info("checked %d images, %d broken", total, len(broken))
     if broken:

@@ -25,5 +25,5 @@ def pick(numerics: Numerics) -> torch.device:
         raise ValueError(
             f"{VARIABLE} must be auto, cpu, or cuda where there is one, got {asked!r} and {found}; change or unset it"
         )
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = numerics.precision == "tf32"
+    numerics.allow()
     return torch.device("cuda" if present and asked != "cpu" else "cpu")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,10 +18,11 @@ from pipeline_lib.evaluate import chunks, evaluate
 from pipeline_lib.job import Job, log
 from pipeline_lib.lanczos import Krylov, Matvec, Monitor, Ritz, Tridiagonal, ritz, side_by_side
 from pipeline_lib.masks import num_kept
+from pipeline_lib.pace import Pace
 from pipeline_lib.rng import torch_generator
 from pipeline_lib.spectra import Estimate, Spectrum, gradient_overlap, negative_mass, rademacher, top_values, trace
 from pipeline_lib.stages import data, device, resume
-from pipeline_lib.stages.training import LOG_SECONDS, numerics
+from pipeline_lib.stages.training import numerics
 from pipeline_lib.types import Dataset, Mask, State
 
 Rows = list[dict[str, Any]]
@@ -74,20 +74,16 @@ def _masks(job: Job, network: nn.Sequential) -> list[Mask]:
 
 def _noting(work: _Work, name: str, total: int) -> Monitor:
     """Make what takes down how far the runs of one operator are, and logs it every few seconds."""
-    begun = told = time.monotonic()
-    before = max((len(run["diagonal"]) for run in work.notes.facts.get(name, [])), default=0)
+    pace = Pace(total, max((len(run["diagonal"]) for run in work.notes.facts.get(name, [])), default=0))
 
     def monitor(runs: Sequence[Krylov]) -> None:
-        nonlocal told
         work.notes.tensors = {f"{name}/{i}": run.basis for i, run in enumerate(runs) if len(run.basis)}
         work.notes.facts[name] = [
             {"diagonal": t.diagonal.tolist(), "off_diagonal": t.off_diagonal.tolist(), "residual": t.residual}
             for t in (run.found for run in runs)
         ]
-        if time.monotonic() - told >= LOG_SECONDS:
-            told, done = time.monotonic(), max(len(run.found.diagonal) for run in runs)
-            left = (total - done) * (told - begun) / (done - before)
-            log.info("seed %s iteration %d/%d, %.0f s left", name, done, total, left)
+        if pace.due(max(len(run.found.diagonal) for run in runs)):
+            log.info("seed %s iteration %d/%d, %.0f s left", name, pace.done, total, pace.left)
 
     return monitor
 

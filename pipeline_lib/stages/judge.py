@@ -9,5 +9,5 @@ from pipeline_lib.job import Job
 def run(job: Job) -> None:
     """Judge the claims that the spec lists in full."""
     frames = tables.divided({name: tables.read(folders[0] / "table.parquet") for name, folders in job.reads.items()})
-    found = claims.judge([claims.from_dict(each) for each in job.spec["claims"]], frames, job.spec["sparse_levels"])
+    found = claims.judge([claims.planned(each) for each in job.spec["claims"]], frames, job.spec["sparse_levels"])
     artifacts.write_table(job.folder / "table.parquet", tables.to_arrow(found, "claims"))

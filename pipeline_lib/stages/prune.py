@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline_lib import artifacts, masks, prune
+from pipeline_lib import artifacts, masks, prune, registry
 from pipeline_lib.job import Job
 from pipeline_lib.rng import numpy_generator
 
@@ -20,7 +20,7 @@ def _next(job: Job, i: int, seed: int, weights: Arrays | None, mask: Arrays) -> 
     rng = numpy_generator("prune", spec["criterion"], seed, spec["k"], spec["level"])
     if weights is None:
         return prune.shuffled(_member(mask, i), rng)
-    criterion = {"magnitude": prune.magnitude, "random": prune.random}[spec["criterion"]]
+    criterion = registry.entries("prune")[spec["criterion"]].load()
     return criterion(_member(weights, i), _member(mask, i), spec["fraction"], spec["scope"], rng)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,9 +12,10 @@ from pipeline_lib import artifacts
 from pipeline_lib.evaluate import Score, chunk_size
 from pipeline_lib.job import Job, log
 from pipeline_lib.landscape import OnOneLineError, Plane, Sums, centred, covering, grid_points, no_sums, scores, through
+from pipeline_lib.pace import Pace
 from pipeline_lib.stages import data, device, resume
 from pipeline_lib.stages.interpolate import Trained, check_end, projected, trained
-from pipeline_lib.stages.training import LOG_SECONDS, numerics
+from pipeline_lib.stages.training import numerics
 from pipeline_lib.types import State
 
 Rows = list[dict[str, Any]]
@@ -51,18 +51,13 @@ def _plane(spec: dict[str, Any], corners: list[State], names: list[str]) -> tupl
 def _noting(notes: resume.Notes, seed: int, sums: Sums, total: int) -> Callable[[Sums], None]:
     """Make what takes down how far a seed is, and logs it every few seconds."""
     notes.tensors |= {f"{seed}/wrong": sums.wrong, f"{seed}/loss": sums.loss}
-    begun = told = time.monotonic()
-    before = sums.done
+    pace = Pace(total, sums.done)
 
     def report(now: Sums) -> None:
-        nonlocal told
         notes.facts[str(seed)] = now.done
         notes.save()
-        if time.monotonic() - told >= LOG_SECONDS:
-            told = time.monotonic()
-            speed = (now.done - before) / (told - begun)
-            text = "seed %d evaluation %d/%d, %.1f a second, %.0f s left"
-            log.info(text, seed, now.done, total, speed, (total - now.done) / speed)
+        if pace.due(now.done):
+            log.info("seed %d evaluation %d/%d, %.1f a second, %.0f s left", seed, pace.done, total, pace.speed, pace.left)
 
     return report
 

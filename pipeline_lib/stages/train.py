@@ -49,12 +49,6 @@ def _row(setting: Setting, result: Trained, mask: Mask, empty: bool) -> dict[str
     return sizes | how | dict(zip(_ERRORS, [value for s in scores for value in (s.error, s.loss)], strict=True))
 
 
-def _outcome(row: dict[str, Any]) -> str:
-    if row["diverged"]:
-        return f"diverged after step {row['last_finite_step']}"
-    return f"test error {row['test_error']:.2%}" if row["num_kept"] else "no weight left, not trained"
-
-
 def _train(setting: Setting, runs: list[Run], doomed: list[bool], keeper: resume.Keeper) -> list[tuple[Trained, list[Any]]]:
     """Train all runs but those that have no weight or come from a diverged run: these end where they start."""
     going = iter(train_cohort(setting, [run for run, lost in zip(runs, doomed, strict=True) if not lost], keeper))
@@ -87,7 +81,10 @@ def run(job: Job) -> None:
             row = _row(setting, result, seed_masks[at], empty[at])
             rows.append(who | row | {"mask": criterion, "start_step": starts[at].step})
             curves += [who | point for point in curve]
-            log.info("seed %d order %d: %s", seed, order, _outcome(row))
+            told = f"test error {row['test_error'] or 0:.2%}" if row["num_kept"] else "no weight left, not trained"
+            if row["diverged"]:
+                told = f"diverged after step {row['last_finite_step']}"
+            log.info("seed %d order %d: %s", seed, order, told)
         artifacts.write_rows(job.folder / "runs.parquet", rows)
         artifacts.write_rows(job.folder / "curves.parquet", curves)
         each: dict[str, Any] = {"density": [row["density"] for row in rows]}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,13 +15,12 @@ from pipeline_lib import artifacts, optim, registry, schedules, tree
 from pipeline_lib.evaluate import evaluate
 from pipeline_lib.job import Job, log
 from pipeline_lib.lesson import Lesson
+from pipeline_lib.pace import Pace
 from pipeline_lib.precision import Numerics
 from pipeline_lib.pretext import stream
 from pipeline_lib.stages.resume import Keeper, Saved
 from pipeline_lib.train import Member, Recipe, Trained, train
 from pipeline_lib.types import Dataset, Mask, Progress, State
-
-LOG_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -86,8 +84,7 @@ class Reporter:
 
     def __init__(self, setting: Setting, run: Run, rows: list[dict[str, Any]]) -> None:
         self._setting, self._order, self._who = setting, run.order, f"seed {run.order[0]} order {run.order[1]}"
-        self._begun: tuple[float, int] | None = None
-        self._told = 0.0
+        self._pace: Pace | None = None
         self._rows = list(rows)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -96,11 +93,9 @@ class Reporter:
 
     def __call__(self, progress: Progress) -> None:
         """Take one report of the training loop."""
-        if self._begun is None:
-            self._told = time.monotonic()
-            self._begun = self._told, progress.step
-        if time.monotonic() - self._told >= LOG_SECONDS:
-            self._log(progress, *self._begun)
+        self._pace = self._pace or Pace(self._setting.until, progress.step)
+        if self._pace.due(progress.step):
+            self._log(progress, self._pace)
         every = self._setting.evaluate_every
         if every and (progress.step % every == 0 or progress.step == self._setting.until):
             self._record(progress)
@@ -109,13 +104,10 @@ class Reporter:
             meta = job.meta(params=list(state.params))
             artifacts.write_states(kept_file(job.folder, self._order, progress.step), [state], meta)
 
-    def _log(self, progress: Progress, begun: float, first: int) -> None:
+    def _log(self, progress: Progress, pace: Pace) -> None:
         loss, _, seen, _ = progress.sums.get()
-        self._told = time.monotonic()
-        speed = (progress.step - first) / (self._told - begun)
-        left = (self._setting.until - progress.step) / max(speed, 1e-9)
         text = "%s step %d/%d loss %.4f %.1f steps/s, %.0f s left"
-        log.info(text, self._who, progress.step, self._setting.until, loss / seen, speed, left)
+        log.info(text, self._who, progress.step, self._setting.until, loss / seen, pace.speed, pace.left)
 
     def _record(self, progress: Progress) -> None:
         s = self._setting

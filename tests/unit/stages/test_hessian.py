@@ -17,7 +17,7 @@ import torch.nn.functional as F
 import toys
 from torch.func import functional_call
 
-from pipeline_lib import artifacts, columns, evaluate, tables
+from pipeline_lib import artifacts, columns, evaluate, pace, tables
 from pipeline_lib.anatomy import prunable
 from pipeline_lib.evaluate import chunks
 from pipeline_lib.job import Job, Preempted
@@ -290,7 +290,7 @@ def test_notes_that_cannot_be_used_are_left_aside(found, tmp_path, caplog, conte
 
 def test_progress_is_logged(tmp_path, caplog, monkeypatch):
     caplog.set_level("INFO")
-    monkeypatch.setattr(hessian, "LOG_SECONDS", 0.0)
+    monkeypatch.setattr(pace, "SECONDS", 0.0)
     _run(_job(tmp_path, iterations=4))
     assert "seed 0 hessian iteration 1/4" in caplog.text
     assert "seed 3 gauss_newton iteration 4/4, 0 s left" in caplog.text

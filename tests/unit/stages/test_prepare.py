@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from pipeline_lib import pace
 from pipeline_lib.job import Job
 from pipeline_lib.rng import numpy_generator
 from pipeline_lib.stages import data, prepare
@@ -76,7 +77,7 @@ def test_of_many_broken_images_a_few_are_named(root):
 
 def test_progress_is_told(root, caplog, monkeypatch):
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(data, "_LOG_SECONDS", 0.0)
+    monkeypatch.setattr(pace, "SECONDS", 0.0)
     _prepare(root)
     lines = [line for line in caplog.messages if line.startswith("checked") and "images/s" in line]
     assert len(lines) == 22

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 import toys
 
-from pipeline_lib import artifacts, columns, tables
+from pipeline_lib import artifacts, columns, pace, tables
 from pipeline_lib.anatomy import prunable
 from pipeline_lib.evaluate import evaluate
 from pipeline_lib.job import Job, Preempted
 from pipeline_lib.landscape import Sums, scores, through
-from pipeline_lib.stages import data, device, resume, training
+from pipeline_lib.stages import data, device, resume
 from pipeline_lib.stages import slice as stage
 from pipeline_lib.types import State
 
@@ -214,10 +214,9 @@ def test_a_job_that_was_stopped_goes_on_to_the_same_tables(chunk, monkeypatch, s
 
 def test_progress_is_logged_with_the_time_left(chunk, monkeypatch, caplog):
     caplog.set_level("INFO")
-    monkeypatch.setattr(stage, "LOG_SECONDS", 0.0)
+    monkeypatch.setattr(pace, "SECONDS", 0.0)
     chunk.run()
     lines = [record.message for record in caplog.records if "evaluation" in record.message]
     assert lines[0].startswith("seed 8 evaluation 1/84, ")
     assert lines[-1].startswith("seed 2 evaluation 84/84, ")
     assert lines[-1].endswith(" a second, 0 s left")
-    assert training.LOG_SECONDS > 0
