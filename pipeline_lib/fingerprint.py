@@ -2,81 +2,80 @@
 
 from __future__ import annotations
 
-import ast
-import hashlib
 from functools import cache
 from pathlib import Path
 
-PACKAGE = Path(__file__).parent
-_ANNOTATIONS = "pipeline_lib.values"  # says what a config may hold, and nothing about results
+from pipeline_lib.reach import Code
+from pipeline_lib.syntax import Reference, Written
+
+# Modules that carry results without deciding them: their text has no part in keys, what they use of other modules has.
+CARRIERS = (
+    *("artifacts", "files", "seals", "verify", "job", "pace", "registry", "values", "stages.resume", "stages.device"),
+    *("processors", "allocator", "screen", "places"),
+)
+FORMAT = 1  # of what they write and read; raise it when bytes on disk come to mean something else: all is made anew
+_PACKAGE = "pipeline_lib"
+_LOADERS = ("call", "entries", "lookup", "bind")  # of `registry`
+
+Named = tuple[tuple[str, str], ...]  # kind and name of registered functions
 
 
-def _path(module: str) -> Path | None:
-    base = PACKAGE.joinpath(*module.split(".")[1:])
-    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
-        if candidate.is_file():
-            return candidate
-    return None
+def code_of(root: Path, edits: dict[str, str | None] | None = None) -> Code:
+    """Read the source of a folder as this package's, with other texts for some files."""
+    loaders = [f"{_PACKAGE}.registry.{name}" for name in _LOADERS]
+    return Code(root, [f"{_PACKAGE}.{name}" for name in CARRIERS], loaders, edits)
 
 
-def _without_words(tree: ast.Module) -> ast.Module:
-    """Leave out docstrings, and annotations of functions with what they are imported from: results do not depend on them."""
-    tree.body = [node for node in tree.body if not (isinstance(node, ast.ImportFrom) and node.module == _ANNOTATIONS)]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.arg):
-            node.annotation = None
-        if isinstance(node, ast.FunctionDef):
-            node.returns = None
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and node.body:
-            first = node.body[0]
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-                node.body = node.body[1:]
-    return tree
+CODE = code_of(Path(__file__).parent)
 
 
-def _imports(tree: ast.Module) -> set[str]:
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return {name for name in found if name.startswith("pipeline_lib.") and _path(name)}
+def _roots(stage: str, named: Named, code: Code) -> list[Reference]:
+    run = Reference(f"{_PACKAGE}.stages.{stage}", "run")
+    return [run, *(code.registered(kind, name) for kind, name in sorted(set(named)))]
 
 
-@cache
-def _read(module: str) -> tuple[str, frozenset[str]]:
-    path = _path(module)
-    if path is None:
-        raise ValueError(f"module must be part of pipeline_lib, got {module!r}; check its name")
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    imports = _imports(tree) - {_ANNOTATIONS}
-    text = ast.dump(_without_words(tree))
-    return hashlib.sha256(text.encode()).hexdigest(), frozenset(imports)
+def reached(stage: str, named: Named = (), code: Code = CODE) -> dict[Reference, Written]:
+    """Follow a stage's `run` and registered functions to all definitions of the package that they use.
 
-
-def closure(*modules: str) -> list[str]:
-    """List modules and all that they import from this package, directly or not, sorted."""
-    todo, seen = list(modules), set[str]()
-    while todo:
-        module = todo.pop()
-        if module not in seen:
-            seen.add(module)
-            todo.extend(_read(module)[1])
-    return sorted(seen)
+    Raises:
+        ValueError: there is no such stage or function.
+    """
+    return code.reach(_roots(stage, named, code))
 
 
 @cache
-def fingerprint(*modules: str) -> str:
-    """Hash the syntax of modules and of all that they import from this package.
+def asked(stage: str, named: Named = (), code: Code = CODE) -> tuple[str, ...]:
+    """List the kinds of registered functions that a stage and registered functions ask for, sorted.
 
-    Comments, docstrings, layout and the annotations of functions do not count; any other edit does.
+    Raises:
+        ValueError: a place asks for a kind that it does not name in so many letters, so that nobody can tell what it reaches.
+    """
+    found = reached(stage, named, code)
+    for reference, written in found.items():
+        if None in written.kinds:
+            where = f"{reference.module}.{reference.name}"
+            raise ValueError(f"kind of registered functions must be named by {where}, got a variable; write the name there")
+    return tuple(sorted({str(kind) for written in found.values() for kind in written.kinds}))
+
+
+@cache
+def fingerprint(stage: str, named: Named = (), code: Code = CODE) -> str:
+    """Hash all definitions that a stage's `run` reaches, and those that the given registered functions reach.
+
+    A definition counts by its name and what it does. Comments, docstrings, layout, annotations, log calls, words of errors and
+    its file do not count.
 
     Args:
-        modules: full names, such as `pipeline_lib.stages.train`.
+        stage: its name.
+        named: registered functions, as kind and name.
+        code: the package.
 
     Returns:
         Twelve hexadecimal digits.
     """
-    text = "\n".join(f"{module} {_read(module)[0]}" for module in closure(*modules))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return code.digest(_roots(stage, named, code), f"format {FORMAT}")
+
+
+def odd_places(stage: str, named: Named = (), code: Code = CODE) -> list[str]:
+    """List what cannot be followed to a definition, so that all of a module counts: `module:line: what`."""
+    return sorted({place for written in reached(stage, named, code).values() for place in written.odd})

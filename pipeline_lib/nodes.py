@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from pipeline_lib import registry
 from pipeline_lib.experiment import Config
-from pipeline_lib.fingerprint import fingerprint
+from pipeline_lib.fingerprint import CODE, Named, asked, fingerprint
+from pipeline_lib.reach import Code
 from pipeline_lib.verify import RECORD
 
 _LABEL = re.compile(r"[A-Za-z0-9_-]+")
@@ -96,40 +96,43 @@ class Node:
         return [f"{self.folder}/{name}" for name in (*OUTPUTS[self.stage], RECORD)]
 
 
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
 def node_key(stage: str, spec: dict[str, Any], code: str, parents: dict[str, tuple[str, ...]]) -> str:
     """Hash all that an artifact's content depends on."""
-    text = json.dumps([stage, spec, code, parents], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return hashlib.sha256(_encode([stage, spec, code, parents]).encode()).hexdigest()[:12]
 
 
-def stage_modules(stage: str, spec: dict[str, Any]) -> tuple[str, ...]:
-    """List the modules whose code decides an artifact: the stage's own and the registered functions that its spec names."""
-    modules = [f"pipeline_lib.stages.{stage}"]
-    if "task" in spec:
-        modules.append(registry.entries("networks")[spec["task"]["network"]["name"]].module)
-    if stage == "pretrain":
-        modules.append("pipeline_lib.initialise")
-    if stage == "adapt":
-        modules.append(registry.entries("adaptive")[spec["rule"]["name"]].module)
-    if stage == "perturb":
-        modules += [registry.entries("perturbations")[step["name"]].module for step in spec["steps"]]
-    if stage == "teach":
-        modules += ["pipeline_lib.initialise"]
-        modules += [registry.entries("pretexts")[pretext["name"]].module for pretext in spec["pretexts"]]
-    if stage == "prepare":
-        modules.append(registry.entries("datasets")[spec["dataset"]["name"]].module)
-    if stage == "derive":
-        modules.append(registry.entries("summaries")[spec["table"]].module)
-    if stage == "judge":
-        modules += sorted({registry.entries("measures")[claim["measure"]["name"]].module for claim in spec["claims"]})
-    if stage == "plot":
-        modules.append(registry.entries("figures")[spec["figure"]].module)
-    return tuple(modules)
+# Where a spec names the registered functions of each kind that its stage may ask for. Others have no part in its key.
+_NAMES: dict[str, Callable[[dict[str, Any]], Iterable[str]]] = {
+    "networks": lambda spec: [spec["task"]["network"]["name"]],
+    "datasets": lambda spec: [spec["dataset"]["name"]],
+    "optim": lambda spec: [spec["task"]["optimiser"]["name"]],
+    "schedules": lambda spec: [spec["task"]["schedule"]["name"], *(["constant"] if spec.get("restart") else [])],
+    "initialise": lambda spec: [spec["task"]["initialisation"]["name"]],
+    "prune": lambda spec: [spec["criterion"]] if "criterion" in spec else list(spec["fractions"]),
+    "adaptive": lambda spec: [spec["rule"]["name"]],
+    "perturbations": lambda spec: [step["name"] for step in spec["steps"]],
+    "pretexts": lambda spec: [pretext["name"] for pretext in spec["pretexts"]],
+    "summaries": lambda spec: [spec["table"]],
+    "measures": lambda spec: [claim["measure"]["name"] for claim in spec["claims"]],
+    "figures": lambda spec: [spec["figure"]],
+}
+
+
+def named_functions(stage: str, spec: dict[str, Any], code: Code = CODE) -> Named:
+    """List the registered functions that decide an artifact: those that its spec names, of the kinds that its stage asks for."""
+    asks, before = asked(stage, (), code), None
+    while asks != before:  # functions may ask for others
+        named = tuple([(kind, name) for kind in asks for name in _NAMES[kind](spec)])
+        asks, before = asked(stage, named, code), asks
+    return named
 
 
 def stage_code(stage: str, spec: dict[str, Any], pinned: dict[str, str]) -> str:
     """Fingerprint a node's code, unless the config pins the stage."""
-    return pinned.get(stage) or fingerprint(*stage_modules(stage, spec))
+    return pinned.get(stage) or fingerprint(stage, named_functions(stage, spec))
 
 
 @dataclass

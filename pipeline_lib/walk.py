@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 from pipeline_lib import registry, starts
@@ -28,6 +29,7 @@ def _span(prefix: str, values: Sequence[int]) -> str:
     return prefix + (f"{values[0]}" if len(values) == 1 else f"{values[0]}to{values[-1]}")
 
 
+@cache
 def _words(text: str) -> str:
     """Shorten a start to what a folder's name may hold."""
     return "".join(c if c.isascii() and c.isalnum() else "_" for c in text.replace(" ", "")).strip("_")[:60]

@@ -14,7 +14,10 @@ import yte
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "pipeline_lib"
 LAYERS: list[set[str]] = [
-    {"types", "rng", "tree", "values", "registry", "replay", "allocator", "processors", "places", "files", "screen"},
+    {
+        *("types", "rng", "tree", "values", "registry", "replay", "allocator", "processors", "places", "files", "screen"),
+        *("pace", "scopes", "syntax", "wordless", "reach"),
+    },
     {
         *("schedules", "masks", "optim", "initialise", "anatomy", "precision", "jpegs", "networks", "datasets"),
         *("around", "lesson", "lanczos", "retraining", "perturbations", "pretexts", "torchvision_import"),

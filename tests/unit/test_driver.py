@@ -81,7 +81,7 @@ def test_a_removed_config_is_refused(planned):
 
 
 def test_changed_code_is_refused(planned, monkeypatch):
-    monkeypatch.setattr(nodes, "fingerprint", lambda *modules: "f" * 12)
+    monkeypatch.setattr(nodes, "fingerprint", lambda *code: "f" * 12)
     with pytest.raises(ValueError, match="code of stage prepare must stay as it was planned during a run, got an edit"):
         _make(planned)
 

@@ -1,6 +1,9 @@
+"""Digests of small made-up packages: what counts, what does not, and that all Pythons agree."""
+
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,114 +11,291 @@ from pathlib import Path
 import pytest
 
 from pipeline_lib import fingerprint as module
+from pipeline_lib.fingerprint import CODE, code_of, fingerprint, odd_places, reached
+from pipeline_lib.syntax import Reference
 
-SOURCES = {
-    "stages/train.py": "import math\nfrom pipeline_lib import tree\nfrom pipeline_lib.prune import drop\n\nX = 1\n",
-    "tree.py": '"""Algebra."""\nfrom pipeline_lib import deep\n\n\ndef lerp(a):\n    """Mix."""\n    return a + 1  # why\n',
-    "prune.py": "def drop():\n    from pipeline_lib.late import act\n    return act\n",
-    "deep.py": "Y = 2\n",
-    "late.py": "act = 3\n",
-    "other.py": "Z = 4\n",
+EMPTY = {"__init__.py": "", "stages/__init__.py": ""}
+SOURCES = EMPTY | {
+    "stages/work.py": (
+        "import numpy as np\nfrom pipeline_lib import registry, tree as t\nfrom pipeline_lib.prune import drop as lower\n"
+        "from pipeline_lib.job import log\n\nLIMIT = 3\nUNUSED = 1\n\n\ndef run(job):\n    log.info('begun')\n"
+        "    made = registry.call('optim', job)\n    return lower(t.lerp(np.abs(LIMIT)), made)\n\n\ndef other():\n    return 5\n"
+    ),
+    "tree.py": (
+        '"""Algebra."""\nfrom pipeline_lib.deep import BASE\n\n\ndef lerp(a: float, b: int = BASE) -> float:\n'
+        '    """Mix."""\n    if a < 0:\n        rule = f"a must be above {b}"\n        raise ValueError(f"{rule}, got {a}")\n'
+        "    return a + 1  # why\n\n\ndef _same(x):\n    return x\n"
+    ),
+    "prune.py": (
+        "from __future__ import annotations\nfrom dataclasses import dataclass\nfrom typing import TYPE_CHECKING\n\n"
+        "if TYPE_CHECKING:\n    from pipeline_lib.other import Strange\n\n\n"
+        "def _mark(cls):\n    return cls\n\n\nclass Base:\n    def area(self):\n        return 1\n\n\n@_mark\n@dataclass\n"
+        "class Kept(Base):\n    name: str\n    size: int = 3\n\n    def both(self):\n        return self.name, self.size\n\n\n"
+        "def drop(x: Strange, made):\n    from pipeline_lib.late import act\n\n    return act(Kept('a').both(), _same(x))\n\n\n"
+        "def _same(x):\n    return [x for x in x]\n"
+    ),
+    "deep.py": "BASE = 2\nTABLE = {}\nTABLE['x'] = 1\n",
+    "late.py": "from pipeline_lib import deep\n\n\ndef act(x, y):\n    return deep.TABLE, x, y\n",
+    "optim.py": "def sgd(rate):\n    return rate\n\n\ndef adam(rate):\n    return rate * 2\n",
+    "other.py": "Z = 4\n\n\nclass Strange:\n    pass\n",
+    "job.py": "import logging\n\nlog = logging.getLogger(__name__)\n",
+    "registry.py": "def call(kind, bound):\n    return kind, bound\n",
 }
-TRAIN = "pipeline_lib.stages.train"
+NAMED = (("optim", "sgd"),)
 
 
-@pytest.fixture
-def package(tmp_path, monkeypatch):
-    """A small package whose stage imports two modules, and through them two more."""
-    (tmp_path / "stages").mkdir()
-    for name, text in SOURCES.items():
-        (tmp_path / name).write_text(text)
-    monkeypatch.setattr(module, "PACKAGE", tmp_path)
-    _forget()
-    yield tmp_path
-    _forget()
+def _digest(sources: dict[str, str | None]) -> str:
+    return fingerprint("work", NAMED, code_of(Path("none"), sources))
 
 
-def _forget() -> None:
-    module._read.cache_clear()
-    module.fingerprint.cache_clear()
+def _edited(name: str, old: str, new: str) -> dict[str, str | None]:
+    assert old in SOURCES[name]
+    return SOURCES | {name: SOURCES[name].replace(old, new)}
 
 
-def _edit(path: Path, old: str, new: str) -> str:
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
-    _forget()
-    return module.fingerprint(TRAIN)
-
-
-def test_the_closure_follows_imports_into_functions(package):
-    assert module.closure(TRAIN) == [
-        "pipeline_lib.deep", "pipeline_lib.late", "pipeline_lib.prune", TRAIN, "pipeline_lib.tree",
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("# why", "# because"),
-        ('"""Mix."""', '"""Mix two."""'),
-        ('"""Algebra."""', ""),
-        ("\n\n\ndef lerp", "\n\n\n\n\ndef lerp"),
-        ("a + 1", "(a   +  1)"),
-        ("def lerp(a)", "def lerp(a: Share) -> float"),
-        ("from pipeline_lib import deep\n", "from pipeline_lib import deep\nfrom pipeline_lib.values import Share\n"),
-    ],
-)
-def test_comments_docstrings_annotations_and_layout_do_not_count(package, old, new):
-    before = module.fingerprint(TRAIN)
-    assert _edit(package / "tree.py", old, new) == before
+def test_it_follows_names_modules_imports_in_functions_bases_decorators_and_defaults():
+    found = {(at.module.removeprefix("pipeline_lib."), at.name) for at in reached("work", NAMED, code_of(Path("none"), SOURCES))}
+    assert found == {
+        ("stages.work", "run"), ("stages.work", "LIMIT"), ("tree", "lerp"), ("deep", "BASE"), ("prune", "drop"),
+        ("prune", "Kept"), ("prune", "Base"), ("prune", "_mark"), ("prune", "_same"), ("late", "act"), ("deep", "TABLE"),
+        ("optim", "sgd"), ("registry", "call"),
+    }  # fmt: skip
+    assert module.asked("work", (), code_of(Path("none"), SOURCES)) == ("optim",)
+    assert odd_places("work", NAMED, code_of(Path("none"), SOURCES)) == []
 
 
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
-        ("stages/train.py", "X = 1", "X = 2"),
-        ("tree.py", "a + 1", "a + 2"),
-        ("tree.py", "def lerp(a)", "def lerp(a, b=0)"),
-        ("deep.py", "Y = 2", 'Y = "2"'),
-        ("late.py", "act = 3", "act = 4"),
+        ("tree.py", "# why", "# because"),
+        ("tree.py", '"""Mix."""', '"""Mix two."""'),
+        ("tree.py", '"""Algebra."""', ""),
+        ("tree.py", "\n\n\ndef lerp", "\n\n\n\n\ndef lerp"),
+        ("tree.py", "a + 1", "(a   +  1)"),
+        ("tree.py", "def lerp(a: float, b: int = BASE) -> float", "def lerp(a, b: object = BASE)"),
+        ("tree.py", "got {a}", "found {a!r} and {b}"),
+        ("tree.py", "rule = f\"a must be above {b}\"", "rule, more = f\"a is {b}\", str(b)"),
+        ("tree.py", "def _same(x):\n    return x", "def _same(x):\n    return x + 1"),
+        ("stages/work.py", "'begun'", "'begun with %d', LIMIT"),
+        ("stages/work.py", "    log.info('begun')\n", ""),
+        ("stages/work.py", "UNUSED = 1", "UNUSED = 2\nUNUSED_TOO = 1"),
+        ("stages/work.py", "return 5", "return 6"),
+        ("optim.py", "rate * 2", "rate * 3"),
+        ("prune.py", "name: str", "name: 'object'"),
+        ("prune.py", "import Strange", "import Z as Strange"),
+        ("other.py", "Z = 4", "Z = 5"),
+        ("registry.py", "return kind, bound", "return bound, kind"),
+        ("job.py", "import logging", "import logging\nimport os"),
     ],
-)
-def test_any_other_edit_counts_however_far_down(package, name, old, new):
-    before = module.fingerprint(TRAIN)
-    after = _edit(package / name, old, new)
-    assert after != before
-    assert _edit(package / name, new, old) == before
-
-
-def test_a_module_that_is_not_imported_does_not_count(package):
-    before = module.fingerprint(TRAIN)
-    assert _edit(package / "other.py", "Z = 4", "Z = 5") == before
-
-
-def test_a_string_that_is_no_docstring_counts(package):
-    before = module.fingerprint(TRAIN)
-    assert _edit(package / "deep.py", "Y = 2", 'Y = 2\n"text"') != before
-
-
-def test_a_module_outside_the_package_is_refused(package):
-    with pytest.raises(ValueError, match=r"module must be part of pipeline_lib, got 'pipeline_lib.none'"):
-        module.fingerprint("pipeline_lib.none")
-
-
-@pytest.mark.parametrize("stage", ["train", "pretrain"])
-def test_a_training_stage_covers_the_loop_and_its_parts(stage):
-    parts = {"train", "optim", "batches", "rng", "tree", "precision", "replay", "stages.training", "stages.data", "artifacts"}
-    assert {f"pipeline_lib.{name}" for name in parts} <= set(module.closure(f"pipeline_lib.stages.{stage}"))
+)  # fmt: skip
+def test_words_annotations_layout_and_what_is_not_reached_do_not_count(name, old, new):
+    assert _digest(_edited(name, old, new)) == _digest(SOURCES)
 
 
 @pytest.mark.parametrize(
-    ("stage", "stranger"), [("train", "interpolate"), ("train", "prune"), ("rewind", "train"), ("plot", "train")]
+    ("name", "old", "new"),
+    [
+        ("stages/work.py", "LIMIT = 3", "LIMIT = 4"),
+        ("stages/work.py", "np.abs", "np.exp"),
+        ("stages/work.py", "import numpy as np", "import math as np"),
+        ("stages/work.py", "log.info('begun')", "log.info('begun', next(job))"),
+        ("tree.py", "a + 1", "a + 2"),
+        ("tree.py", "a < 0", "a < 1"),
+        ("tree.py", "b: int = BASE", "b: int = BASE, c=0"),
+        ("tree.py", "raise ValueError", "raise TypeError"),
+        ("deep.py", "BASE = 2", 'BASE = "2"'),
+        ("deep.py", "TABLE['x'] = 1", "TABLE['x'] = 2"),
+        ("late.py", "x, y\n", "y, x\n"),
+        ("prune.py", "return 1", "return 2"),
+        ("prune.py", "return cls", "return None"),
+        ("prune.py", "    name: str\n    size: int = 3", "    size: int = 3\n    name: str = ''"),
+        ("prune.py", "size: int = 3", "size: ClassVar[int] = 3"),
+        ("prune.py", "size: int = 3", "size = 3"),
+        ("prune.py", "[x for x in x]", "[x for x in x if x]"),
+        ("optim.py", "return rate\n", "return rate + 1\n"),
+    ],
 )
-def test_a_stage_does_not_cover_what_it_does_not_use(stage, stranger):
-    assert f"pipeline_lib.{stranger}" not in module.closure(f"pipeline_lib.stages.{stage}")
+def test_any_other_edit_counts_however_far_down(name, old, new):
+    assert _digest(_edited(name, old, new)) != _digest(SOURCES)
 
 
-def test_the_fingerprint_is_the_same_in_every_process():
-    root = Path(module.__file__).parent.parent
-    code = f"from pipeline_lib.fingerprint import fingerprint; print(fingerprint('{TRAIN}'))"
-    environment = {**os.environ, "PYTHONHASHSEED": "7"}
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == module.fingerprint(TRAIN)
+def test_a_module_may_be_renamed_split_and_joined():
+    renamed = {name: text.replace("pipeline_lib import deep", "pipeline_lib import base as deep").replace("lib.deep", "lib.base")
+               for name, text in SOURCES.items() if name != "deep.py"}  # fmt: skip
+    assert _digest(renamed | {"base.py": SOURCES["deep.py"]}) == _digest(SOURCES)
+    split = SOURCES | {"deep.py": "from pipeline_lib.base import BASE\nTABLE = {}\nTABLE['x'] = 1\n", "base.py": "BASE = 2\n"}
+    assert _digest(split) == _digest(SOURCES)
+    package = {name: text for name, text in SOURCES.items() if name != "deep.py"}
+    package |= {"deep/__init__.py": "from .one import BASE\nfrom . import two\nTABLE = two.TABLE\n", "deep/one.py": "BASE = 2\n"}
+    package |= {"deep/two.py": "TABLE = {}\nTABLE['x'] = 1\n"}
+    assert odd_places("work", NAMED, code_of(Path("none"), package)) == []
+    direct = package | {
+        "late.py": SOURCES["late.py"]
+        .replace("import deep", "import deep")
+        .replace("lib import deep", "lib.deep import two as deep")
+    }
+    assert _digest(direct) == _digest(SOURCES)
+
+
+def test_two_definitions_of_one_name_are_not_taken_for_each_other():
+    """Where `tree` and `prune` have a helper of one name, exchanging the two changes what is done."""
+    both = _edited("tree.py", "return a + 1", "return _same(a) + 1")
+    swapped = both | {
+        "tree.py": str(both["tree.py"]).replace("def _same(x):\n    return x\n", "def _same(x):\n    return [x for x in x]\n")
+    }
+    swapped |= {"prune.py": SOURCES["prune.py"].replace("[x for x in x]", "x")}
+    assert _digest(both) != _digest(swapped)
+    assert sorted("".join(map(str, both.values()))) == sorted("".join(map(str, swapped.values())))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "edit"),
+    [
+        ("late.py", "deep.TABLE", "getattr(deep, 'BA' + 'SE')", ("deep.py", "BASE = 2", "BASE = 3")),
+        ("late.py", "import deep\n", "import deep\nfrom pipeline_lib.other import *\n", ("other.py", "Z = 4", "Z = 5")),
+        ("late.py", "deep.TABLE", "__file__", ("late.py", "return __file__", "return __file__, 1")),
+        ("late.py", "    return", "    exec('1')\n    return", ("late.py", "\n\n\ndef", "\n\nX = 1\n\n\ndef")),
+        ("late.py", "deep.TABLE", "missing", ("late.py", "\n\n\ndef", "\n\nX = 1\n\n\ndef")),
+        ("late.py", "deep.TABLE", "deep.missing", ("deep.py", "BASE = 2", "BASE = 3")),
+        ("late.py", "\n\n\ndef", "\nprint(1)\n\n\ndef", ("late.py", "print(1)", "print(2)")),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_followed_counts_as_a_whole_module_and_is_listed(name, old, new, edit):
+    before = _edited(name, old, new)
+    used = (
+        before
+        if name != "late.py" or "*" not in new
+        else before | {name: str(before[name]).replace("deep.TABLE", "deep.TABLE, Z")}
+    )
+    changed = used | {edit[0]: str(used[edit[0]]).replace(edit[1], edit[2])}
+    assert used != changed
+    assert _digest(used) != _digest(changed)
+    assert odd_places("work", NAMED, code_of(Path("none"), used))
+
+
+def test_a_definition_of_one_name_twice_is_listed():
+    assert "late:8: act is defined twice" in str(
+        odd_places("work", NAMED, code_of(Path("none"), _edited("late.py", "x, y\n", "x, y\n\n\ndef act(x, y):\n    return 1\n")))
+    )
+
+
+@pytest.mark.parametrize(
+    ("stage", "named", "words"),
+    [
+        ("none", (), "module must be part of pipeline_lib, got 'pipeline_lib.stages.none'"),
+        ("work", (("optim", "none"),), "optim must have a function none, got none"),
+    ],
+)
+def test_what_there_is_not_is_refused(stage, named, words):
+    with pytest.raises(ValueError, match=words):
+        fingerprint(stage, named, code_of(Path("none"), SOURCES))
+
+
+def test_a_kind_that_is_a_variable_is_refused():
+    code = code_of(Path("none"), _edited("stages/work.py", "'optim', job", "job.kind, job"))
+    with pytest.raises(ValueError, match=r"must be named by pipeline_lib\.stages\.work\.run, got a variable"):
+        module.asked("work", (), code)
+
+
+FORMS = EMPTY | {
+    "stages/forms.py": '''
+from __future__ import annotations
+import re
+from functools import partial
+X: int = 0x1F
+Y, (Z, *W) = 1, (2.50, 3j, "ü\\u200b", b"\\x00")
+PATTERN = re.compile(r"\\d+" "more")
+
+class Base(dict, metaclass=type):
+    a: int
+    b: str = f"{X:>{Y}} {Z!r} {W=}" "tail" f"{X:}"
+
+    async def go(self, x, /, y=1, *rest, z, w=None, **more):
+        global X
+        async with x as (p, q):
+            yield [i async for i in y if i], {k: v for k, v in more.items()}, {*rest}
+        X += 1
+
+def run(job):
+    """Words."""
+    total: float
+    total = 0
+    while (n := next(job)) and not total < n <= 5 != 3:
+        match n:
+            case {"a": [1, *_], **others} | Base(a=others): total -= -n ** 2
+            case None | "x" | 1.5: continue
+            case _ as what if what: break
+    else:
+        del job.x[1:2, ..., ::3]
+    try:
+        assert total, "words"
+    except (ValueError, TypeError) as error:
+        raise RuntimeError(f"no {error}") from error
+    else:
+        pass
+    finally:
+        total @= lambda a, *b, c=1: (yield)
+    nested = [[a for a in b] for b in [1_000, 0o17, True, None]]
+    def inner():
+        nonlocal total
+        total = 1 if X else 2
+        return f"{total!s:{X}.{Y}}" f'{nested}' "{}"
+    return inner, PATTERN, Base, W, partial(run, *nested, **{"k": total})
+''',
+}
+STORED = "23822000f6d6"
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from pipeline_lib import fingerprint as f
+exec(sys.stdin.read())
+print(f.fingerprint("forms", (), f.code_of(Path("none"), FORMS)))
+for path in sorted((f.CODE.root / "stages").glob("[!_]*.py")):
+    if "def run(" in path.read_text(encoding="utf-8"):
+        named = tuple((kind, name) for kind in f.asked(path.stem) for name in NAMES[kind])
+        print(path.stem, f.fingerprint(path.stem, named), f.odd_places(path.stem, named))
+"""
+
+
+def _pythons() -> dict[str, str]:
+    """Find the Pythons that are there, by version."""
+    names = [shutil.which(f"python3.{minor}") for minor in range(11, 16)]
+    names += map(str, sorted((Path.home() / ".pyenv" / "versions").glob("3.*/bin/python")))
+    found = {}
+    for name in [*filter(None, names), sys.executable]:
+        done = subprocess.run(
+            [name, "-c", "import sys; print(sys.version_info[:2])"], capture_output=True, text=True, check=False
+        )
+        if done.returncode == 0 and eval(done.stdout) >= (3, 11):
+            found[done.stdout] = name
+    return found
+
+
+def _in_another(python: str, **environment: str) -> list[str]:
+    from pipeline_lib import nodes, registry
+
+    names = {kind: sorted(registry.entries(kind)) for kind in nodes._NAMES}
+    given = f"FORMS = {FORMS!r}\nNAMES = {names!r}"
+    command = [python, "-I", "-c", SCRIPT, str(CODE.root.parent)]
+    done = subprocess.run(command, input=given, env=os.environ | environment, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def test_every_python_and_process_says_the_same():
+    found = {version: _in_another(name) for version, name in _pythons().items()}
+    assert len(found) >= 1
+    assert len(set(map(tuple, found.values()))) == 1, found
+    (own, *stages) = _in_another(sys.executable, PYTHONHASHSEED="7")
+    assert next(iter(found.values())) == [own, *stages]
+    assert own == STORED == fingerprint("forms", (), code_of(Path("none"), FORMS)), "the form of syntax has changed: raise FORMAT"
+    assert len(stages) == len(list((CODE.root / "stages").glob("[!_]*.py"))) - 5  # calibrate, data, device, resume, training
+    assert all(line.endswith(" []") for line in stages), "places that cannot be followed"
+
+
+def test_a_carrier_leads_on_to_what_it_uses_and_its_text_does_not_count():
+    sources = SOURCES | {"job.py": "from pipeline_lib.other import Z\nlog = Z\n\n\ndef more():\n    return log\n"}
+    sources["late.py"] = "from pipeline_lib import job\n\n\ndef act(x, y):\n    return job.more()\n"
+    assert Reference("pipeline_lib.other", "Z") in reached("work", NAMED, code_of(Path("none"), sources))
+    assert _digest(sources) == _digest(sources | {"job.py": str(sources["job.py"]).replace("return log", "return log, 1")})
+    assert _digest(sources) != _digest(sources | {"other.py": "Z = 5\n"})

@@ -15,7 +15,7 @@ from pipeline_lib import claims, config, describe, nodes, registry, starts, tabl
 from pipeline_lib.claims import RULES, Claim
 from pipeline_lib.demands import FIGURES
 from pipeline_lib.experiment import Experiment, Grid
-from pipeline_lib.fingerprint import closure
+from pipeline_lib.fingerprint import reached
 from pipeline_lib.runs import Run, with_ancestors
 
 SEEDS = (0, 1, 2)
@@ -70,7 +70,8 @@ def test_without_tables_no_claim_is_measured(paper):
 
 def test_verdicts_depend_on_the_measures_that_their_claims_name():
     found = {paper: {"claims": [claims.to_dict(claim) for claim in each]} for paper, each in PAPERS.items()}
-    modules = {paper: set(closure(*nodes.stage_modules("judge", spec))) for paper, spec in found.items()}
+    named = {paper: nodes.named_functions("judge", spec) for paper, spec in found.items()}
+    modules = {paper: {at.module for at in reached("judge", each)} for paper, each in named.items()}
     assert {"pipeline_lib.measures.telemetry", "pipeline_lib.measures._paired", "pipeline_lib.claims"} <= modules["A"]
     assert {"pipeline_lib.measures.stability", "pipeline_lib.claims"} <= modules["B"]
     assert {"pipeline_lib.measures.limits", "pipeline_lib.measures._barriers", "pipeline_lib.measures.margins"} <= modules["C"]

@@ -8,7 +8,7 @@ import toys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_lib import nodes, registry
+from pipeline_lib import config, fingerprint, nodes
 
 
 def _plan(**experiment: Any) -> nodes.Plan:
@@ -140,10 +140,10 @@ def test_the_dense_runs_do_not_depend_on_pruning():
 
 
 def test_a_pinned_stage_keeps_its_keys_when_its_code_changes(monkeypatch):
-    code = nodes.fingerprint("pipeline_lib.stages.plot")
+    code = fingerprint.fingerprint("wells")
     pinned = toys.raw_config() | {"fingerprints": dict.fromkeys(nodes.OUTPUTS, code)}
     before = toys.make_plan(pinned)
-    monkeypatch.setattr(nodes, "fingerprint", lambda *modules: "f" * 12)
+    monkeypatch.setattr(nodes, "fingerprint", lambda *code: "f" * 12)
     assert set(toys.make_plan(pinned).nodes) == set(before.nodes)
     assert not set(toys.make_plan(toys.raw_config()).nodes) & set(before.nodes)
 
@@ -155,11 +155,18 @@ def test_a_pinned_stage_must_exist():
 
 def test_a_stage_depends_on_the_registered_functions_that_it_names():
     spec = {"task": toys.task(), "dataset": {"name": "mnist"}, "figure": "best_rewind"}
-    modules = {stage: nodes.stage_modules(stage, spec) for stage in ("prepare", "plot", "train")}
-    assert "pipeline_lib.datasets.torchvision_sets" in modules["prepare"]
-    assert "pipeline_lib.figures.density" in modules["plot"]
-    assert "pipeline_lib.networks.mlp" in modules["train"]
-    assert registry.entries("networks")["resnet_cifar"].module not in modules["train"]
+    spec["task"] = config.resolve(toys.raw_config()).experiments["tiny"].grids["toy"].task
+    named = {stage: set(nodes.named_functions(stage, spec)) for stage in ("prepare", "plot", "train")}
+    assert named["prepare"] == {("datasets", "mnist")}
+    assert named["plot"] == {("figures", "best_rewind")}
+    assert named["train"] == {("networks", "mlp"), ("optim", "sgd"), ("schedules", "constant")}
+
+
+def test_every_kind_that_a_stage_asks_for_is_named_by_specs():
+    stages = {stage: fingerprint.asked(stage) for stage in nodes.OUTPUTS}
+    assert {kind for kinds in stages.values() for kind in kinds} == set(nodes._NAMES)
+    assert stages["teach"] == ("initialise", "networks", "optim", "pretexts", "schedules")
+    assert stages["prune"] == stages["cut"][1:] == ("prune",)
 
 
 @given(st.integers(1, 6), st.integers(2, 5), st.integers(1, 4), st.integers(1, 4))

@@ -1,0 +1,217 @@
+"""What code reaches: the definitions of the package that an entry point leads to, and their digest."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline_lib.scopes import bound, imported
+from pipeline_lib.syntax import Reference, Writer, Written
+from pipeline_lib.wordless import is_type_checking, without_words
+
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+@dataclass
+class _Module:
+    """A module's definitions by name, each the statements that make it, what imports make known, and all else that it does."""
+
+    package: str
+    definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)
+    imports: dict[str, str] = field(default_factory=dict)
+    acts: list[ast.stmt] = field(default_factory=list)
+    odd: list[str] = field(default_factory=list)
+    stars: list[str] = field(default_factory=list)
+
+    def add(self, name: str, statement: ast.stmt) -> None:
+        self.definitions.setdefault(name, []).append(statement)
+
+
+def _changed(target: ast.expr) -> str | None:
+    """Name the variable that an assignment to an item or an attribute changes."""
+    while isinstance(target, (ast.Subscript, ast.Attribute, ast.Starred)):
+        target = target.value
+    return target.id if isinstance(target, ast.Name) else None
+
+
+def _sort(found: _Module, statement: ast.stmt) -> None:
+    """Put one statement of a module in its place."""
+    if isinstance(statement, (ast.Import, ast.ImportFrom)):
+        if isinstance(statement, ast.ImportFrom) and any(alias.name == "*" for alias in statement.names):
+            found.stars += imported(ast.ImportFrom(statement.module, [ast.alias("_")], statement.level), found.package).values()
+        found.imports |= imported(statement, found.package)
+    elif isinstance(statement, ast.If) and is_type_checking(statement.test):
+        for each in statement.orelse:
+            _sort(found, each)
+    elif isinstance(statement, _DEFINITIONS):
+        if any(isinstance(other, _DEFINITIONS) for other in found.definitions.get(statement.name, [])):
+            found.odd.append(f"{statement.lineno}: {statement.name} is defined twice")
+        found.add(statement.name, statement)
+    elif not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
+        targets = getattr(statement, "targets", [getattr(statement, "target", None)])
+        names = {*bound([statement], found.package), *(name for each in targets if each and (name := _changed(each)))}
+        for name in sorted(names):
+            found.add(name, statement)
+        if not names:
+            found.acts.append(statement)
+            found.odd.append(f"{statement.lineno}: a statement that defines nothing")
+
+
+class Code:
+    """A package's source.
+
+    Args:
+        root: its folder.
+        carriers: modules whose text does not count; what they use does.
+        loaders: functions, as `module.name`, whose first argument is a kind of registered functions.
+        edits: texts to take instead of files' own, by path under the root; None for a file that is to be missing.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        carriers: Iterable[str] = (),
+        loaders: Iterable[str] = (),
+        edits: Mapping[str, str | None] | None = None,
+    ) -> None:
+        self.root, self.name, self._edits = root, __name__.split(".")[0], dict(edits or {})
+        self.carriers = frozenset(carriers)
+        self._loaders = frozenset(Reference(*full.rpartition(".")[::2]) for full in loaders)
+        self._texts: dict[str, str | None] = {}
+        self._modules: dict[str, _Module] = {}
+        self._written: dict[Reference, Written] = {}
+
+    def _text(self, path: str) -> str | None:
+        if path not in self._texts:
+            file = self.root / path
+            own = file.read_text(encoding="utf-8") if path not in self._edits and file.is_file() else None
+            self._texts[path] = self._edits.get(path, own)
+        return self._texts[path]
+
+    def _path(self, module: str) -> str | None:
+        base = "/".join(module.split(".")[1:])
+        paths = (f"{base}.py", f"{base}/__init__.py") if base else ("__init__.py",)
+        return next((path for path in paths if self._text(path) is not None), None)
+
+    def module(self, name: str) -> _Module:
+        """Read a module.
+
+        Raises:
+            ValueError: there is none of that name.
+        """
+        if name not in self._modules:
+            path = self._path(name)
+            if path is None:
+                raise ValueError(f"module must be part of {self.name}, got {name!r}; check its name")
+            found = _Module(name if path.endswith("__init__.py") else name.rpartition(".")[0])
+            for statement in ast.parse(self._text(path) or "").body:
+                _sort(found, statement)
+            self._modules[name] = found
+        return self._modules[name]
+
+    def registered(self, kind: str, name: str) -> Reference:
+        """Find a registered function: of a module, or of the files of a folder.
+
+        Raises:
+            ValueError: there is none.
+        """
+        names = [f"{kind}.py"] if self._text(f"{kind}.py") is not None else self._files(kind)
+        for path in names:
+            module = ".".join([self.name, *path.removesuffix(".py").split("/")])
+            if f"def {name}(" in (self._text(path) or "") and name in self.module(module).definitions:
+                return Reference(module, name)
+        raise ValueError(f"{kind} must have a function {name}, got none; check its name")
+
+    def _files(self, folder: str) -> list[str]:
+        there = {f"{folder}/{path.name}" for path in (self.root / folder).glob("[!_]*.py")}
+        added = {path for path in self._edits if path.rpartition("/")[0] == folder and not path.startswith(f"{folder}/_")}
+        return sorted(there | added)
+
+    def _resolve(self, full: str, trail: tuple[str, ...] = ()) -> tuple[str, Reference | None, str]:
+        """Find what a full name stands for: what to write, the definition, and the rest of the name."""
+        module, *rest = full.split(".")
+        if module != self.name:
+            return full, None, ""
+        while rest and full not in trail:
+            found = self.module(module)
+            if rest[0] in found.definitions:
+                return f"@{rest[0]}", Reference(module, rest[0]), ".".join(rest[1:])
+            if found.imports.get(rest[0], submodule := f"{module}.{rest[0]}") != submodule:
+                return self._resolve(".".join([found.imports[rest[0]], *rest[1:]]), (*trail, full))
+            if self._path(submodule) is None:
+                break
+            module, rest = submodule, rest[1:]
+        return "@*", Reference(module, "*"), ".".join(rest)
+
+    def definition(self, reference: Reference) -> Written:
+        """Write one definition down; of `*` all that a module does when it is imported, with all of its definitions."""
+        if reference not in self._written:
+            self._written[reference] = self._write(reference)
+        return self._written[reference]
+
+    def _write(self, reference: Reference) -> Written:
+        own = self.module(reference.module)
+
+        def meaning(name: str) -> str | None:
+            return f"{reference.module}.{name}" if name in own.definitions else own.imports.get(name)
+
+        whole = reference.name == "*"
+        statements = own.acts if whole else own.definitions[reference.name]
+        writer = Writer(own.package, meaning, self._resolve, self._loaders, reference)
+        left = [each for statement in statements for each in without_words(statement)]
+        found = writer.write(left)
+        if whole:
+            found.references += [Reference(reference.module, name) for name in own.definitions]
+            found.references += [self._resolve(star.removesuffix("._"))[1] or reference for star in own.stars]
+        elif own.acts:
+            found.references.append(Reference(reference.module, "*"))
+        if reference.module in self.carriers:
+            return Written(references=found.references)
+        found.odd += [f"{reference.module}:{each}" for each in own.odd]
+        return found
+
+    def reach(self, roots: Iterable[Reference]) -> dict[Reference, Written]:
+        """Follow definitions to all that they use of the package.
+
+        Raises:
+            ValueError: a root is no definition.
+        """
+        todo, found = list(roots), dict[Reference, Written]()
+        for root in todo:
+            if root.name not in self.module(root.module).definitions:
+                raise ValueError(f"{root.module} must define {root.name}, got no such definition; check its name")
+        while todo:
+            reference = todo.pop()
+            if reference not in found:
+                found[reference] = self.definition(reference)
+                todo += found[reference].references
+        return found
+
+    def digest(self, roots: Iterable[Reference], more: str = "") -> str:
+        """Hash what definitions reach, each by its name and text and by what its references stand for, whatever their files.
+
+        Args:
+            roots: where to begin.
+            more: what else is to count.
+
+        Returns:
+            Twelve hexadecimal digits.
+        """
+        roots = list(roots)
+        found = self.reach(roots)
+        plain = {at: _hash(at.name if at.module in self.carriers else f"{at.name} {each.text}") for at, each in found.items()}
+        counts = {at: each for at, each in found.items() if at.module not in self.carriers}
+        # Two definitions of one name are told apart by what they refer to, to any depth: until no further ones are told apart.
+        hashes, num = plain, 0
+        while len(set(hashes.values())) > num:
+            num = len(set(hashes.values()))
+            deeper = {at: " ".join([plain[at], *(hashes[to] for to in each.references)]) for at, each in counts.items()}
+            hashes = plain | {at: _hash(text) for at, text in deeper.items()}
+        return _hash("\n".join([more, *(hashes[root] for root in roots), *sorted({hashes[at] for at in counts})]))[:12]
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
