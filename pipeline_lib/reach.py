@@ -6,6 +6,7 @@ import ast
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from pipeline_lib.scopes import bound, imported
@@ -25,6 +26,14 @@ class _Module:
     acts: list[ast.stmt] = field(default_factory=list)
     odd: list[str] = field(default_factory=list)
     stars: list[str] = field(default_factory=list)
+    _left: dict[str, list[ast.stmt]] = field(default_factory=dict)
+
+    def without_words(self, name: str) -> list[ast.stmt]:
+        """Give what is left of a definition, or of what a module does beside (`*`), without words."""
+        if name not in self._left:
+            statements = self.acts if name == "*" else self.definitions[name]
+            self._left[name] = [left for statement in statements for left in without_words(statement)]
+        return self._left[name]
 
     def add(self, name: str, statement: ast.stmt) -> None:
         self.definitions.setdefault(name, []).append(statement)
@@ -60,6 +69,14 @@ def _sort(found: _Module, statement: ast.stmt) -> None:
             found.odd.append(f"{statement.lineno}: a statement that defines nothing")
 
 
+@lru_cache(maxsize=512)
+def _read(package: str, text: str) -> _Module:
+    found = _Module(package)
+    for statement in ast.parse(text).body:
+        _sort(found, statement)
+    return found
+
+
 class Code:
     """A package's source.
 
@@ -83,6 +100,7 @@ class Code:
         self._texts: dict[str, str | None] = {}
         self._modules: dict[str, _Module] = {}
         self._written: dict[Reference, Written] = {}
+        self._hashes: dict[tuple[Reference, int], str] = {}
 
     def _text(self, path: str) -> str | None:
         if path not in self._texts:
@@ -106,10 +124,8 @@ class Code:
             path = self._path(name)
             if path is None:
                 raise ValueError(f"module must be part of {self.name}, got {name!r}; check its name")
-            found = _Module(name if path.endswith("__init__.py") else name.rpartition(".")[0])
-            for statement in ast.parse(self._text(path) or "").body:
-                _sort(found, statement)
-            self._modules[name] = found
+            package = name if path.endswith("__init__.py") else name.rpartition(".")[0]
+            self._modules[name] = _read(package, self._text(path) or "")
         return self._modules[name]
 
     def registered(self, kind: str, name: str) -> Reference:
@@ -158,12 +174,9 @@ class Code:
         def meaning(name: str) -> str | None:
             return f"{reference.module}.{name}" if name in own.definitions else own.imports.get(name)
 
-        whole = reference.name == "*"
-        statements = own.acts if whole else own.definitions[reference.name]
         writer = Writer(own.package, meaning, self._resolve, self._loaders, reference)
-        left = [each for statement in statements for each in without_words(statement)]
-        found = writer.write(left)
-        if whole:
+        found = writer.write(own.without_words(reference.name))
+        if reference.name == "*":
             found.references += [Reference(reference.module, name) for name in own.definitions]
             found.references += [self._resolve(star.removesuffix("._"))[1] or reference for star in own.stars]
         elif own.acts:
@@ -201,16 +214,22 @@ class Code:
             Twelve hexadecimal digits.
         """
         roots = list(roots)
-        found = self.reach(roots)
-        plain = {at: _hash(at.name if at.module in self.carriers else f"{at.name} {each.text}") for at, each in found.items()}
-        counts = {at: each for at, each in found.items() if at.module not in self.carriers}
-        # Two definitions of one name are told apart by what they refer to, to any depth: until no further ones are told apart.
-        hashes, num = plain, 0
-        while len(set(hashes.values())) > num:
-            num = len(set(hashes.values()))
-            deeper = {at: " ".join([plain[at], *(hashes[to] for to in each.references)]) for at, each in counts.items()}
-            hashes = plain | {at: _hash(text) for at, text in deeper.items()}
-        return _hash("\n".join([more, *(hashes[root] for root in roots), *sorted({hashes[at] for at in counts})]))[:12]
+        found = [at for at in self.reach(roots) if at.module not in self.carriers]
+        depth, hashes, num = 0, [self._hash(at, 0) for at in found], 0
+        # Two definitions of one name are told apart by what they refer to, until no further ones are told apart.
+        while len(set(hashes)) > num:
+            depth, num = depth + 1, len(set(hashes))
+            hashes = [self._hash(at, depth) for at in found]
+        return _hash("\n".join([more, *(self._hash(root, depth) for root in roots), *sorted(set(hashes))]))[:12]
+
+    def _hash(self, at: Reference, depth: int) -> str:
+        """Hash a definition's name and text and, to a depth, what its references stand for."""
+        if (at, depth) not in self._hashes:
+            own = "" if at.module in self.carriers else self.definition(at).text
+            refers = self.definition(at).references if depth and at.module not in self.carriers else ()
+            text = "\n".join([at.name, own, *(self._hash(to, depth - 1) for to in refers)])
+            self._hashes[at, depth] = _hash(text)
+        return self._hashes[at, depth]
 
 
 def _hash(text: str) -> str:

@@ -21,7 +21,7 @@ _PURE_METHODS = {
     *("format", "items", "join", "keys", "lower", "partition", "removeprefix", "removesuffix", "rpartition", "split"),
     *("splitlines", "strip", "upper", "values"),
 }
-_MARKS = {"ClassVar", "InitVar", "KW_ONLY"}  # annotations that make a field another kind of thing
+_MARKS = ("ClassVar", "InitVar", "KW_ONLY")  # annotations that make a field another kind of thing
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Lambda)
 
@@ -133,8 +133,8 @@ class _Strip(ast.NodeTransformer):
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
         self.generic_visit(node)
         if self._inside[-1:] == ["class"]:
-            marks = sorted(_MARKS & {str(getattr(n, "id", getattr(n, "attr", ""))) for n in ast.walk(node.annotation)})
-            node.annotation = ast.Constant(" ".join(marks))
+            words = {str(getattr(n, "id", getattr(n, "attr", getattr(n, "value", "")))) for n in ast.walk(node.annotation)}
+            node.annotation = ast.Constant(" ".join(mark for mark in _MARKS if any(mark in word for word in words)))
             return node
         return ast.Assign([node.target], node.value) if node.value else None
 

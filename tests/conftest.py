@@ -6,6 +6,8 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
+import pipeline_lib.fingerprint  # noqa: F401 (before the hook: it has no shapes, and a call a node of syntax)
+
 install_import_hook("pipeline_lib", "beartype.beartype")
 
 settings.register_profile("rewind", deadline=None, derandomize=True, database=None, max_examples=25)

@@ -243,7 +243,7 @@ def run(job):
     return inner, PATTERN, Base, W, partial(run, *nested, **{"k": total})
 ''',
 }
-STORED = "23822000f6d6"
+STORED = "c2942ed5f4bf"
 SCRIPT = """
 import sys
 from pathlib import Path

@@ -9,57 +9,29 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import every_stage
 import pytest
 import torch
 import toys
 from second_device import CPU, SECOND, second_device
 
-from pipeline_lib import artifacts, driver, nodes, tables, tree
+from pipeline_lib import artifacts, nodes, tables, tree
 from pipeline_lib.job import Preempted
 from pipeline_lib.stages import resume
 from pipeline_lib.train import _Sums
 from pipeline_lib.types import Progress
 
-TASK = {
-    **{"base": "digits_resnet", "network": {"name": "resnet_cifar", "blocks": 1, "width": 2}, "steps": 6, "evaluate_every": 3},
-    **{"dataset": {"name": "digits", "num_train": 128}, "schedule": {"name": "step_drops", "drops": [4]}, "flip": True},
-}
-# All stages that there are, in few steps of a network with BatchNorm.
-GRID: dict[str, Any] = {
-    "tasks": ["toy"], "seeds": 1, "orders": 2, "rewind": [2], "levels": 1, "alphas": 3, "batchnorm": ["averaged", "recomputed"],
-    "throughout": {"every": 2, "rewind": [2]}, "layerwise": True, "perturbed": [2], "starts": ["k2 | blur(2) until 4"],
-    "telemetry": {"steps": 4, "evaluate_every": 2}, "connectivity": {"alphas": 3}, "planes": {"levels": [0], "points": 3},
-    "curvature": {"steps": [2], "iterations": 4, "probes": 1, "examples": 64, "subspace": 2},
-    "limits": {
-        "levels": [0], "fractions": [0.3], "small_fractions": [0.05], "fit_level": 0, "iterations": 4, "probes": 1,
-        "examples": 64, "operators": ["hessian", "gauss_newton"],
-    },
-    "retraining": ["lr_rewinding"], "adaptive": {"levels": 1, "rule": "adaptive(64)"},
-    "lemma": {"dimension": 20, "trials": 5, "subspaces": 4, "distances": [1.0]}, "claims": ["B"],
-    "figures": [
-        "instability_sparse", "instability_throughout", "instability_by_layer", "telemetry", "sign_changes", "curvature",
-        "noise", "accuracy_by_start", "landscape", "level_paths", "pruning_planes", "direction_planes", "spectra",
-        "pruning_limits", "magnitudes", "adaptive", "lemma",
-    ],
-}  # fmt: skip
 WITHOUT = ("plot",)  # figures are drawn from tables alone
 
 
-def _plan(results: Path) -> nodes.Plan:
-    return toys.make_plan({"results": str(results), "tasks": {"toy": TASK}, "experiments": {"tiny": GRID}})
-
-
 def _make(made: nodes.Plan, *wanted: nodes.Node) -> None:
-    plan_file = driver.write_plan(made, [])
-    for node in wanted or made.nodes.values():
-        if node.stage not in WITHOUT:
-            driver.run_node(node.stage, made.config.results / node.folder, plan_file)
+    every_stage.make(made, *wanted, without=WITHOUT)
 
 
 @pytest.fixture(scope="module")
 def usual(tmp_path_factory) -> nodes.Plan:
     """All artifacts, as the CPU makes them."""
-    made = _plan(tmp_path_factory.mktemp("usual"))
+    made = every_stage.plan(tmp_path_factory.mktemp("usual"))
     _make(made)
     return made
 
@@ -108,7 +80,7 @@ def test_every_stage_is_there(usual):
 
 @pytest.mark.usefixtures("second")
 def test_every_stage_gives_the_same_bits_on_another_device(usual, tmp_path):
-    made = _plan(tmp_path)
+    made = every_stage.plan(tmp_path)
     _make(made)
     _assert_same(made, usual)
 
@@ -116,7 +88,7 @@ def test_every_stage_gives_the_same_bits_on_another_device(usual, tmp_path):
 @pytest.mark.parametrize("stage", ["train", "trace", "pretrain", "teach", "telemetry", "hessian", "slice"])
 @pytest.mark.usefixtures("second")
 def test_a_job_that_is_told_to_stop_saves_and_goes_on(usual, tmp_path, monkeypatch, stage):
-    made = _plan(tmp_path)
+    made = every_stage.plan(tmp_path)
     shutil.copytree(usual.config.results / "artifacts", tmp_path / "artifacts", copy_function=os.link)
     node = next(node for node in made.nodes.values() if node.stage == stage)
     shutil.rmtree(tmp_path / node.folder)

@@ -1,0 +1,44 @@
+"""A plan that has all stages, in few steps of a network with BatchNorm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import toys
+
+from pipeline_lib import driver, nodes
+
+TASK = {
+    **{"base": "digits_resnet", "network": {"name": "resnet_cifar", "blocks": 1, "width": 2}, "steps": 6, "evaluate_every": 3},
+    **{"dataset": {"name": "digits", "num_train": 128}, "schedule": {"name": "step_drops", "drops": [4]}, "flip": True},
+}
+GRID: dict[str, Any] = {
+    "tasks": ["toy"], "seeds": 1, "orders": 2, "rewind": [2], "levels": 1, "alphas": 3, "batchnorm": ["averaged", "recomputed"],
+    "throughout": {"every": 2, "rewind": [2]}, "layerwise": True, "perturbed": [2], "starts": ["k2 | blur(2) until 4"],
+    "telemetry": {"steps": 4, "evaluate_every": 2}, "connectivity": {"alphas": 3}, "planes": {"levels": [0], "points": 3},
+    "curvature": {"steps": [2], "iterations": 4, "probes": 1, "examples": 64, "subspace": 2},
+    "limits": {
+        "levels": [0], "fractions": [0.3], "small_fractions": [0.05], "fit_level": 0, "iterations": 4, "probes": 1,
+        "examples": 64, "operators": ["hessian", "gauss_newton"],
+    },
+    "retraining": ["lr_rewinding"], "adaptive": {"levels": 1, "rule": "adaptive(64)"},
+    "lemma": {"dimension": 20, "trials": 5, "subspaces": 4, "distances": [1.0]}, "claims": ["B"],
+    "figures": [
+        "instability_sparse", "instability_throughout", "instability_by_layer", "telemetry", "sign_changes", "curvature",
+        "noise", "accuracy_by_start", "landscape", "level_paths", "pruning_planes", "direction_planes", "spectra",
+        "pruning_limits", "magnitudes", "adaptive", "lemma",
+    ],
+}  # fmt: skip
+
+
+def plan(results: Path) -> nodes.Plan:
+    return toys.make_plan({"results": str(results), "tasks": {"toy": TASK}, "experiments": {"tiny": GRID}})
+
+
+def make(made: nodes.Plan, *wanted: nodes.Node, without: tuple[str, ...] = ()) -> None:
+    """Make nodes, or all, in this process."""
+    plan_file = driver.write_plan(made, [])
+    for node in wanted or made.nodes.values():
+        if node.stage not in without:
+            driver.run_node(node.stage, made.config.results / node.folder, plan_file)
