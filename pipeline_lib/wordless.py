@@ -65,9 +65,13 @@ def is_type_checking(test: ast.expr) -> bool:
 
 def _unused(function: ast.AST) -> set[str]:
     """List the variables that a function sets and does not use."""
-    names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
-    outer = {name for node in ast.walk(function) if isinstance(node, ast.Global) for name in node.names}
-    return {n.id for n in names} - {n.id for n in names if isinstance(n.ctx, ast.Load)} - outer
+    found, used = set[str](), set[str]()
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name):
+            (used if isinstance(node.ctx, ast.Load) else found).add(node.id)
+        elif isinstance(node, ast.Global):
+            used.update(node.names)
+    return found - used
 
 
 def _targets(statement: ast.Assign) -> set[str] | None:

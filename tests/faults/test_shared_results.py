@@ -22,7 +22,7 @@ def shared(single: Checkout, tmp_path: Path) -> tuple[Checkout, Checkout, Path]:
     second, results = co.copy(single, tmp_path / "second"), tmp_path / "shared"
     shutil.rmtree(second.results)
     shutil.move(single.results, results)
-    second.append("pipeline_lib/figures/density.py", "\n\nUNUSED = 1\n")
+    second.edit(*co.OTHER_FIGURE)
     for checkout in (single, second):
         checkout.configure({**co.SINGLE, "results": str(results)})
     return single, second, results

@@ -125,6 +125,38 @@ def test_no_import_cycles() -> None:
         visit(module, ())
 
 
+def test_carriers_are_few_and_compute_nothing() -> None:
+    """Their text has no part in keys: files, resumption, logging, lookups, the device; numbers pass through them as they are."""
+    from pipeline_lib import fingerprint, nodes
+
+    carriers = {"artifacts", "files", "seals", "verify", "job", "pace", "registry", "values", "processors"}
+    assert set(fingerprint.CARRIERS) == carriers | {"stages.resume", "stages.device"}
+    reached = {at.module for stage in nodes.OUTPUTS for at in fingerprint.reached(stage)}
+    assert {f"pipeline_lib.{name}" for name in fingerprint.CARRIERS} <= reached, "a carrier that no stage uses"
+    allowed = {"ndarray", "ascontiguousarray", "uint8", "device", "cuda", "cuda.is_available", "Tensor"}
+    for carrier in fingerprint.CARRIERS:
+        path = PACKAGE / f"{carrier.replace('.', '/')}.py"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            module, _, what = ast.unparse(node).partition(".") if isinstance(node, ast.Attribute) else ("", "", "")
+            assert module not in ("torch", "np") or what.partition("(")[0] in allowed, f"{carrier} computes with {module}.{what}"
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in ("torch", "numpy", "math", "scipy"):
+                assert {alias.name for alias in node.names} <= allowed
+            for each in node.names if isinstance(node, ast.Import) else ():
+                assert each.name in ("torch", "numpy") or each.name.partition(".")[0] not in ("torch", "numpy", "math", "scipy")
+            assert not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.MatMult)
+        parts = {_part(name) for name in _imports(path)} - carriers
+        assert parts <= {"tree", "types", "precision"}, f"{carrier} may not use {parts}"
+
+
+def test_all_that_stages_use_can_be_followed() -> None:
+    """No star import, module as a value, `eval`, data file or import by name in what enters keys."""
+    from pipeline_lib import fingerprint, nodes, registry
+
+    for stage in nodes.OUTPUTS:
+        named = tuple((kind, name) for kind in fingerprint.asked(stage) for name in registry.entries(kind))
+        assert fingerprint.odd_places(stage, named) == []
+
+
 def test_only_stages_and_their_helpers_touch_artifacts() -> None:
     allowed = {"driver", "garbage", "lease", "stages", "artifacts"}
     users = {_name(path) for path in MODULES if "pipeline_lib.artifacts" in _imports(path)}

@@ -165,7 +165,3 @@ def test_an_edit_of_a_registered_function_is_about_what_names_it(before, at):
 def test_a_format_makes_all_anew(before, monkeypatch):
     monkeypatch.setattr(fingerprint, "FORMAT", fingerprint.FORMAT + 1)
     assert _changed(before, {}) == set(before)
-
-
-def test_nothing_falls_back_to_a_module(before):
-    assert {place for stage, named in before for place in fingerprint.odd_places(stage, named)} == set()

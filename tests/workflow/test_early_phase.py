@@ -63,7 +63,7 @@ def test_the_sizes_of_perturbations_obey_their_laws(early_done: Checkout) -> Non
 def test_an_edited_perturbation_reruns_its_own_jobs_and_what_follows(early_done: Checkout, tmp_path) -> None:
     early = co.copy(early_done, tmp_path / "checkout")
     own = [n for n in early.nodes().values() if n["stage"] == "perturb" and n["spec"]["steps"][0]["name"] == "noise"]
-    early.append("pipeline_lib/perturbations/noises.py", "\n\nUNUSED = 1\n")
+    early.edit("pipeline_lib/perturbations/noises.py", "np.concatenate(scales)", "np.hstack(scales)")
     again = co.dry(early)
     assert (again["perturb"], again["train"]) == (len(own), len(own))
     assert set(again) == {"perturb", "train", "tabulate", "derive", "judge", "plot", "publish"}
@@ -73,7 +73,7 @@ def test_an_edited_pretext_reruns_its_own_jobs_and_their_ladders(early_done: Che
     early = co.copy(early_done, tmp_path / "checkout")
     taught = [n for n in early.nodes().values() if n["stage"] == "teach"]
     blurred = [n for n in taught if any(pretext["name"] == "blur" for pretext in n["spec"]["pretexts"])]
-    early.append("pipeline_lib/pretexts/blurs.py", "\n\nUNUSED = 1\n")
+    early.edit("pipeline_lib/pretexts/blurs.py", "Lesson(change=change)", "Lesson(None or change)")
     again = co.dry(early)
     assert Counter(again)["teach"] == len(blurred) == 3
     assert (again["train"], again["prune"], again["rewind"]) == (2 * 3, 3, 3)

@@ -10,8 +10,6 @@ import pytest
 import yaml
 from checkout import Checkout
 
-from pipeline_lib import registry
-
 PUBLISHED = ("tabulate", "derive", "judge", "plot")
 TRAINING = ("train", "trace")
 
@@ -44,11 +42,22 @@ def test_comments_docstrings_and_layout_rerun_nothing(tiny: Checkout) -> None:
     assert co.dry(tiny) == {}
 
 
+def test_what_is_new_and_what_is_said_reruns_nothing(tiny: Checkout) -> None:
+    tiny.append("pipeline_lib/train.py", "\n\nUNUSED = 1\n")
+    tiny.append(
+        "pipeline_lib/optim.py",
+        "\n\ndef plain(vector: Tensor, lr: Positive) -> Any:\n    return torch.optim.SGD([vector], lr=lr)\n",
+    )
+    tiny.edit("pipeline_lib/stages/training.py", "loss %.4f %.1f steps/s", "loss %.3f, %.1f steps a second")
+    tiny.edit("pipeline_lib/artifacts.py", "must be a whole safetensors file", "has to be whole")
+    assert co.dry(tiny) == {}
+
+
 def test_edited_interpolation_reruns_it_and_what_follows(tiny: Checkout) -> None:
     expected = _follow(tiny, _of_stage(tiny, "interpolate", "follow", "layers"))
     assert set(expected) == {"interpolate", "follow", "layers", "publish", *PUBLISHED}
     assert expected["tabulate"] == 5  # interpolation, instability, distances, throughout, layers
-    tiny.append("pipeline_lib/interpolate.py", "\n\nUNUSED = 1\n")
+    tiny.edit("pipeline_lib/interpolate.py", "for i in range(num)]", "for i in range(0, num)]")
     assert co.dry(tiny) == expected
 
 
@@ -56,16 +65,13 @@ def test_edited_pruning_reruns_what_follows_from_masks(tiny: Checkout) -> None:
     expected = _follow(tiny, _of_stage(tiny, "prune"))
     dense = [n for n in tiny.nodes().values() if n["stage"] == "train" and n["spec"]["level"] == 0]
     assert expected["train"] == len(_of_stage(tiny, "train")) - len(dense)
-    tiny.append("pipeline_lib/prune.py", "\n\nUNUSED = 1\n")
+    tiny.edit("pipeline_lib/prune.py", "math.ceil(round(fraction * remaining, 6))", "math.ceil(round(fraction * remaining, 7))")
     assert co.dry(tiny) == expected
 
 
-def test_edited_figure_reruns_only_the_plots_of_its_module(tiny: Checkout) -> None:
-    module = registry.entries("figures")["accuracy_by_density"].module
-    drawn = {name for name, entry in registry.entries("figures").items() if entry.module == module}
-    plots = [n for n in tiny.nodes().values() if n["stage"] == "plot" and n["spec"]["figure"] in drawn]
-    tiny.append(module.replace(".", "/") + ".py", "\n\nUNUSED = 1\n")
-    assert co.dry(tiny) == {"plot": len(plots), "publish": len(plots)}
+def test_edited_figure_reruns_only_its_plot(tiny: Checkout) -> None:
+    tiny.edit(*co.OTHER_FIGURE)
+    assert co.dry(tiny) == {"plot": 1, "publish": 1}
 
 
 def test_one_more_seed_runs_its_jobs_and_the_tables(tiny: Checkout) -> None:
@@ -96,21 +102,23 @@ def test_jobs_of_the_tiny_grid(tiny_done: Checkout) -> None:
 def test_back_to_the_old_code_means_no_job(tiny: Checkout) -> None:
     path = tiny.root / "pipeline_lib/train.py"
     before = path.read_text(encoding="utf-8")
-    tiny.append("pipeline_lib/train.py", "\n\nUNUSED = 1\n")
+    tiny.edit("pipeline_lib/train.py", "CHECK_EVERY = 100", "CHECK_EVERY = 101")
     again = co.dry(tiny)
     assert [again[stage] for stage in TRAINING] == [len(_of_stage(tiny, stage)) for stage in TRAINING]
     path.write_text(before, encoding="utf-8")
     assert co.dry(tiny) == {}
 
 
-@pytest.mark.parametrize("stage", ["train", "interpolate"])
-def test_a_pinned_stage_ignores_edits(tiny: Checkout, stage: str) -> None:
-    tiny.append(f"pipeline_lib/stages/{stage}.py", "\n\nUNUSED = 1\n")
+@pytest.mark.parametrize(
+    ("stage", "text"), [("train", "rows, curves = [], []"), ("interpolate", "sums: list[dict[str, Any]] = []")]
+)
+def test_a_pinned_stage_ignores_edits(tiny: Checkout, stage: str, text: str) -> None:
+    tiny.edit(f"pipeline_lib/stages/{stage}.py", text, f"{text} or []")
     from_new = co.dry(tiny)
     assert from_new[stage] == len(_of_stage(tiny, stage))
     tiny.configure({**co.TINY, "fingerprints": {stage: "0" * 12}})
     first = co.dry(tiny)
-    tiny.append(f"pipeline_lib/stages/{stage}.py", "\n\nUNUSED_TOO = 1\n")
+    tiny.edit(f"pipeline_lib/stages/{stage}.py", f"{text} or []", f"{text} or list()")
     second = co.dry(tiny)
     assert first == second
 

@@ -9,8 +9,6 @@ from typing import Any
 import checkout as co
 from checkout import Checkout
 
-from pipeline_lib import registry
-
 BROKEN = '    raise RuntimeError("it is broken")\n'
 BODIES = {
     "train": '    spec, task = job.spec, job.spec["task"]\n',
@@ -88,9 +86,8 @@ def test_a_strangers_table_is_neither_overwritten_nor_removed(single: Checkout) 
 
 
 def test_a_report_after_an_edit_is_refused_until_the_run_is_done(single: Checkout) -> None:
-    module = registry.entries("figures")["accuracy_by_density"].module
     assert co.snakemake(single, "--report", "report.zip").code == 0
-    single.append(module.replace(".", "/") + ".py", "\n\nUNUSED = 1\n")
+    single.edit(*co.OTHER_FIGURE)
     (single.root / "report.zip").unlink()
     outcome = co.snakemake(single, "--report", "report.zip")
     assert outcome.code == 1
