@@ -46,6 +46,32 @@ def _changed(target: ast.expr) -> str | None:
     return target.id if isinstance(target, ast.Name) else None
 
 
+def _targets(statement: ast.stmt) -> list[ast.expr]:
+    return getattr(statement, "targets", [getattr(statement, "target", None)])
+
+
+def _sets(found: _Module, statement: ast.stmt) -> set[str]:
+    """Name what a statement defines or changes: also the definitions whose methods it calls."""
+    methods = [node.func for node in ast.walk(statement) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    changed = {_changed(each) for each in (*methods, *_targets(statement)) if each}
+    return {*bound([statement], found.package), *(name for name in changed if name in found.definitions and name)}
+
+
+def _only_sets(found: _Module, statement: ast.stmt) -> bool:
+    """Tell whether all that a statement does, and the blocks in it do, is to define or change names of its module."""
+    if isinstance(statement, (ast.If, ast.Try)):
+        blocks = [statement.body, statement.orelse, getattr(statement, "finalbody", [])]
+        blocks += [handler.body for handler in getattr(statement, "handlers", [])]
+        return all(_only_sets(found, each) for block in blocks for each in block)
+    plain = isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Import, ast.ImportFrom, ast.Pass, *_DEFINITIONS))
+    parts = [each for each in _targets(statement) if isinstance(each, (ast.Subscript, ast.Attribute))]
+    return plain and all(_changed(each) in found.definitions for each in parts)
+
+
+def _is_main(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.If) and ast.unparse(statement.test) == "__name__ == '__main__'"
+
+
 def _sort(found: _Module, statement: ast.stmt) -> None:
     """Put one statement of a module in its place."""
     if isinstance(statement, (ast.Import, ast.ImportFrom)):
@@ -59,14 +85,13 @@ def _sort(found: _Module, statement: ast.stmt) -> None:
         if any(isinstance(other, _DEFINITIONS) for other in found.definitions.get(statement.name, [])):
             found.odd.append(f"{statement.lineno}: {statement.name} is defined twice")
         found.add(statement.name, statement)
-    elif not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
-        targets = getattr(statement, "targets", [getattr(statement, "target", None)])
-        names = {*bound([statement], found.package), *(name for each in targets if each and (name := _changed(each)))}
+    elif not _is_main(statement) and not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
+        names = _sets(found, statement)
         for name in sorted(names):
             found.add(name, statement)
-        if not names:
+        if not _only_sets(found, statement):
             found.acts.append(statement)
-            found.odd.append(f"{statement.lineno}: a statement that defines nothing")
+            found.odd.append(f"{statement.lineno}: a statement that does more than define")
 
 
 @lru_cache(maxsize=512)

@@ -51,7 +51,9 @@ def bound(body: Iterable[ast.AST], package: str) -> Scope:
         elif isinstance(node, (ast.Global, ast.Nonlocal)):
             outer.update(node.names)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            imports |= imported(node, package)
+            for name, meaning in imported(node, package).items():
+                names = [*names, *([name] if imports.get(name, meaning) != meaning else [])]  # it stands for one or the other
+                imports[name] = meaning
         found |= {name: None for name in names if name}
     found = {**imports, **found}
     return {name: meaning for name, meaning in found.items() if name not in outer}

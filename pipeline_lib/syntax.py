@@ -164,6 +164,8 @@ class Writer:
     def _name(self, node: ast.expr) -> str:
         """Write a name, or a chain of attributes of one."""
         full, (base, chain) = self._full(node), self._chain(node)
+        if not {"__subclasses__", "__globals__"}.isdisjoint(chain):
+            self._odd(node, ".".join(chain))
         if full is None:
             if isinstance(base, ast.Name) and not self._is_variable(base.id):
                 self._check_global(base)
@@ -227,19 +229,9 @@ def _names_other(call: ast.Call) -> bool:
 
 # What can reach anything.
 _DYNAMIC = {
-    *(
-        "eval",
-        "exec",
-        "globals",
-        "locals",
-        "vars",
-        "__import__",
-        "__file__",
-        "__path__",
-        "importlib.import_module",
-        "pkgutil.get_data",
-    ),
-    *("importlib.resources.files", "importlib.resources.path", "importlib.util.find_spec"),
+    *("eval", "exec", "globals", "locals", "vars", "__import__", "__file__", "__path__"),
+    *("importlib.import_module", "importlib.util.find_spec", "importlib.resources.files", "importlib.resources.path"),
+    *("pkgutil.get_data", "runpy.run_module", "runpy.run_path", "sys.modules"),
 }
 _WRITERS: dict[type, Callable[[Writer, Any], str]] = {
     ast.Constant: Writer._constant,

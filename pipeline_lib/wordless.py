@@ -12,17 +12,15 @@ from typing import Any, TypeVar
 
 _Node = TypeVar("_Node", bound=ast.AST)
 _LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
-# What makes words and changes nothing: builtins, and methods of text and mappings.
-_PURE = {
-    *("abs", "bool", "dict", "enumerate", "float", "int", "isinstance", "len", "list", "max", "min", "range", "repr", "round"),
-    *("set", "sorted", "str", "sum", "tuple", "type", "zip"),
-}
+# What makes words and changes nothing: builtins that use up no iterator, and methods of text and mappings.
+_PURE = {"abs", "bool", "float", "int", "isinstance", "len", "range", "repr", "round", "str", "type"}
 _PURE_METHODS = {
     *("format", "items", "join", "keys", "lower", "partition", "removeprefix", "removesuffix", "rpartition", "split"),
     *("splitlines", "strip", "upper", "values"),
 }
 _MARKS = ("ClassVar", "InitVar", "KW_ONLY")  # annotations that make a field another kind of thing
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_TELLING = (StopIteration, StopAsyncIteration, BaseExceptionGroup)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Lambda)
 
 
@@ -42,8 +40,9 @@ def _acts(node: ast.AST) -> list[ast.expr]:
 
 
 def _is_error(function: ast.expr) -> bool:
+    """Tell whether a call makes one of Python's own errors, of which nobody reads more than the class."""
     named = getattr(builtins, function.id, None) if isinstance(function, ast.Name) else None
-    return isinstance(named, type) and issubclass(named, BaseException)
+    return isinstance(named, type) and issubclass(named, Exception) and not issubclass(named, _TELLING)
 
 
 def _is_log(call: ast.expr) -> bool:
@@ -54,6 +53,10 @@ def _is_log(call: ast.expr) -> bool:
         and isinstance(function.value, ast.Name)
         and function.value.id == "log"
     )
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
 def is_type_checking(test: ast.expr) -> bool:
@@ -152,7 +155,12 @@ class _Strip(ast.NodeTransformer):
         return node
 
     def visit_Raise(self, node: ast.Raise) -> ast.Raise:
-        exc = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+        exc = node.exc
+        if isinstance(exc, ast.Call) and _is_error(exc.func):
+            exc = exc.func
+        elif isinstance(exc, ast.Call):  # an error of our own may carry more than words
+            exc.args = [each for each in exc.args if not _is_text(each)]
+            exc.keywords = [each for each in exc.keywords if not _is_text(each.value)]
         return ast.Raise(self.visit(exc) if exc else None, None)
 
     def visit_Call(self, node: ast.Call) -> ast.Call:
@@ -181,8 +189,8 @@ def without_words(statement: ast.stmt) -> Sequence[ast.stmt]:
     """Take the words out of a statement, which is changed.
 
     A log call that calls something keeps that call, since it may do more than make words; so does an error that is not raised.
-    Of a `raise` there stays what it raises. Annotations of a class's variables leave behind that there was one, and whether it
-    was a mark such as `ClassVar`, because these make fields.
+    Of a `raise` there stays what it raises without text, of errors of Python's own the class alone. Annotations of a class's
+    variables leave behind that there was one, and whether it was a mark such as `ClassVar`, because these make fields.
     """
     left = _Strip().visit(statement)
     return left if isinstance(left, list) else [left] if left else []

@@ -86,6 +86,9 @@ def test_it_follows_names_modules_imports_in_functions_bases_decorators_and_defa
         ("other.py", "Z = 4", "Z = 5"),
         ("registry.py", "return kind, bound", "return bound, kind"),
         ("job.py", "import logging", "import logging\nimport os"),
+        ("deep.py", "BASE = 2", "BASE = 2\nif __name__ == '__main__':\n    print(BASE)"),
+        ("late.py", "import deep\n", "import deep\nfrom pipeline_lib.other import Z\n"),
+        ("prune.py", "def drop", "def shuffle(x):\n    return x\n\n\ndef drop"),
     ],
 )  # fmt: skip
 def test_words_annotations_layout_and_what_is_not_reached_do_not_count(name, old, new):
@@ -105,6 +108,11 @@ def test_words_annotations_layout_and_what_is_not_reached_do_not_count(name, old
         ("tree.py", "raise ValueError", "raise TypeError"),
         ("deep.py", "BASE = 2", 'BASE = "2"'),
         ("deep.py", "TABLE['x'] = 1", "TABLE['x'] = 2"),
+        ("deep.py", "TABLE['x'] = 1", "TABLE['x'] = 1\nFOUND = TABLE.pop('x')"),
+        ("deep.py", "TABLE['x'] = 1", "TABLE['x'] = 1\nfor name in 'ab':\n    TABLE[name] = 2"),
+        ("deep.py", "BASE = 2", "try:\n    BASE = 2\nexcept ValueError:\n    BASE = 3"),
+        ("tree.py", "raise ValueError(f", "raise Exception if b else ValueError(f"),
+        ("tree.py", "        raise ValueError", "        b = next(a)\n        raise ValueError"),
         ("late.py", "x, y\n", "y, x\n"),
         ("prune.py", "return 1", "return 2"),
         ("prune.py", "return cls", "return None"),
@@ -171,6 +179,22 @@ def test_what_cannot_be_followed_counts_as_a_whole_module_and_is_listed(name, ol
     assert used != changed
     assert _digest(used) != _digest(changed)
     assert odd_places("work", NAMED, code_of(Path("none"), used))
+
+
+def test_an_import_of_two_meanings_counts_with_both():
+    either = "    try:\n        from pipeline_lib.fast import act\n    except ImportError:\n    "
+    either += "    from pipeline_lib.late import act\n"
+    used = _edited("prune.py", "    from pipeline_lib.late import act\n", either) | {"fast.py": "def act(x, y):\n    return x\n"}
+    assert _digest(used) != _digest(used | {"fast.py": "def act(x, y):\n    return y\n"})
+    assert _digest(used) != _digest(used | {"late.py": SOURCES["late.py"].replace("x, y\n", "y, x\n")})
+
+
+def test_what_an_error_of_our_own_carries_counts_and_its_words_do_not():
+    own = "class Odd(Exception):\n    pass\n\n\n" + SOURCES["late.py"].replace(
+        "    return", "    raise Odd(x, f'odd {y}')\n    return"
+    )
+    assert _digest(SOURCES | {"late.py": own}) == _digest(SOURCES | {"late.py": own.replace("'odd {y}'", "'{y} is odd'")})
+    assert _digest(SOURCES | {"late.py": own}) != _digest(SOURCES | {"late.py": own.replace("Odd(x", "Odd(y")})
 
 
 def test_a_definition_of_one_name_twice_is_listed():

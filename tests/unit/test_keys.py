@@ -68,6 +68,19 @@ def _moved() -> Edits:
     )  # fmt: skip
 
 
+def _split(module: str, other: str, *names: str) -> Edits:
+    """Move functions of a module to a new one, with all of its imports."""
+    text = _text(f"{module}.py")
+    head = text[: text.index("\n\n\ndef ")]
+    blocks = [re.findall(rf"\n\n\ndef {name}\(.*?(?=\n\n\n|\Z)", text, re.DOTALL)[0] for name in names]
+    for block in blocks:
+        text = text.replace(block, "")
+    return {
+        f"{other}.py": head + "".join(blocks) + "\n",
+        f"{module}.py": text.replace(head, f"{head}\nfrom pipeline_lib.{other} import {', '.join(names)}\n"),
+    }
+
+
 GROWTH: dict[str, Edits] = {
     "criterion": _add("prune.py", "first", "return _drop(weights, mask, fraction, scope)", "weights, mask, fraction, scope, rng"),
     "optimiser": _add("optim.py", "plain", "return torch.optim.SGD([vector], lr=lr)", "vector: Tensor, lr: Positive"),
@@ -106,6 +119,8 @@ WORDS: dict[str, Edits] = {
     "name of a module": _renamed("anatomy", "parts"),
     "name of the loop's module": _renamed("train", "loop"),
     "place of a function": _moved(),
+    "file of a network": {"networks/mlp.py": None, "networks/perceptrons.py": _text("networks/mlp.py")},
+    "file of a criterion's helpers": _split("prune", "pruning_helpers", "num_pruned", "_lowest"),
 }
 
 
