@@ -103,6 +103,8 @@ def _tasks(args: argparse.Namespace) -> None:
 def _verify(args: argparse.Namespace) -> None:
     from pipeline_lib import verify
 
+    if not args.results.is_dir():
+        raise ValueError(f"results folder must exist, got {args.results}; name the one that is set in the config")
     number, faults = verify.verify(args.results)
     going = [f"{folder}: still being made or interrupted; a run makes it again" for folder in verify.unfinished(args.results)]
     _say("\n".join([*faults, *going, f"{number} artifacts checked"]))

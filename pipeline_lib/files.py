@@ -18,7 +18,7 @@ _LEFT_SECONDS = 86_400.0  # nobody writes for so long
 
 
 @cache
-def _place() -> str:
+def place() -> str:
     """Name what numbers this process: the machine and, where several share its name, the container."""
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", platform.node())[:40] or "unnamed"
     with suppress(OSError):
@@ -28,7 +28,7 @@ def _place() -> str:
 
 def private(path: Path) -> Path:
     """Name a file beside one that is to be written, as no other process does, of whatever machine or container."""
-    return path.with_name(f".{path.name}.{_place()}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    return path.with_name(f".{path.name}.{place()}.{os.getpid()}.{secrets.token_hex(4)}.part")
 
 
 def _begin(path: Path) -> int:
@@ -75,7 +75,7 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
 def _is_left(path: Path) -> bool:
     """Tell whether the process that was writing a private file is gone: a day is long enough, whatever and wherever it was."""
     found = _PRIVATE.fullmatch(path.name)
-    if found and found["place"] == _place():
+    if found and found["place"] == place():
         try:
             os.kill(int(found["process"]), 0)
         except (ProcessLookupError, OverflowError):

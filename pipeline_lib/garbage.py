@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline_lib import artifacts, plan_file
+from pipeline_lib import artifacts, plan_file, verify
 from pipeline_lib.nodes import OUTPUTS, Plan
-from pipeline_lib.verify import RECORD
 
 TRASH = ".trash"
 
@@ -54,11 +52,10 @@ def _is_made(folder: Path) -> bool:
     if folder.is_symlink() or stage not in OUTPUTS:
         return False
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        return bool(record["key"] == key and record["stage"] == stage)
+        return bool(verify.record(folder)["stage"] == stage)
     except FileNotFoundError:
         pass
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError):
         return False
     for path in sorted(folder.glob("*.safetensors")) + sorted(folder.glob(".*.safetensors")):
         try:

@@ -19,18 +19,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline_lib import artifacts
+from pipeline_lib import artifacts, files
 
 FILE = ".lease.json"
 RENEWED_EVERY = 15.0  # seconds
 SILENT_AFTER = 300.0  # seconds without renewal after which a holder on another machine counts as gone
-
-
-def _machine() -> str:
-    """Name what a process number is unique in: a machine, or a container with process numbers of its own."""
-    with suppress(OSError):
-        return f"{socket.gethostname()} {Path('/proc/self/ns/pid').readlink()}"
-    return socket.gethostname()
 
 
 def _begun(process: int) -> str | None:
@@ -73,7 +66,7 @@ class Holder:
 
     def is_gone(self, renewed: float) -> bool:
         """Tell whether it has ended, or its machine has been silent since a time too long ago."""
-        if self.machine == _machine():
+        if self.machine == files.place():
             return _begun(self.process) != self.begun
         return time.time() - renewed > SILENT_AFTER
 
@@ -124,7 +117,9 @@ class Lease:
                     "wait until it has ended, or set another results folder"
                 )
             since = time.strftime("%Y-%m-%d %H:%M:%S")
-            own = Holder(_machine(), socket.gethostname(), self._process, _begun(self._process), str(checkout), since, self._own)
+            own = Holder(
+                files.place(), socket.gethostname(), self._process, _begun(self._process), str(checkout), since, self._own
+            )
             artifacts.write_text(self._path, json.dumps(vars(own)) + "\n")
         self._ended = threading.Event()
         threading.Thread(target=self._renew, name="lease", daemon=True).start()

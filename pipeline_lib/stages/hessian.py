@@ -104,14 +104,14 @@ def _krylov(basis: Tensor, run: dict[str, Any], dimension: int, total: int) -> K
     return Krylov(basis, Tridiagonal(diagonal, beside, float(residual)))
 
 
-def _so_far(work: _Work, name: str, dimension: int, num_starts: tuple[int, ...]) -> list[Krylov]:
-    """Read how far an earlier try came with one operator, from one of so many starts; nothing if it had not begun."""
+def _so_far(work: _Work, name: str, dimension: int, num_starts: int) -> list[Krylov]:
+    """Read how far an earlier try came with one operator; nothing if it had not begun."""
     bases, total = work.notes.tensors, min(work.spec["iterations"], dimension)
 
     def read() -> list[Krylov]:
         runs = work.notes.facts.get(name, [])
-        if runs and len(runs) not in num_starts:
-            raise ValueError(f"kept runs must be {max(num_starts)}, got {len(runs)}; they are left aside")
+        if len(runs) not in (0, num_starts):
+            raise ValueError(f"kept runs must be {num_starts}, got {len(runs)}; they are left aside")
         empty = torch.empty(0, dimension)
         return [_krylov(bases.get(f"{name}/{i}", empty), run, dimension, total) for i, run in enumerate(runs)]
 
@@ -121,8 +121,9 @@ def _so_far(work: _Work, name: str, dimension: int, num_starts: tuple[int, ...])
 def _runs(work: _Work, member: _Member, operator: str) -> list[Tridiagonal]:
     """Run Lanczos from each probe, and for the Hessian from the gradient, which comes last if it is not zero."""
     spec, name, dimension = work.spec, f"{member.seed} {operator}", num_kept(member.mask)
-    probes = spec["probes"]
-    so_far = _so_far(work, name, dimension, (probes, probes + 1) if operator == "hessian" else (probes,))
+    probes, flat = spec["probes"], f"{name} without gradient"  # a collapsed network's gradient is zero: no run begins there
+    follows = operator == "hessian" and flat not in work.notes.facts
+    so_far = _so_far(work, name, dimension, probes + follows)
     if so_far and not any(len(run.basis) for run in so_far):
         return [run.found for run in so_far]
     make = _OPERATORS[operator]
@@ -130,6 +131,8 @@ def _runs(work: _Work, member: _Member, operator: str) -> list[Tridiagonal]:
     starts = rademacher(gradient, [torch_generator("probe", member.seed, i) for i in range(probes)])
     if operator == "hessian" and gradient.any():
         starts = torch.cat([starts, gradient[None]])
+    elif operator == "hessian":
+        work.notes.facts[flat] = True
     monitor = _noting(work, name, min(spec["iterations"], dimension))
     return side_by_side(product, starts, spec["iterations"], resume=so_far if len(so_far) == len(starts) else [], monitor=monitor)
 

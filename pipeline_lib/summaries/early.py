@@ -19,12 +19,16 @@ _NOWHERE = float("inf")
 
 def _points(frames: Frames) -> pd.DataFrame:
     """Give each perturbed start's mean effective deviation and mean test accuracy by task, k and level."""
+    import numpy as np
+
     sizes, runs = frames["perturbations"], frames["changed_runs"]
     key = ["task", "kind", "start", "k", "level", "seed"]
     pooled = sizes[(sizes["layer"] == "all") & (sizes["kind"] == "imp")]
     both = pooled[[*key, "deviation"]].merge(runs[[*key, "test_error"]], on=key).dropna()
-    both = both.assign(accuracy=1 - both["test_error"], call=both["start"].str.partition(" | ")[2])
-    both = both[~both["call"].str.contains("|", regex=False)]  # several changes have no size of their own
+    calls = [start.partition(" | ")[2] for start in both["start"]]
+    both = both.assign(accuracy=1 - both["test_error"], call=calls)
+    single = np.array(["|" not in call for call in calls], dtype=bool)  # several changes have no size of their own
+    both = both[single]
     return both.groupby(["task", "k", "level", "call"], as_index=False).agg(
         deviation=("deviation", "mean"), accuracy=("accuracy", "mean"), num_seeds=("seed", "nunique")
     )

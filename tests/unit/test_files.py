@@ -96,11 +96,11 @@ def test_private_names_are_nobody_elses(tmp_path, monkeypatch):
     assert files.private(path) != files.private(path)
     found = files._PRIVATE.fullmatch(files.private(path).name)
     assert found
-    assert (found["place"], int(found["process"])) == (files._place(), os.getpid())
+    assert (found["place"], int(found["process"])) == (files.place(), os.getpid())
     monkeypatch.setattr(files.platform, "node", lambda: "ä node.with/odd\x1b[31m characters" * 9)
-    files._place.cache_clear()
+    files.place.cache_clear()
     odd = files.private(path).name
-    files._place.cache_clear()
+    files.place.cache_clear()
     assert files._PRIVATE.fullmatch(odd)
     assert len(odd) < 120
 
@@ -126,7 +126,7 @@ def _dead() -> int:
 
 
 def test_what_killed_processes_left_is_removed(tmp_path):
-    here, dead = files._place(), _dead()
+    here, dead = files.place(), _dead()
     left = [f".a.safetensors.{here}.{number}.01234567.part" for number in (dead, 10**30)]
     kept = [
         f".a.safetensors.{here}.{os.getpid()}.01234567.part",

@@ -93,3 +93,9 @@ def test_removal_waits_until_nobody_works_there(path, garbage, capsys):
     assert "must be worked in by one run at a time" in capsys.readouterr().err
     held.release()
     assert garbage.is_dir()
+
+
+def test_a_folder_that_does_not_exist_is_not_whole(tmp_path, capsys):
+    assert cli.main(["verify", str(tmp_path / "none")]) == 1
+    assert "results folder must exist, got" in capsys.readouterr().err
+    assert cli.main(["verify", str(tmp_path)]) == 0

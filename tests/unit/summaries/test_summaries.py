@@ -170,6 +170,12 @@ def test_a_correlation_needs_three_perturbations():
     assert early.correlations(_perturbed([0.1, 0.2]), {}) == []
 
 
+def test_starts_that_are_measured_and_not_trained_have_no_correlation():
+    frames = _perturbed([0.1, 0.2, 0.4])
+    frames["changed_runs"] = frames["changed_runs"].iloc[:0]
+    assert early.correlations(frames, {}) == []
+
+
 def test_several_changes_in_a_row_are_no_point():
     frames = _perturbed([0.1, 0.2, 0.4])
     for frame in frames.values():
