@@ -91,7 +91,10 @@ def _alone(results: Path) -> Iterator[None]:
 def holder(results: Path) -> Holder | None:
     """Tell who works in a results folder; None if nobody does."""
     found = _read(results / FILE)
-    return None if found is None or found.is_gone((results / FILE).stat().st_mtime) else found
+    try:
+        return None if found is None or found.is_gone((results / FILE).stat().st_mtime) else found
+    except FileNotFoundError:  # released in this moment
+        return None
 
 
 class Lease:
