@@ -42,6 +42,11 @@ def _holds(path: Path, content: bytes) -> bool:
         return False
 
 
+def put_first_in_path(folder: Path) -> None:
+    """Let programs of a folder come before others of their names, in this process and what it starts."""
+    os.environ["PATH"] = os.pathsep.join([str(folder), os.environ.get("PATH", "")])
+
+
 def write_plan(made: Plan, paths: Iterable[Path]) -> Path:
     """Write the plan file that jobs read their node from; an equal one is left alone.
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from pipeline_lib import artifacts, files
 
-FILE = ".lease.json"
+FILE = "plans/.lease.json"
 RENEWED_EVERY = 15.0  # seconds
 SILENT_AFTER = 300.0  # seconds without renewal after which a holder on another machine counts as gone
 
@@ -82,7 +82,7 @@ def _read(path: Path) -> Holder | None:
 @contextmanager
 def _alone(results: Path) -> Iterator[None]:
     """Let one process at a time look at the lease and write it."""
-    with (results / ".lease.lock").open("w") as file:
+    with (results / FILE).with_suffix(".lock").open("w") as file:
         with suppress(OSError):  # a file system without locks
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -91,7 +91,10 @@ def _alone(results: Path) -> Iterator[None]:
 def holder(results: Path) -> Holder | None:
     """Tell who works in a results folder; None if nobody does."""
     found = _read(results / FILE)
-    return None if found is None or found.is_gone((results / FILE).stat().st_mtime) else found
+    try:
+        return None if found is None or found.is_gone((results / FILE).stat().st_mtime) else found
+    except FileNotFoundError:  # released in this moment
+        return None
 
 
 class Lease:
@@ -107,7 +110,7 @@ class Lease:
 
     def __init__(self, results: Path, checkout: Path) -> None:
         self._path, self._own, self._process = results / FILE, uuid.uuid4().hex, os.getpid()
-        results.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         with _alone(results):
             other = holder(results)
             if other is not None:

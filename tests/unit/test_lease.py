@@ -81,5 +81,6 @@ def test_a_lease_is_renewed_while_it_is_held_and_not_after_it_was_taken_over(tmp
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"machine": 1}', "\xff"])
 def test_a_damaged_lease_stops_nobody(tmp_path, content):
+    (tmp_path / lease.FILE).parent.mkdir()
     (tmp_path / lease.FILE).write_bytes(content.encode("latin-1"))
     Lease(tmp_path, tmp_path).release()

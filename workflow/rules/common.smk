@@ -45,8 +45,7 @@ wildcard_constraints:
 
 # A submission that Slurm refuses for now is asked for again, instead of using up the job's attempts.
 if workflow.is_main_process:
-    slurm = ROOT / "workflow" / "profiles" / "slurm" / "bin"
-    os.environ["PATH"] = os.pathsep.join([str(slurm), os.environ.get("PATH", "")])
+    driver.put_first_in_path(ROOT / "workflow" / "profiles" / "slurm" / "bin")
 
 
 def made_by(stage):
