@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, wraps
 from typing import Any
 
 from pipeline_lib import registry, starts
@@ -35,6 +35,19 @@ def _words(text: str) -> str:
     return "".join(c if c.isascii() and c.isalnum() else "_" for c in text.replace(" ", "")).strip("_")[:60]
 
 
+def _once(method: Callable[..., Node]) -> Callable[..., Node]:
+    """Remember the nodes that a method of a walk gave, by its arguments: many runs lead to the same ones."""
+
+    @wraps(method)
+    def remembered(walk: Walk, *arguments: Any) -> Node:
+        at = (method.__name__, *arguments)
+        if at not in walk.made:
+            walk.made[at] = method(walk, *arguments)
+        return walk.made[at]
+
+    return remembered
+
+
 class Walk:
     """Adds the nodes of one task and one chunk of seeds to a plan."""
 
@@ -48,9 +61,9 @@ class Walk:
         self.data = plan.add("prepare", name, {"dataset": e.task["dataset"]}, {})
         self.sizes: dict[str, Node] = {}
         self.ratios: dict[str, Node] = {}
-        self._masks: dict[tuple[Run, bool], Node] = {}
-        self._starts: dict[tuple[str, int, int, str], Node] = {}
+        self.made: dict[tuple[Any, ...], Node] = {}
 
+    @_once
     def pretrain(self, k: int, draw: str = "W0") -> Node:
         """W_k of the dense network."""
         spec = {"task": self.dynamics, "k": k, "seeds": list(self.seeds), "order": self.e.orders[0], "draw": draw}
@@ -65,15 +78,16 @@ class Walk:
         """The trained network of a level of the ladder that a run's mask comes from."""
         return self.train(rung(self.e, run, level), (self.e.orders[0],))
 
+    @_once
     def mask(self, run: Run) -> Node:
         """A run's mask: its ladder's, or that shuffled, or that of the ladder's solution pruned once more."""
         further = self.read(run).further
         if further:
             return self.pruned(run, further.criterion, further.fraction)
-        own, shuffled = rung(self.e, run, run.level), run.kind == "random_prune"
-        if (own, shuffled) not in self._masks:
-            self._masks[own, shuffled] = self._shuffled(own) if shuffled else self._pruned(own)
-        return self._masks[own, shuffled]
+        own = rung(self.e, run, run.level)
+        if run.kind == "random_prune":
+            return self._shuffled(own)
+        return self._pruned(own) if run == own else self.mask(own)
 
     def masked(self, run: Run) -> list[Node]:
         """A run's mask, if it has one."""
@@ -122,14 +136,9 @@ class Walk:
         name = label(self.who, f"k{run.k}", f"L{run.level}")
         return self.plan.add("prune", name, spec, parents)
 
+    @_once
     def start(self, run: Run) -> Node:
         """The state that a run starts from."""
-        at = (run.kind, run.k, run.level, run.start)
-        if at not in self._starts:
-            self._starts[at] = self._start(run)
-        return self._starts[at]
-
-    def _start(self, run: Run) -> Node:
         start = self.read(run)
         if run.kind == "reinit":
             state = self.pretrain(0, f"reinit-k{run.k}")
@@ -168,7 +177,8 @@ class Walk:
                 self.sizes[state.key] = state
         return state
 
-    def train(self, run: Run, orders: tuple[int, ...], kept: Sequence[int] = ()) -> Node:
+    @_once
+    def train(self, run: Run, orders: tuple[int, ...], kept: tuple[int, ...] = ()) -> Node:
         """Runs of the given orders from one start; a run that keeps states is another artifact.
 
         Masks come from runs that keep none, so that a ladder is the same one whether or not its dense run is followed.
@@ -187,14 +197,13 @@ class Walk:
             spec["keep"] = list(kept)
         return self.plan.add("trace" if kept else "train", name, spec, parents, num_steps=steps, num_runs=len(members))
 
-    def kept(self, run: Run) -> list[int]:
+    def kept(self, run: Run) -> tuple[int, ...]:
         """List the steps at which a run's states are kept: those of `throughout` after its start, and the last."""
         asked = self.e.throughout
         if not self.followed or asked is None or run.level or run.start or run.k not in asked["rewind"]:
-            return []
-        return sorted(
-            {*range((run.k // asked["every"] + 1) * asked["every"], self.task["steps"], asked["every"]), self.task["steps"]}
-        )
+            return ()
+        steps = range((run.k // asked["every"] + 1) * asked["every"], self.task["steps"], asked["every"])
+        return tuple(sorted({*steps, self.task["steps"]}))
 
     def orders_apart(self, orders: Iterable[int]) -> list[tuple[int, ...]]:
         """Group orders into jobs; the ladder's own is always a job of its own."""
@@ -226,7 +235,7 @@ class Walk:
         how = {"alphas": e.alphas, "splits": list(e.splits), "batchnorm": list(e.batchnorm)}
         found = {"train": [node for _, node in jobs], "interpolate": self.compare("interpolate", run, jobs, **how)}
         if kept and e.throughout:
-            found["follow"] = self.compare("follow", run, jobs, alphas=e.throughout["alphas"], keep=kept)
+            found["follow"] = self.compare("follow", run, jobs, alphas=e.throughout["alphas"], keep=list(kept))
         if e.layerwise and self.by_block and not run.level:
             found["layers"] = self.compare("layers", run, jobs, alphas=e.alphas)
         return found
