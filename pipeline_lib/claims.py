@@ -169,7 +169,7 @@ def _bind(kind: str, given: Any, supplied: tuple[str, ...], what: str, only: tup
         raise ValueError(f"{what} must be a mapping with a name, got {given!r}; add name: to it")
     names = only or tuple(registry.entries(kind))
     if given["name"] not in names:
-        raise registry.unknown(f"{what}.name", given["name"], names, f"add it as a function to pipeline_lib/{kind}")
+        raise registry.unknown(f"{what}.name", given["name"], names, f"add it as a function to {registry.where(kind)}")
     for option, value in given.items():
         if option in _WORDS and value not in _WORDS[option]:
             raise registry.unknown(f"{what}.{option}", value, _WORDS[option])

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from pipeline_lib.reach import Code
+from pipeline_lib.registry import PLACES
 from pipeline_lib.syntax import Reference, Written
 
 # Modules that carry results without deciding them: their text has no part in keys, what they use of other modules has.
@@ -23,7 +24,7 @@ Named = tuple[tuple[str, str], ...]  # kind and name of registered functions
 def code_of(root: Path, edits: dict[str, str | None] | None = None) -> Code:
     """Read the source of a folder as this package's, with other texts for some files."""
     loaders = [f"{_PACKAGE}.registry.{name}" for name in _LOADERS]
-    return Code(root, [f"{_PACKAGE}.{name}" for name in CARRIERS], loaders, edits)
+    return Code(root, [f"{_PACKAGE}.{name}" for name in CARRIERS], loaders, PLACES, edits)
 
 
 CODE = code_of(Path(__file__).parent)

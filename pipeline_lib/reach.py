@@ -109,6 +109,7 @@ class Code:
         root: its folder.
         carriers: modules whose text does not count; what they use does.
         loaders: functions, as `module.name`, whose first argument is a kind of registered functions.
+        places: of each kind the folder, or file, of its functions.
         edits: texts to take instead of files' own, by path under the root; None for a file that is to be missing.
     """
 
@@ -117,9 +118,10 @@ class Code:
         root: Path,
         carriers: Iterable[str] = (),
         loaders: Iterable[str] = (),
+        places: Mapping[str, str] | None = None,
         edits: Mapping[str, str | None] | None = None,
     ) -> None:
-        self.root, self.name, self._edits = root, __name__.split(".")[0], dict(edits or {})
+        self.root, self.name, self._edits, self._places = root, __name__.split(".")[0], dict(edits or {}), dict(places or {})
         self.carriers = frozenset(carriers)
         self._loaders = frozenset(Reference(*full.rpartition(".")[::2]) for full in loaders)
         self._texts: dict[str, str | None] = {}
@@ -159,7 +161,8 @@ class Code:
         Raises:
             ValueError: there is none.
         """
-        names = [f"{kind}.py"] if self._text(f"{kind}.py") is not None else self._files(kind)
+        place = self._places.get(kind, kind)
+        names = [place] if place.endswith(".py") else self._files(place)
         for path in names:
             module = ".".join([self.name, *path.removesuffix(".py").split("/")])
             if f"def {name}(" in (self._text(path) or "") and name in self.module(module).definitions:

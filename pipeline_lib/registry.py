@@ -17,6 +17,13 @@ from typing import Any
 from pipeline_lib import values
 
 PACKAGE = Path(__file__).parent
+# Where the functions of each kind are: in the files of a folder, or in one file.
+PLACES = {
+    **{"networks": "networks", "datasets": "datasets", "perturbations": "perturbations", "pretexts": "pretexts"},
+    **{"optim": "optim.py", "schedules": "schedules.py", "initialise": "initialise.py"},
+    **{"prune": "prune.py", "adaptive": "adaptive.py", "retraining": "retraining.py"},
+    **{"summaries": "summaries", "figures": "figures", "measures": "measures", "claims": "claims.py"},
+}
 
 
 @dataclass(frozen=True)
@@ -50,13 +57,21 @@ def _entry(module: str, function: ast.FunctionDef) -> Entry:
     return Entry(module, function.name, tuple(a.arg for a in arguments if a.arg not in defaults), defaults, annotations)
 
 
+def _files(kind: str) -> list[Path]:
+    place = PACKAGE / PLACES[kind]
+    return [place] if place.suffix else sorted(place.glob("[!_]*.py"))
+
+
+def where(kind: str) -> str:
+    """Name the folder or file of a kind's functions."""
+    return f"pipeline_lib/{PLACES[kind]}"
+
+
 @cache
 def entries(kind: str) -> dict[str, Entry]:
-    """List the functions of a kind: `networks`, `datasets` (folders), `optim`, `schedules`, … (modules)."""
-    place = PACKAGE / kind
-    files = sorted(place.glob("[!_]*.py")) if place.is_dir() else [place.with_suffix(".py")]
+    """List the functions of a kind, which is a key of `PLACES`."""
     found: dict[str, Entry] = {}
-    for path in files:
+    for path in _files(kind):
         module = ".".join(["pipeline_lib", *path.relative_to(PACKAGE).with_suffix("").parts])
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
@@ -72,7 +87,7 @@ def lookup(kind: str, name: str, what: str, only: Sequence[str] | None = None) -
     """
     valid = {n: e for n, e in entries(kind).items() if only is None or n in only}
     if name not in valid:
-        raise unknown(what, name, list(valid), f"add one as a file in pipeline_lib/{kind}")
+        raise unknown(what, name, list(valid), f"add one in {where(kind)}")
     return valid[name]
 
 
@@ -132,7 +147,7 @@ def call(kind: str, bound: dict[str, Any], **supplied: Any) -> Any:
 def declared(kind: str, constant: str) -> frozenset[str]:
     """Collect the names that the files of a folder list under a constant, such as `IN_FILES` in `datasets`."""
     found: set[str] = set()
-    for path in sorted((PACKAGE / kind).glob("[!_]*.py")):
+    for path in _files(kind):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == constant for t in node.targets):
                 found |= set(ast.literal_eval(node.value))

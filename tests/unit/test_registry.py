@@ -71,7 +71,7 @@ def test_a_whole_number_stands_for_the_fraction():
     ("given", "message"),
     [
         (SGD | {"name": "agd"}, r"toy\.optimiser\.name must be one of adam, sgd, got 'agd'; did you mean 'sgd'\?"),
-        (SGD | {"name": "zzzz"}, "must be one of adam, sgd, got 'zzzz'; add one as a file in pipeline_lib/optim"),
+        (SGD | {"name": "zzzz"}, "must be one of adam, sgd, got 'zzzz'; add one in pipeline_lib/optim.py"),
         (SGD | {"name": "get_slots"}, "must be one of adam, sgd, got 'get_slots'"),
         (
             SGD | {"momentun": 0.9},
