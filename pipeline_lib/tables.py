@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeline_lib import seals, verify
 from pipeline_lib.columns import COLUMNS, STABLE_BELOW
+from pipeline_lib.columns.origin import FIND
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +52,12 @@ def with_onset(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(stable=frame["instability"] < STABLE_BELOW, onset=onset)
 
 
+def _part(path: Path) -> pd.DataFrame:
+    """Read a part; what names no artifact was measured on the part's own."""
+    frame = read(path)
+    return frame if "key" in frame else frame.assign(key=seals.key_of(path.parent))
+
+
 def tabulate(parts: Iterable[Path], table: str) -> pa.Table:
     """Join the measurements of an experiment to one sorted table.
 
@@ -62,7 +69,7 @@ def tabulate(parts: Iterable[Path], table: str) -> pa.Table:
     import pyarrow as pa
 
     measured = [c.name for c in COLUMNS[table] if c.name not in ADDED.get(table, ())]
-    frames = [part for part in map(read, parts) if len(part)]
+    frames = [part for part in map(_part, parts) if len(part)]
     for part in frames:
         assert set(part.columns) == set(measured), f"a part of {table} lacks or adds {set(part.columns) ^ set(measured)}"
     # A column without any value has no type in a part.
@@ -105,6 +112,10 @@ def document() -> str:
         "# Tables",
         "",
         "One row a replicate or pair. Shares are in [0, 1]. Units and meanings are in the Parquet schema metadata too.",
+        "",
+        "Every row has the `key` of the artifact that it was measured on, and `other_key` if it is about two. Its folder is",
+        f"`{FIND}`, and `index.parquet` has a row of it. Runs that one job trained are in one artifact; `seed` and",
+        "`order` tell them apart.",
         "",
     ]
     for table, columns in COLUMNS.items():
