@@ -20,13 +20,16 @@ _OF: dict[str, tuple[str, ...]] = {
     "signs": ("the state at step_1", "the state at step_2"),
     "perturbations": ("the perturbed state", "the state before"),
 }
+ENVIRONMENT = Column(
+    "environment", "string", "-", "where it and all that it comes from was computed: processor or GPU, versions; several by ;"
+)
 _OWN = "this table's own artifact, as the row is about many networks or none"
 
 
 def key_columns(table: str) -> tuple[Column, ...]:
-    """Give the columns of keys that a table has."""
+    """Give the columns of keys and of the environment that a table has."""
     columns = []
     for name, of in zip(("key", "other_key"), _OF.get(table, ("",)), strict=False):
         meaning = f"artifact of {of}" if of else _OWN
         columns.append(Column(name, "string", "-", f"{meaning} ({FIND})"))
-    return tuple(columns)
+    return (*columns, ENVIRONMENT)

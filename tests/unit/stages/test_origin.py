@@ -15,7 +15,7 @@ import pytest
 import torch
 import toys
 
-from pipeline_lib import artifacts, columns, driver, nodes, tables, tree
+from pipeline_lib import artifacts, columns, driver, nodes, tables
 from pipeline_lib.evaluate import evaluate
 from pipeline_lib.job import Job
 from pipeline_lib.stages import data
