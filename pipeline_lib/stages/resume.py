@@ -251,8 +251,8 @@ def kept(job: Job, until: int) -> Iterator[Keeper]:
     keeper = Keeper(job.folder / NAME, _header(job), until)
 
     def read() -> None:
-        keeper.members = _read(keeper.path)
-        keeper.meta = _gone_on(job, keeper.path)
+        members = _read(keeper.path)
+        keeper.meta, keeper.members = _gone_on(job, keeper.path), members
         log.info("going on at step %s", ", ".join(str(saved.state.step) for saved in keeper.members.values()))
 
     with _resumed(keeper.path, read, keeper.stop):
@@ -265,8 +265,8 @@ def noted(job: Job) -> Iterator[Notes]:
     notes = Notes(job.folder / NAME, _header(job))
 
     def read() -> None:
-        notes.read()
         notes.meta = _gone_on(job, notes.path)
+        notes.read()
 
     with _resumed(notes.path, read, notes.stop):
         yield notes
