@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 TASKS = ROOT / "config" / "tasks"
 CLAIMS = ROOT / "config" / "claims"
 
-_SETTINGS: dict[str, Any] = {"results": "results", "data_root": None, "fingerprints": {}}
+_SETTINGS: dict[str, Any] = {"results": "results", "data_root": None, "fingerprints": {}, "environment": "record"}
 _EXPERIMENT: dict[str, Any] = {
     "seeds": 3,
     "orders": 3,
@@ -249,6 +249,7 @@ def resolve(raw: Mapping[str, Any]) -> Config:
         Path(root) if root else None,
         dict(settings["fingerprints"]),
         {name: _experiment(name, e, raw) for name, e in raw["experiments"].items()},
+        settings["environment"],
     )
 
 

@@ -14,7 +14,7 @@ from pipeline_lib.experiment import Config
 from pipeline_lib.validation import read_yaml
 
 # What holds for a whole run. Other settings are each file's own.
-_SHARED = ("results", "data_root", "fingerprints")
+_SHARED = ("results", "data_root", "fingerprints", "environment")
 _REMEDY = "give one of them another name, or use the files one after the other"
 
 

@@ -13,17 +13,19 @@ from pipeline_lib import (
     artifacts,
     config,
     config_files,
+    environment,
     files,
+    ledger,
     nodes,
     plan,
     plan_file,
     publication,
     refine,
-    screen,
     tables,
     verify,
 )
-from pipeline_lib.job import Job, log
+from pipeline_lib.environment import Environment
+from pipeline_lib.job import Job
 from pipeline_lib.nodes import Plan
 from pipeline_lib.plan_file import Written
 
@@ -93,10 +95,25 @@ def _check_current(header: Mapping[str, Any], line: Mapping[str, Any]) -> None:
             raise ValueError(f"config must stay as it was planned during a run, got a changed {path.name}; start the run again")
     code = nodes.stage_code(line["stage"], line["spec"], header["fingerprints"])
     parents = {role: tuple(keys) for role, keys in line["parents"].items()}
-    if nodes.node_key(line["stage"], line["spec"], code, parents) != line["key"]:
+    place = Environment(**header["environment"]).words(nodes.on_device(line["stage"])) if header["environment"] else ""
+    if nodes.node_key(line["stage"], line["spec"], code, parents, place) != line["key"]:
         raise ValueError(
             f"code of stage {line['stage']} must stay as it was planned during a run, got an edit; start the run again"
         )
+
+
+def _environment(header: Mapping[str, Any], stage: str) -> Environment:
+    """Tell what this job runs in, and refuse what is not what its key says."""
+    computes = nodes.on_device(stage)
+    here = environment.current(computes)
+    planned = header["environment"]
+    found = here.differences(Environment(**planned), computes) if planned else ""
+    if found:
+        remedy = (
+            f"run it there, say by {environment.NAME} what jobs have and start the run again, or leave environment: strict out"
+        )
+        raise ValueError(f"environment of stage {stage} must be what its key says, got {found}; {remedy}")
+    return here
 
 
 def _check_parent(folder: Path) -> None:
@@ -128,6 +145,7 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
         raise ValueError(f"node {folder.name} must be made by stage {line['stage']}, got {stage}; use that one")
     try:
         _check_current(header, line)
+        here = _environment(header, stage)
     except (KeyError, TypeError, AttributeError) as error:
         raise plan_file.not_whole(path, error) from None
     if folder.parts[-3:] != Path(line["folder"]).parts:
@@ -135,13 +153,16 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
     results = Path(*folder.parts[:-3])
     reads = {role: [results / name for name in names] for role, names in line["reads"].items()}
     root = Path(header["data_root"]) if header["data_root"] else None
-    for parent in (folder for folders in reads.values() for folder in folders):
+    parents = [folder for folders in reads.values() for folder in folders]
+    for parent in parents:
         _check_parent(parent)
-    job = Job(line["key"], line["spec"], folder, reads, root)
+    code = nodes.stage_code(stage, line["spec"], header["fingerprints"])
+    facts = environment.facts(here, stage, line["spec"], code, verify.made_in(parents))
+    job = Job(line["key"], line["spec"], folder, reads, root, facts)
     importlib.import_module(f"pipeline_lib.stages.{stage}").run(job)
     files.remove_leftovers(job.folder)
     record = {key: line[key] for key in ("key", "stage", "label", "spec", "parents")}
-    record |= {"versions": job.meta()["versions"], "sha256": verify.digests(job.folder)}
+    record |= {**job.facts, "sha256": verify.digests(job.folder)}
     artifacts.write_text(job.folder / verify.RECORD, json.dumps(record, indent=1) + "\n")
 
 
@@ -173,20 +194,12 @@ def refined(made: Plan, raw: Mapping[str, Any], level: int, until: float) -> dic
 
 
 def write_index(results: Path) -> None:
-    """Write `index.parquet`: one row an artifact with its key, label, stage, spec, parents and versions.
+    """Write `index.parquet`: one row an artifact, with what it is and how it was made.
 
     What has no record that it can be known by is left out, with a line in the log.
     """
     import pyarrow as pa
 
-    rows = []
-    for path in sorted((results / "artifacts").glob(f"*/*/{verify.RECORD}")):
-        try:
-            record = verify.record(path.parent)
-        except (OSError, ValueError) as error:
-            log.warning("left out of the index: %s", screen.printable(str(error)))
-            continue
-        record |= {"stage": path.parent.parent.name, "label": path.parent.name.removesuffix(f"-{record['key']}")}
-        rows.append({k: v if isinstance(v, str) else json.dumps(v, sort_keys=True) for k, v in record.items()})
+    rows = ledger.rows(results)
     if rows:
         artifacts.write_table(results / "index.parquet", pa.Table.from_pylist(rows))

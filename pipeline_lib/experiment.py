@@ -57,9 +57,10 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Config:
-    """All that was asked for."""
+    """All that was asked for; `environment` is strict if it is to be part of keys."""
 
     results: Path
     data_root: Path | None
     fingerprints: dict[str, str]
     experiments: dict[str, Experiment]
+    environment: str = "record"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from pipeline_lib import environment
 
 log = logging.getLogger("pipeline_lib")
 
@@ -24,6 +27,7 @@ class Job:
         folder: where to.
         reads: folders of the artifacts to read, by role.
         data_root: folder of the data sets, or None.
+        facts: how it is made, see `environment.facts`.
     """
 
     key: str
@@ -31,14 +35,20 @@ class Job:
     folder: Path
     reads: dict[str, list[Path]]
     data_root: Path | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def file(self, role: str, name: str) -> Path:
         """Path of a file of the only artifact in a role."""
         return self.reads[role][0] / name
 
-    def meta(self, **more: Any) -> dict[str, Any]:
-        """Header of an artifact: its node, and the versions that made it."""
-        from importlib.metadata import version
+    def go_on(self, kept: Mapping[str, Any]) -> None:
+        """Note that an earlier try's work is used, which may have been done elsewhere.
 
-        versions = {name: version(name) for name in ("torch", "numpy", "safetensors")}
-        return {"key": self.key, "spec": self.spec, "versions": versions, **more}
+        Args:
+            kept: header of the file that the earlier try left.
+        """
+        self.facts["made_in"] = environment.united([self.facts.get("made_in", {}), kept.get("made_in", {})])
+
+    def meta(self, **more: Any) -> dict[str, Any]:
+        """Header of an artifact: its node, and how it was made."""
+        return {"key": self.key, "spec": self.spec, **self.facts, **more}

@@ -7,11 +7,13 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
+from pipeline_lib import environment
+from pipeline_lib.environment import Environment
 from pipeline_lib.experiment import Config
-from pipeline_lib.fingerprint import CODE, Named, asked, fingerprint
+from pipeline_lib.fingerprint import CODE, Named, asked, fingerprint, reached
 from pipeline_lib.reach import Code
 from pipeline_lib.verify import RECORD
 
@@ -99,9 +101,16 @@ class Node:
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
-def node_key(stage: str, spec: dict[str, Any], code: str, parents: dict[str, tuple[str, ...]]) -> str:
-    """Hash all that an artifact's content depends on."""
-    return hashlib.sha256(_encode([stage, spec, code, parents]).encode()).hexdigest()[:12]
+def node_key(stage: str, spec: dict[str, Any], code: str, parents: dict[str, tuple[str, ...]], place: str = "") -> str:
+    """Hash all that an artifact's content depends on; `place` words the environment where that is to count."""
+    hashed = [stage, spec, code, parents, *([place] if place else [])]
+    return hashlib.sha256(_encode(hashed).encode()).hexdigest()[:12]
+
+
+@cache
+def on_device(stage: str) -> bool:
+    """Tell whether a stage computes on the GPU where there is one."""
+    return any(at.module.endswith(".stages.device") for at in reached(stage))
 
 
 # Where a spec names the registered functions of each kind that its stage may ask for. Others have no part in its key.
@@ -154,12 +163,18 @@ class Plan:
         if not _LABEL.fullmatch(label):
             raise ValueError(f"label must be letters, digits, _ and -, got {label!r}; rename what it comes from")
         keys = {role: tuple(node.key for node in nodes) for role, nodes in parents.items() if nodes}
-        key = node_key(stage, spec, stage_code(stage, spec, self.config.fingerprints), keys)
+        place = self.place.words(on_device(stage)) if self.place else ""
+        key = node_key(stage, spec, stage_code(stage, spec, self.config.fingerprints), keys, place)
         return self.nodes.setdefault(key, Node(stage, label, spec, keys, key, **counts))
 
     def parents(self, node: Node) -> dict[str, list[Node]]:
         """Look up the nodes that a node reads, by role."""
         return {role: [self.nodes[key] for key in keys] for role, keys in node.parents.items()}
+
+    @cached_property
+    def place(self) -> Environment | None:
+        """The environment that is part of keys, if the config asks for that."""
+        return environment.planned() if self.config.environment == "strict" else None
 
     @cached_property
     def by_folder(self) -> dict[str, Node]:

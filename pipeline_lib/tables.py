@@ -6,15 +6,22 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline_lib import seals, verify
+from pipeline_lib import environment, seals, verify
 from pipeline_lib.columns import COLUMNS, STABLE_BELOW
+from pipeline_lib.columns.origin import FIND
+from pipeline_lib.job import Job
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-# Columns that tabulation adds to what was measured.
-ADDED = {"instability": ("stable", "onset")}
+# Columns that tabulation adds to what was measured; the key where the measurement names none.
+_ADDED = {"instability": ("stable", "onset")}
+
+
+def measured(table: str) -> list[str]:
+    """List the columns that a measurement writes, and the key, in the table's order."""
+    return [c.name for c in COLUMNS[table] if c.name not in (*_ADDED.get(table, ()), "environment")]
 
 
 def schema(table: str) -> pa.Schema:
@@ -37,6 +44,12 @@ def to_arrow(rows: list[dict[str, object]], table: str) -> pa.Table:
     return pa.Table.from_pylist(rows, schema(table))
 
 
+def computed(rows: list[dict[str, object]], table: str, job: Job) -> pa.Table:
+    """Make the table of a job that computes it from others; a row that names no artifact is about many, and has the job's key."""
+    own = {"key": job.key, "environment": environment.summary(job.facts.get("made_in", {}))}
+    return to_arrow([own | row for row in rows], table)
+
+
 def with_onset(frame: pd.DataFrame) -> pd.DataFrame:
     """Add `stable` a pair and `onset` a setting to the instability table.
 
@@ -51,6 +64,12 @@ def with_onset(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(stable=frame["instability"] < STABLE_BELOW, onset=onset)
 
 
+def _part(path: Path) -> pd.DataFrame:
+    """Read a part and say where it was measured, and on what: if it names no artifact, on its own."""
+    frame = read(path).assign(environment=environment.summary(verify.made_in([path.parent])))
+    return frame if "key" in frame else frame.assign(key=seals.key_of(path.parent))
+
+
 def tabulate(parts: Iterable[Path], table: str) -> pa.Table:
     """Join the measurements of an experiment to one sorted table.
 
@@ -61,13 +80,13 @@ def tabulate(parts: Iterable[Path], table: str) -> pa.Table:
     import pandas as pd
     import pyarrow as pa
 
-    measured = [c.name for c in COLUMNS[table] if c.name not in ADDED.get(table, ())]
-    frames = [part for part in map(read, parts) if len(part)]
+    columns = [*measured(table), "environment"]
+    frames = [part for part in map(_part, parts) if len(part)]
     for part in frames:
-        assert set(part.columns) == set(measured), f"a part of {table} lacks or adds {set(part.columns) ^ set(measured)}"
+        assert set(part.columns) == set(columns), f"a part of {table} lacks or adds {set(part.columns) ^ set(columns)}"
     # A column without any value has no type in a part.
-    typed = [part.dropna(axis=1, how="all") for part in frames] or [pd.DataFrame(columns=measured)]
-    frame = pd.concat(typed, ignore_index=True).reindex(columns=measured)
+    typed = [part.dropna(axis=1, how="all") for part in frames] or [pd.DataFrame(columns=columns)]
+    frame = pd.concat(typed, ignore_index=True).reindex(columns=columns)
     keys = ["task", "what", "kind", "start", "k", "level", "level_1", "level_2", "seed", "order", "order_1", "order_2"]
     keys += ["plane", "split", "batchnorm", "step", "alpha"]
     frame = frame.sort_values([key for key in keys if key in frame.columns], ignore_index=True)
@@ -105,6 +124,10 @@ def document() -> str:
         "# Tables",
         "",
         "One row a replicate or pair. Shares are in [0, 1]. Units and meanings are in the Parquet schema metadata too.",
+        "",
+        "Every row has the `key` of the artifact that it was measured on, and `other_key` if it is about two. Its folder is",
+        f"`{FIND}`, and `index.parquet` has a row of it. Runs that one job trained are in one artifact; `seed` and",
+        "`order` tell them apart.",
         "",
     ]
     for table, columns in COLUMNS.items():

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import files, seals
+from pipeline_lib import environment, files, seals
 
 RECORD = "spec.json"
 
@@ -57,7 +58,7 @@ def record(folder: Path) -> dict[str, Any]:
     path, remedy = folder / RECORD, f"remove the folder {folder} and run again"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        whole = isinstance(found["sha256"], dict) and isinstance(found["key"], str)
+        whole = isinstance(found["sha256"], dict) and isinstance(found["key"], str) and _are_places(found.get("made_in", {}))
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -69,6 +70,24 @@ def record(folder: Path) -> dict[str, Any]:
     if not seals.belongs(folder, found["key"]):
         raise ValueError(f"record {path} must belong to its folder, got the record of node {found['key']}; {remedy}")
     return dict(found)
+
+
+def _are_places(made: Any) -> bool:
+    lists = made.values() if isinstance(made, dict) else [None]
+    return all(isinstance(stages, list) and all(isinstance(stage, str) for stage in stages) for stages in lists)
+
+
+def made_in(folders: Iterable[Path]) -> environment.Made:
+    """Join what artifacts were made in, by their records; what has none tells nothing.
+
+    Raises:
+        ValueError: a record is damaged, or another node's.
+    """
+    found = []
+    for folder in folders:
+        with suppress(FileNotFoundError):
+            found.append(record(folder).get("made_in", {}))
+    return environment.united(found)
 
 
 def check(path: Path, sealed: bool = False) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeline_lib.columns import early, landscape, stability
 from pipeline_lib.columns.common import FOLLOWED, MATCHING_WITHIN, STABLE_BELOW, Column
+from pipeline_lib.columns.origin import key_columns
 
 __all__ = ["COLUMNS", "FOLLOWED", "MATCHING_WITHIN", "STABLE_BELOW", "Column"]
 
@@ -24,4 +25,6 @@ _CLAIMS: dict[str, tuple[Column, ...]] = {
     ),
 }  # fmt: skip
 
-COLUMNS = stability.COLUMNS | early.COLUMNS | landscape.COLUMNS | _CLAIMS
+_MEASURED = stability.COLUMNS | early.COLUMNS | landscape.COLUMNS | _CLAIMS
+
+COLUMNS = {table: (*columns, *key_columns(table)) for table, columns in _MEASURED.items()}

@@ -159,6 +159,7 @@ def run(job: Job) -> None:
         mask = {name: array[i] for name, array in kept.items()}
         chosen, tried = _choose(setting, seed, states[i], dense[i], mask, diverged[i])
         who = {key: spec[key] for key in ("start", "k", "level")} | {"task": spec["task"]["name"], "seed": seed}
+        who |= {"key": head["key"]}
         rows += [who | row for row in tried]
         members.append(chosen)
     stacked = {name: np.stack([member[name] for member in members]) for name in members[0]}

@@ -13,7 +13,7 @@ from pipeline_lib.evaluate import Score
 from pipeline_lib.interpolate import alphas, distances, paths, summarise, with_midpoint
 from pipeline_lib.job import Job, log
 from pipeline_lib.stages import data, device
-from pipeline_lib.stages.interpolate import NOTHING, Trained, check_end, path_rows, projected, trained
+from pipeline_lib.stages.interpolate import NOTHING, Trained, check_end, keys, path_rows, projected, trained
 from pipeline_lib.stages.training import numerics
 from pipeline_lib.types import Dataset
 
@@ -67,6 +67,7 @@ def _connect(job: Job, network: nn.Sequential, dataset: Dataset, seed: int) -> t
     sound = [pair for pair in pairs if not any(points[i].diverged for i in pair)]
     common = {"task": spec["task"]["name"], "seed": seed, "k": spec["k"]}
     labels = [common | {key: pair[key] for key in _LABEL} for pair in spec["pairs"]]
+    labels = [who | keys(points[i], points[j]) for who, (i, j) in zip(labels, pairs, strict=True)]
     apart = [_distance(who, points[i], points[j], names) for who, (i, j) in zip(labels, pairs, strict=True)]
     lines: Rows = []
     sums: Rows = []

@@ -41,7 +41,7 @@ def run(job: Job) -> None:
     for i, (seed, _) in enumerate(head["spec"]["members"]):
         state, shapes = states[i], {name: states[i].params[name].shape for name in head["prunable"]}
         mask = {name: kept[name][i] if kept else np.ones(shape, dtype=bool) for name, shape in shapes.items()}
-        who = {"task": spec["task"]["name"], "seed": seed, "k": spec["k"], "level": spec["level"]}
+        who = {"task": spec["task"]["name"], "seed": seed, "k": spec["k"], "level": spec["level"], "key": head["key"]}
         for criterion, fraction in cuts:
             row = who | {"criterion": criterion, "fraction": float(fraction)} | dict.fromkeys(_MEASURED)
             if not head["diverged"][i]:

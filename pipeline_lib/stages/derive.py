@@ -11,4 +11,4 @@ def run(job: Job) -> None:
     name = job.spec["table"]
     frames = tables.divided({role: tables.read(folders[0] / "table.parquet") for role, folders in job.reads.items()})
     rows = registry.entries("summaries")[name].load()(frames, job.spec)
-    artifacts.write_table(job.folder / "table.parquet", tables.to_arrow(rows, name))
+    artifacts.write_table(job.folder / "table.parquet", tables.computed(rows, name, job))

@@ -38,12 +38,26 @@ class _Member:
         return None if head["diverged"][self.number] else self._vector(arrays)
 
 
-def _ratios(start: str, level: int, of: str, weights: np.ndarray) -> list[dict[str, Any]]:
-    who = {"start": start, "level": level, "of": of}
+def _ratios(start: str, level: int, of: str, weights: np.ndarray, key: str) -> list[dict[str, Any]]:
+    who = {"start": start, "level": level, "of": of, "key": key}
     return [who | {"quantile": quantile, "ratio": ratio} for quantile, ratio in quantiles(weights).items()]
 
 
-def _describe(spec: dict[str, Any], member: _Member) -> tuple[list[dict[str, Any]], dict[Point, np.ndarray]]:
+def _keys(job: Job) -> list[str]:
+    """List the keys of the solutions."""
+    return [artifacts.read_meta(folder / "state.safetensors")["key"] for folder in job.reads["states"]]
+
+
+def _homes(job: Job, keys: list[str]) -> dict[Point, str]:
+    """Give the key of the artifact that has the weights of each point of the ladder."""
+    spec, rewind = job.spec, artifacts.read_meta(job.file("rewind", "state.safetensors"))["key"]
+    solutions = [each for each in spec["solutions"] if each["start"] == f"k{spec['k']}"]
+    found: dict[Point, str] = {("rewind", each["level"]): rewind for each in solutions}
+    found |= {("solution", each["level"]): keys[each["state"]] for each in solutions}
+    return found | {("projection", each["level"] - 1): keys[each["state"]] for each in spec["projections"]}
+
+
+def _describe(spec: dict[str, Any], member: _Member, keys: list[str]) -> tuple[list[dict[str, Any]], dict[Point, np.ndarray]]:
     """Describe the magnitudes of one seed's networks, and collect its points; both without what has diverged."""
     rows: list[dict[str, Any]] = []
     points: dict[Point, np.ndarray] = {}
@@ -60,7 +74,7 @@ def _describe(spec: dict[str, Any], member: _Member) -> tuple[list[dict[str, Any
         weights = member.weights("states", each["state"])
         if weights is None:
             continue
-        rows += _ratios(each["start"], each["level"], "solution", weights[kept])
+        rows += _ratios(each["start"], each["level"], "solution", weights[kept], keys[each["state"]])
         if each["start"] == ladder:
             points["solution", each["level"]] = weights
             solved[each["state"]] = weights, kept
@@ -70,7 +84,7 @@ def _describe(spec: dict[str, Any], member: _Member) -> tuple[list[dict[str, Any
             continue
         weights, kept = solved[each["state"]]
         points["projection", each["level"] - 1] = weights * next_kept
-        rows += _ratios(ladder, each["level"], "projection", (weights * next_kept)[kept])
+        rows += _ratios(ladder, each["level"], "projection", (weights * next_kept)[kept], keys[each["state"]])
     return rows, points
 
 
@@ -87,16 +101,18 @@ def run(job: Job) -> None:
     Source: paper C, figures 7 and 9, and section 3; ambiguity C-X16.
     """
     spec = job.spec
-    names = artifacts.read_meta(job.file("rewind", "state.safetensors"))["prunable"]
+    names, keys = artifacts.read_meta(job.file("rewind", "state.safetensors"))["prunable"], _keys(job)
+    homes = _homes(job, keys)
     sizes: list[dict[str, Any]] = []
     apart: list[dict[str, Any]] = []
     for i, seed in enumerate(spec["seeds"]):
         who = {"task": spec["name"], "seed": seed, "k": spec["k"]}
-        rows, points = _describe(spec, _Member(job, names, i))
+        rows, points = _describe(spec, _Member(job, names, i), keys)
         sizes += [who | row for row in rows]
         ordered = {point: points[point] for point in sorted(points, key=lambda point: (_POINTS.index(point[0]), point[1]))}
         for ((one, level_1), (other, level_2)), distance in distances(ordered).items():
             pair = {"point_1": one, "level_1": level_1, "point_2": other, "level_2": level_2}
+            pair |= {"key": homes[one, level_1], "other_key": homes[other, level_2]}
             apart.append(who | pair | {"distance": distance})
     artifacts.write_rows(job.folder / "magnitudes.parquet", sizes)
     artifacts.write_rows(job.folder / "geometry.parquet", apart)

@@ -6,9 +6,8 @@ import os
 
 import torch
 
+from pipeline_lib.environment import DEVICE as VARIABLE
 from pipeline_lib.precision import Numerics
-
-VARIABLE = "PIPELINE_DEVICE"
 
 
 def pick(numerics: Numerics) -> torch.device:

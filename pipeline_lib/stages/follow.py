@@ -22,6 +22,7 @@ def run(job: Job) -> None:
     network = data.build(spec["task"], dataset)
     metas = [(folder, artifacts.read_meta(folder / "state.safetensors")) for folder in job.reads["states"]]
     homes = {tuple(member): folder for folder, meta in metas for member in meta["spec"]["members"]}
+    keys = {tuple(member): meta["key"] for _, meta in metas for member in meta["spec"]["members"]}
     lost = {tuple(m) for _, meta in metas for m, bad in zip(meta["spec"]["members"], meta["diverged"], strict=True) if bad}
     members, points = list(homes), with_midpoint(alphas(spec["alphas"]))
     rows: list[dict[str, Any]] = []
@@ -33,7 +34,7 @@ def run(job: Job) -> None:
         found = paths(network, states, pairs, points, dataset.test, dataset, how) if pairs else {}
         for s, i, j in spec["pairs"]:
             who = {"task": spec["task"]["name"], "seed": s, "order_1": i, "order_2": j, "step": step, "split": "test"}
-            who |= {key: spec[key] for key in ("kind", "k", "level")}
+            who |= {key: spec[key] for key in ("kind", "k", "level")} | {"key": keys[s, i], "other_key": keys[s, j]}
             values: dict[str, Any] = dict.fromkeys(_MEASURED)
             if (s, i, j) in sound:
                 ends = asdict(summarise(points, found[needed.index((s, i)), needed.index((s, j))], spec["alphas"]))

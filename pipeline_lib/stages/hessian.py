@@ -197,7 +197,8 @@ def run(job: Job) -> None:
     with resume.noted(job) as notes:
         work = _Work(spec, network, dataset, notes)
         for seed, state, mask, lost in zip(spec["seeds"], states, _masks(job, network), head["diverged"], strict=True):
-            who = {"task": spec["task"]["name"], "seed": seed} | {key: spec[key] for key in ("kind", "k", "level", "step")}
+            who = {"task": spec["task"]["name"], "seed": seed, "key": head["key"]}
+            who |= {key: spec[key] for key in ("kind", "k", "level", "step")}
             member = _Member(seed, tree.moved(state, place), mask)
             rows, read = ([], dict.fromkeys(_CURVATURE)) if lost else _measure(work, member)
             spectrum += [who | row for row in rows]

@@ -25,6 +25,7 @@ _SAME = 0.005  # an end's error may differ by so much from the run's own: the ro
 class Trained:
     """One run as its artifact says; `errors` by split are None if it diverged."""
 
+    key: str
     state: State
     density: float
     diverged: bool
@@ -42,7 +43,8 @@ def trained(
         for i, (own, order) in enumerate(meta["spec"]["members"]):
             if seed in (None, own):
                 errors = {split: meta["errors"][split][i] for split in ("train", "test")}
-                runs[own, order] = Trained(tree.moved(members[i], place), meta["density"][i], meta["diverged"][i], errors)
+                state = tree.moved(members[i], place)
+                runs[own, order] = Trained(meta["key"], state, meta["density"][i], meta["diverged"][i], errors)
     return runs, names
 
 
@@ -51,7 +53,7 @@ def projected(run: Trained, folder: Path, seed: int) -> Trained:
     arrays, meta = artifacts.read_arrays(folder / "mask.safetensors")
     i = meta["spec"]["seeds"].index(seed)
     mask = {name: array[i] for name, array in arrays.items()}
-    return Trained(tree.masked(run.state, mask), density(mask), run.diverged or meta["diverged"][i], {})
+    return Trained(run.key, tree.masked(run.state, mask), density(mask), run.diverged or meta["diverged"][i], {})
 
 
 def check_end(run: Trained, split: str, score: Score) -> None:
@@ -84,6 +86,11 @@ def path_rows(
     return [label | {"alpha": alpha, "error": error, "loss": loss} for alpha, (error, loss) in found if alpha in asked]
 
 
+def keys(first: Trained, second: Trained) -> dict[str, str]:
+    """Say where the two networks of a pair lie."""
+    return {"key": first.key, "other_key": second.key}
+
+
 def run(job: Job) -> None:
     """Compare the pairs of a chunk of seeds on each split. A pair with a diverged run has no values."""
     spec, place = job.spec, device.pick(numerics(job.spec["task"]))
@@ -97,7 +104,8 @@ def run(job: Job) -> None:
     sound = [pair for pair in ends if not any(runs[members[i]].diverged for i in pair)]
     who = [{"task": spec["task"]["name"], "seed": s, "order_1": i, "order_2": j} for s, i, j in spec["pairs"]]
     which = {key: spec[key] for key in ("kind", "k", "level")}
-    who = [each | which | {"density": runs[members[pair[0]]].density} for each, pair in zip(who, ends, strict=True)]
+    both = [(runs[members[i]], runs[members[j]]) for i, j in ends]
+    who = [each | which | {"density": pair[0].density} | keys(*pair) for each, pair in zip(who, both, strict=True)]
     apart: list[dict[str, Any]] = []
     for each, (i, j) in zip(who, ends, strict=True):
         gap = distances(states[i], states[j], names)

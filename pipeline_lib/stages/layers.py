@@ -8,7 +8,7 @@ from pipeline_lib import artifacts
 from pipeline_lib.interpolate import alphas, blocks, paths, swapped
 from pipeline_lib.job import Job, log
 from pipeline_lib.stages import data, device
-from pipeline_lib.stages.interpolate import trained
+from pipeline_lib.stages.interpolate import keys, trained
 from pipeline_lib.stages.training import numerics
 
 _MEASURED = ("start_error", "end_error", "max_error", "rise")
@@ -26,7 +26,7 @@ def run(job: Job) -> None:
     for seed, i, j in spec["pairs"]:
         first, second = runs[seed, i], runs[seed, j]
         who = {"task": spec["task"]["name"], "seed": seed, "order_1": i, "order_2": j, "density": first.density, "split": "test"}
-        who |= {key: spec[key] for key in ("kind", "k", "level")}
+        who |= {key: spec[key] for key in ("kind", "k", "level")} | keys(first, second)
         if first.diverged or second.diverged:
             rows += [who | {"block": name} | dict.fromkeys(_MEASURED) for name in names]
             continue

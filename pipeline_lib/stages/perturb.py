@@ -44,6 +44,7 @@ def run(job: Job) -> None:
         rng = numpy_generator("perturb", spec["start"], seed)
         after = perturb(before, around, spec["steps"], rng)
         who = {key: spec[key] for key in ("kind", "start", "k", "level")} | {"task": spec["name"], "seed": seed}
+        who |= {"key": job.key, "other_key": head["key"]}
         rows += [who | {"density": masks.density(mask), **asdict(size)} for size in sizes(before, after, mask)]
         changed.append(after)
     stacked = {f"params/{name}": np.stack([weights[name] for weights in changed]) for name in names}

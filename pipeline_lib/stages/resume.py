@@ -234,13 +234,25 @@ def _resumed(path: Path, read: Callable[[], None], stop: Callable[..., None]) ->
     path.unlink(missing_ok=True)
 
 
+def _header(job: Job) -> dict[str, Any]:
+    return {"key": job.key, "made_in": job.facts.get("made_in", {})}
+
+
+def _gone_on(job: Job, path: Path) -> dict[str, Any]:
+    """Note where an earlier try worked, and give the header that says so."""
+    with trusted(path):
+        job.go_on(artifacts.read_meta(path))
+    return _header(job)
+
+
 @contextmanager
 def kept(job: Job, until: int) -> Iterator[Keeper]:
     """Go on from what an earlier try of this job left, and keep what this one does; the file goes when the block ends well."""
-    keeper = Keeper(job.folder / NAME, {"key": job.key}, until)
+    keeper = Keeper(job.folder / NAME, _header(job), until)
 
     def read() -> None:
-        keeper.members = _read(keeper.path)
+        members = _read(keeper.path)
+        keeper.meta, keeper.members = _gone_on(job, keeper.path), members
         log.info("going on at step %s", ", ".join(str(saved.state.step) for saved in keeper.members.values()))
 
     with _resumed(keeper.path, read, keeper.stop):
@@ -250,6 +262,11 @@ def kept(job: Job, until: int) -> Iterator[Keeper]:
 @contextmanager
 def noted(job: Job) -> Iterator[Notes]:
     """Give the job's notes, an earlier try's if there are any; the file goes when the block ends well."""
-    notes = Notes(job.folder / NAME, {"key": job.key})
-    with _resumed(notes.path, notes.read, notes.stop):
+    notes = Notes(job.folder / NAME, _header(job))
+
+    def read() -> None:
+        notes.meta = _gone_on(job, notes.path)
+        notes.read()
+
+    with _resumed(notes.path, read, notes.stop):
         yield notes

@@ -16,7 +16,7 @@ def run(job: Job) -> None:
     """Compare the signs of a chunk of seeds at every two steps, over each scope."""
     spec = job.spec
     read = [artifacts.read_arrays(folder / "state.safetensors") for folder in job.reads["states"]]
-    names = read[0][1]["prunable"]
+    names, keys = read[0][1]["prunable"], [head["key"] for _, head in read]
     masks = [artifacts.read_arrays(folder / "mask.safetensors")[0] for folder in job.reads.get("masks", [])]
     rows: list[dict[str, Any]] = []
     for i, seed in enumerate(spec["seeds"]):
@@ -32,5 +32,6 @@ def run(job: Job) -> None:
                 differ = survivors(negative[first], mask) != survivors(negative[second], mask)
                 who = {"task": spec["name"], "seed": seed, "scope": scope, "level": level, "num_weights": differ.size}
                 who |= {"step_1": spec["steps"][first], "step_2": spec["steps"][second]}
+                who |= {"key": keys[first], "other_key": keys[second]}
                 rows.append(who | {"changed": float(differ.mean()) if differ.size else None})
     artifacts.write_rows(job.folder / "signs.parquet", rows)

@@ -109,7 +109,10 @@ def run(job: Job) -> None:
             for mark, own in runs.items():
                 check_end(own, "test", at_marks[mark])
             who = {"task": spec["task"]["name"], "seed": seed} | {key: spec[key] for key in ("plane", "k", "level")}
-            planes += _rows(who, points[: -len(names)], found[: -len(names)])
-            marks += [row | {"mark": mark} for row, mark in zip(_rows(who, plane.places, found[-3:]), names, strict=True)]
+            home = {mark: runs[mark if mark in runs else "solution"].key for mark in names}  # others are what is left of it
+            other = {"key": home["solution"], "other_key": home.get("next")}
+            planes += _rows(who | other, points[: -len(names)], found[: -len(names)])
+            at = zip(_rows(who, plane.places, found[-3:]), names, strict=True)
+            marks += [row | {"mark": mark, "key": home[mark]} for row, mark in at]
         artifacts.write_rows(job.folder / "planes.parquet", planes)
         artifacts.write_rows(job.folder / "marks.parquet", marks)

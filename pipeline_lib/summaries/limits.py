@@ -68,10 +68,11 @@ def fits(frames: Frames, spec: dict[str, Any]) -> Rows:
         matching = (matching_error(frames["runs"], who["task"], who["k"]) - intercept) / slope if slope > _FLAT else math.nan
         line = {"matching_loss": _known(matching), "slope": _known(slope), "intercept": _known(intercept)}
         solutions = own[own["criterion"] == "none"].sort_values("level")
-        for level, loss in zip(solutions["level"], solutions["train_loss"].astype(float), strict=True):
+        losses = solutions["train_loss"].astype(float)
+        for level, loss, home in zip(solutions["level"], losses, solutions["key"], strict=True):
             epsilon = _known(matching - loss) if matching > loss else None
             heights = {"train_loss": _known(loss), "epsilon": epsilon}
-            rows.append(who | {"level": int(level)} | heights | line | {"num_points": len(points)})
+            rows.append(who | {"level": int(level)} | heights | line | {"num_points": len(points), "key": home})
     return rows
 
 
@@ -122,11 +123,13 @@ def limits(frames: Frames, spec: dict[str, Any]) -> Rows:
             continue
         distances, epsilon = cuts[where], float(heights[where])
         c = 2 * epsilon / distances**2
-        whole = _rebuilt(own[own["step"] == own["step"].max()])  # of a dense run there may be earlier steps too
+        last = own[own["step"] == own["step"].max()]  # of a dense run there may be earlier steps too
+        whole, home = _rebuilt(last), last["key"].iloc[0]
         curves = {negative: f_max(whole, c.tolist(), negative) for negative in NEGATIVE}
         for i, distance in enumerate(distances.tolist()):
             row = who | {"epsilon": epsilon, "distance": distance, "c": float(c[i])}
             row |= {negative: _known(curve[i].value) for negative, curve in curves.items()}
             clamped = curves["clamped"][i]
-            rows.append(row | {"standard_error": _known(clamped.standard_error), "change": _known(clamped.change)})
+            errors = {"standard_error": _known(clamped.standard_error), "change": _known(clamped.change)}
+            rows.append(row | errors | {"key": home})
     return rows

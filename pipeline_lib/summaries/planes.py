@@ -50,5 +50,7 @@ def sets(frames: Frames, spec: dict[str, Any]) -> Rows:
         who = _named(key)
         threshold = matching_error(frames["runs"], who["task"], who["k"])
         if math.isfinite(threshold):
-            rows.append(who | _measured(on_grid(points, marks[key]), marks[key].set_index("mark"), threshold))
+            found = _measured(on_grid(points, marks[key]), marks[key].set_index("mark"), threshold)
+            homes = {name: points[name].iloc[0] for name in ("key", "other_key")}
+            rows.append(who | found | {name: home if isinstance(home, str) else None for name, home in homes.items()})
     return rows

@@ -156,7 +156,12 @@ def test_no_bit_of_a_table_can_be_flipped(results):
             tables.read(table)
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"key": 3, "sha256": {}}', '{"key": "x", "sha256": []}', "\x00", "another's"])
+PLACES = '{"key": "000000000000", "sha256": {}, "made_in": [1]}'
+
+
+@pytest.mark.parametrize(
+    "damage", ["", "{", "[]", '{"key": 3, "sha256": {}}', '{"key": "x", "sha256": []}', "\x00", "another's", PLACES]
+)
 def test_a_damaged_record_that_nobody_needs_stops_nothing(results, damage, caplog):
     odd = results.root / "artifacts" / "train" / "old-000000000000"
     odd.mkdir()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -9,7 +10,7 @@ import pytest
 import toys
 import yaml
 
-from pipeline_lib import artifacts, config, driver, nodes, plan, tables
+from pipeline_lib import artifacts, config, driver, environment, nodes, plan, tables
 from pipeline_lib.plan_file import Written
 
 
@@ -55,7 +56,57 @@ def test_a_node_is_made_with_a_record_of_what_made_it(planned):
     record = json.loads((folder / "spec.json").read_text())
     assert record["spec"] == {"dataset": {"name": "digits", "size": 8, "num_train": 1440}}
     assert record["key"] == artifacts.read_meta(folder / "data.safetensors")["key"]
-    assert set(record["versions"]) == {"torch", "numpy", "safetensors"}
+    assert set(record["versions"]) == {"python", "torch", "numpy", "safetensors"}
+    made = {name: record[name] for name in ("code", "versions", "processor", "threads", "number_format", "made_in")}
+    assert artifacts.read_meta(folder / "data.safetensors").items() >= made.items()
+    assert record["code"] == nodes.stage_code("prepare", record["spec"], {})
+
+
+def _strictly(tmp_path: Path) -> Path:
+    path = tmp_path / "strict.yaml"
+    raw = toys.raw_config(tmp_path / "results", figures=["paths_dense"], rewind=[0], levels=0, seeds=1, orders=2)
+    path.write_text(yaml.safe_dump(raw | {"environment": "strict"}))
+    return path
+
+
+def test_with_a_strict_environment_a_job_runs_in_the_one_that_was_planned(tmp_path):
+    path = _strictly(tmp_path)
+    made = driver.load([path])
+    for stage in ("prepare", "pretrain"):
+        node = next(node for node in made.nodes.values() if node.stage == stage)
+        driver.run_node(stage, made.config.results / node.folder, driver.write_plan(made, [path]))
+        assert (made.config.results / node.folder / "spec.json").is_file()
+
+
+@pytest.mark.parametrize(("stage", "refuses"), [("prepare", False), ("pretrain", True)])
+def test_a_job_on_another_processor_than_its_key_says_is_refused_if_it_computes_on_it(tmp_path, monkeypatch, stage, refuses):
+    path = _strictly(tmp_path)
+    monkeypatch.setenv("PIPELINE_DEVICE_NAME", "NVIDIA H200")
+    made = driver.load([path])
+    plan_file = driver.write_plan(made, [path])
+    nodes_of = {node.stage: made.config.results / node.folder for node in made.nodes.values() if node.stage in ("prepare", stage)}
+    driver.run_node("prepare", nodes_of["prepare"], plan_file)
+    if refuses:
+        message = f"environment of stage {stage} must be what its key says, got .* instead of NVIDIA H200; .*PIPELINE_DEVICE_NAME"
+        with pytest.raises(ValueError, match=message):
+            driver.run_node(stage, nodes_of[stage], plan_file)
+        assert not nodes_of[stage].exists()
+
+
+def test_a_job_with_another_version_than_its_key_says_is_refused(tmp_path, monkeypatch):
+    path = _strictly(tmp_path)
+    made = driver.load([path])
+    plan_file, here = driver.write_plan(made, [path]), environment.versions()
+    monkeypatch.setattr(environment, "versions", lambda: here | {"torch": "1.0"})
+    got = re.escape(f"got torch 1.0 instead of torch {here['torch']}; run it there")
+    with pytest.raises(ValueError, match=f"environment of stage prepare must be what its key says, {got}"):
+        driver.run_node("prepare", made.config.results / _prepare(made).folder, plan_file)
+
+
+def test_by_default_another_environment_is_only_recorded(planned, monkeypatch):
+    here = environment.versions()
+    monkeypatch.setattr(environment, "versions", lambda: here | {"torch": "1.0"})
+    assert json.loads((_make(planned) / "spec.json").read_text())["versions"]["torch"] == "1.0"
 
 
 def test_a_comment_in_the_config_does_not_stop_a_run(planned):
@@ -162,6 +213,12 @@ def test_the_index_has_a_row_an_artifact(planned):
     row = pq.read_table(results / "index.parquet").to_pylist()[0]
     assert folder.name == f"{row['label']}-{row['key']}"
     assert json.loads(row["spec"]) == _prepare(planned[1]).spec
+    record = json.loads((folder / "spec.json").read_text())
+    assert {name: row[name] for name in ("code", "processor", "threads")} == {
+        n: record[n] for n in ("code", "processor", "threads")
+    }
+    assert {name: row[name] for name in ("python", "torch", "numpy")}.items() <= record["versions"].items()
+    assert row["environment"] in record["made_in"]
 
 
 def test_a_results_folder_that_is_a_file_is_one_clear_error(tmp_path):

@@ -14,6 +14,7 @@ from pipeline_lib import artifacts, columns, config, tables
 def _pair(k: int, instability: float, **more: Any) -> dict[str, Any]:
     row = {"task": "toy", "seed": 0, "order_1": 0, "order_2": 1, "kind": "imp", "k": k, "level": 0, "density": 1.0}
     row |= {"split": "test", "batchnorm": "averaged", "mean_end_error": 0.1, "max_error": 0.1 + instability}
+    row |= {"key": "000000000001", "other_key": "000000000002"}
     return row | {"instability": instability, "barrier": 0.0, "loss_barrier": 0.0, "midpoint_error": 0.1} | more
 
 
@@ -63,12 +64,13 @@ def test_the_schema_documents_every_column(table):
 
 
 def test_columns_are_put_in_order_with_types_and_metadata():
-    made = tables.to_arrow([dict(reversed(_pair(0, 0.5, stable=False, onset=False).items()))], "instability")
+    row = _pair(0, 0.5, stable=False, onset=False, environment="here")
+    made = tables.to_arrow([dict(reversed(row.items()))], "instability")
     assert made.column_names == [c.name for c in columns.COLUMNS["instability"]]
     assert made.schema.field("instability").type == pa.float64()
     assert made.schema.field("k").type == pa.int64()
     assert made.schema.field("k").metadata[b"unit"] == b"steps"
-    assert made.to_pylist() == [_pair(0, 0.5, stable=False, onset=False)]
+    assert made.to_pylist() == [row]
 
 
 def test_documentation_survives_the_file(tmp_path):

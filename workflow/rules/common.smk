@@ -6,6 +6,7 @@ from pipeline_lib import (
     demands,
     driver,
     lease,
+    ledger,
     nodes,
     processors,
     publication,
@@ -147,6 +148,13 @@ def begin():
             ),
             file=sys.stderr,
         )
+
+
+def finish():
+    """Write the index, and say which tables mix environments."""
+    driver.write_index(PLAN.results)
+    for line in ledger.mixtures(PLAN.results, PLAN.published):
+        print(screen.printable(line), file=sys.stderr)
 
 
 def up_to_date():

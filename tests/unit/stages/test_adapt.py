@@ -13,7 +13,7 @@ import torch.nn.functional as F
 import toys
 from torch.func import functional_call
 
-from pipeline_lib import artifacts, columns, config, masks, prune, tables
+from pipeline_lib import artifacts, config, masks, prune, tables
 from pipeline_lib.anatomy import prunable
 from pipeline_lib.evaluate import evaluate
 from pipeline_lib.pretext import stream
@@ -126,7 +126,7 @@ def test_each_row_says_what_the_ratio_costs_and_the_mask_is_made_with_the_chosen
     kept = _masks() if sparse else None
     solutions = [_trained(seed, mask) for seed, mask in zip(SEEDS, kept, strict=True)] if kept else dense
     rows, made, head = _run(tmp_path, solutions, dense, kept, threshold=threshold)
-    assert set(rows.columns) == {column.name for column in columns.COLUMNS["ratios"]}
+    assert set(rows.columns) == set(tables.measured("ratios"))
     assert rows[["task", "k", "start", "level"]].drop_duplicates().values.tolist() == [["toy", 2, "k2 | adaptive(25)", 3]]
     assert head["diverged"] == [False, False]
     assert head["spec"]["criterion"] == "magnitude"  # what a run with this mask says of it

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import toys
 
-from pipeline_lib import artifacts, columns, tables, tree
+from pipeline_lib import artifacts, tables, tree
 from pipeline_lib.anatomy import prunable
 from pipeline_lib.evaluate import Score, evaluate
 from pipeline_lib.interpolate import alphas
@@ -125,7 +125,7 @@ def _on_the_line(network, pair: dict[str, Any], seed: int, alpha: float, split: 
 
 def test_rows_have_the_documented_columns_and_there_is_one_a_point_and_one_a_line(network, tmp_path):
     for name, frame in zip(("paths", "barriers"), Chunk(tmp_path, network, SEEDS).run(), strict=True):
-        assert set(frame.columns) == {column.name for column in columns.COLUMNS[name]}
+        assert set(frame.columns) == set(tables.measured(name))
         assert len(frame) == len(SEEDS) * len(PAIRS) * 2 * (5 if name == "paths" else 1)
         assert frame.notna().all(axis=None)
         assert set(frame["k"]) == {2}

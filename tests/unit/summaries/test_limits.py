@@ -21,7 +21,7 @@ VALUES = {-0.5: 2, 0.25: 5, 1.0: 2, 30.0: 1}  # eigenvalues, and how often each 
 
 def _cut(level: int, criterion: str, fraction: float, loss: float | None, error: float | None, **more: Any) -> dict[str, Any]:
     who = WHO | {"level": level, "criterion": criterion, "fraction": fraction, "distance": 10 * fraction}
-    return who | {"train_error": 0.0, "train_loss": loss, "test_error": error, "test_loss": 0.3} | more
+    return who | {"key": f"level {level}", "train_error": 0.0, "train_loss": loss, "test_error": error, "test_loss": 0.3} | more
 
 
 def _cuts() -> list[dict[str, Any]]:
@@ -108,6 +108,7 @@ def _spectrum(values: dict[float, int], num_probes: int = 2, iterations: int = 5
     probes = [torch_generator("probe", i) for i in range(num_probes)]
     found = spectrum(lambda block: diagonal * block, diagonal, iterations, probes)
     who = WHO | {"kind": "imp", "level": 4, "step": 60, "operator": "hessian", "vector": "rademacher", "dimension": len(diagonal)}
+    who |= {"key": "level 4"}
     return [
         who | {"probe": number, "index": i, "alpha": alpha, "beta": beta} | more
         for number, each in enumerate(found.probes)
@@ -160,7 +161,7 @@ def test_distances_are_a_grid_around_those_of_the_cuts_and_these():
 def test_one_probe_has_no_standard_error():
     found = _limits(_spectrum(VALUES, num_probes=1))
     assert found["standard_error"].isna().all()
-    assert found.drop(columns="standard_error").notna().all(axis=None)
+    assert found.drop(columns=["standard_error", "environment"]).notna().all(axis=None)
 
 
 def test_the_standard_error_is_over_probes():
@@ -204,5 +205,6 @@ def test_both_tables_have_their_columns(table):
     frames["fits"] = pd.DataFrame(limits.fits(frames, SPEC))
     rows = registry.entries("summaries")[table].load()(frames, SPEC)
     assert rows
-    assert all(set(row) == {column.name for column in columns.COLUMNS[table]} for row in rows)
+    assert all({*row, "environment"} == {column.name for column in columns.COLUMNS[table]} for row in rows)
+    assert all(row["key"] == f"level {row['level']}" for row in rows)
     assert not any(isinstance(value, float) and math.isnan(value) for row in rows for value in row.values())

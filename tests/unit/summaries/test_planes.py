@@ -115,10 +115,11 @@ def _frames(dense: list[float | None], plane: str, **more: Any) -> dict[str, pd.
     """A plane whose error is 0.1 plus the distance from the solution, and dense networks."""
     who = {"task": "toy", "seed": 3, "plane": plane, "k": 5, "level": 2} | more
     marks, axis = PLACES[plane], np.linspace(-1, 1, 41)
+    homes = {"key": "solution", "other_key": "next" if plane == "pruning" else None}
 
     def row(x: float, y: float) -> dict[str, Any]:
         error = 0.1 + np.hypot(x - marks["solution"][0], y - marks["solution"][1])
-        return who | {"x": x, "y": y, "test_error": error, "test_loss": 2 * error}
+        return who | homes | {"x": x, "y": y, "test_error": error, "test_loss": 2 * error}
 
     runs = [
         {"task": "toy", "kind": kind, "k": k, "level": level, "order": order, "seed": seed, "test_error": e}
@@ -181,7 +182,8 @@ def test_planes_are_kept_apart_and_rows_have_the_documented_columns():
     rows = planes.sets(frames, {})
     assert [(row["plane"], row["level"]) for row in rows] == [("directions", 0), ("directions", 2), ("pruning", 2)]
     for row in rows:
-        assert list(row) == [column.name for column in columns.COLUMNS["sets"]]
+        assert [*row, "environment"] == [column.name for column in columns.COLUMNS["sets"]]
+        assert (row["key"], row["other_key"]) == ("solution", "next" if row["plane"] == "pruning" else None)
     assert tables.to_arrow(rows, "sets").num_rows == 3
 
 
