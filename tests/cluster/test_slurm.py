@@ -161,7 +161,11 @@ class Driver:
 
     def end(self) -> None:
         """Wait for the end of the run, which must be a good one."""
-        self.process.wait(timeout=900)
+        try:
+            self.process.wait(timeout=900)
+        except subprocess.TimeoutExpired:
+            seen = (slurm.run("squeue", "-a", "-o", "%A %T %r %N %S %k"), slurm.run("sinfo", "-R"), slurm.run("sinfo", "-N"))
+            pytest.fail("\n".join(("the run did not end in a quarter of an hour", *seen, self.text)))
         assert self.process.returncode == 0, self.text
 
 
