@@ -14,12 +14,14 @@ from pipeline_lib import (
     config,
     config_files,
     files,
+    fingerprint,
     nodes,
     plan,
     plan_file,
     publication,
     refine,
     screen,
+    sources,
     tables,
     verify,
 )
@@ -56,6 +58,8 @@ def write_plan(made: Plan, paths: Iterable[Path]) -> Path:
     lines = "\n".join(plan_file.to_lines(made, paths)) + "\n"  # compared as bytes: a damaged file need not be text
     target = made.config.results / "plans" / f"{made.identity()}.jsonl"
     if not _holds(target, lines.encode()):
+        asked = {(node.stage, nodes.named_functions(node.stage, node.spec)) for node in made.nodes.values()}
+        sources.keep(made.config.results, asked)
         artifacts.write_text(target, lines)
     return target
 
@@ -91,7 +95,12 @@ def _check_current(header: Mapping[str, Any], line: Mapping[str, Any]) -> None:
         path = Path(name)
         if not path.is_file() or config_files.content_hash(path) != planned:
             raise ValueError(f"config must stay as it was planned during a run, got a changed {path.name}; start the run again")
-    code = nodes.stage_code(line["stage"], line["spec"], header["fingerprints"])
+    if line["key"] in header["adopted"]:
+        raise ValueError(
+            f"artifact {line['folder']} must be left as other code made it, got a job to make it by this code; "
+            "remove its folder and start the run again, which then makes it under a key of its own"
+        )
+    code = nodes.stage_code(line["stage"], line["spec"])
     parents = {role: tuple(keys) for role, keys in line["parents"].items()}
     if nodes.node_key(line["stage"], line["spec"], code, parents) != line["key"]:
         raise ValueError(
@@ -141,6 +150,7 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
     importlib.import_module(f"pipeline_lib.stages.{stage}").run(job)
     files.remove_leftovers(job.folder)
     record = {key: line[key] for key in ("key", "stage", "label", "spec", "parents")}
+    record |= {"code": nodes.stage_code(stage, line["spec"]), "format": fingerprint.FORMAT}
     record |= {"versions": job.meta()["versions"], "sha256": verify.digests(job.folder)}
     artifacts.write_text(job.folder / verify.RECORD, json.dumps(record, indent=1) + "\n")
 

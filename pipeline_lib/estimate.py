@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pipeline_lib import footprint, starts
+from pipeline_lib import adopted, footprint, starts
 from pipeline_lib.nodes import OUTPUTS, Node, Plan
 from pipeline_lib.verify import RECORD
 
@@ -138,6 +138,7 @@ def report(plan: Plan, calibrate: Calibrate | None = None, sized: footprint.Size
         if keys:
             hours = "unknown" if math.isnan(seconds[stage]) else f"{seconds[stage] / 3600:.2f}"
             lines.append(f"{stage:12} {len(keys):7} {len(made.intersection(keys)):7} {hours:>11}")
+    lines += adopted.report(plan.config.results)
     return "\n".join([*lines, *_shared(plan), _disk(plan, missing, sized), _time(sum(seconds.values()), measured, unknown)])
 
 

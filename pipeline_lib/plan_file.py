@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import config_files, registry, verify
+from pipeline_lib import config_files, fingerprint, registry, verify
 from pipeline_lib.files import refusal
 from pipeline_lib.nodes import OUTPUTS, Plan
 
@@ -47,7 +47,8 @@ def to_lines(plan: Plan, paths: Iterable[Path]) -> Iterable[str]:
     """
     root = str(plan.config.data_root) if plan.config.data_root else None
     described = {task: _hashes(files) for task, files in config_files.task_files(plan.config).items()}
-    header = {"inputs": _hashes(paths), "tasks": described, "data_root": root, "fingerprints": plan.config.fingerprints}
+    header = {"format": fingerprint.FORMAT, "inputs": _hashes(paths), "tasks": described, "data_root": root}
+    header |= {"adopted": sorted(plan.kept)}
     yield json.dumps(header | {"published": published(plan)})
     for node in plan.nodes.values():
         reads = {role: [n.folder for n in nodes] for role, nodes in plan.parents(node).items()}
@@ -82,7 +83,7 @@ def _checked_folder(folder: str) -> str:
 
 def _checked(header: Any, line: Any, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Check what jobs rely on: kinds of facts, and that all folders lie where artifacts do."""
-    facts: dict[str, Any] = {"inputs": dict, "tasks": dict, "fingerprints": dict, "data_root": (str, type(None))}
+    facts: dict[str, Any] = {"inputs": dict, "tasks": dict, "adopted": list, "data_root": (str, type(None))}
     if not all(isinstance(header[name], kind) for name, kind in facts.items()):
         raise ValueError("a header of another kind")
     if not all(isinstance(line[name], dict) for name in ("spec", "parents", "reads")):
@@ -111,6 +112,19 @@ def find_line(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
     except _DAMAGE as error:
         raise not_whole(path, error) from None
     raise ValueError(f"node must be part of the plan {path.name}, got key {key}; plan again")
+
+
+def is_current(path: Path) -> bool:
+    """Tell whether a plan file has keys of today's kind; one of an earlier kind can no longer be run.
+
+    What is damaged counts as current, for `folders` to tell.
+    """
+    try:
+        with path.open(encoding="utf-8") as lines:
+            header = json.loads(next(lines))
+            return not ("inputs" in header and header.get("format") != fingerprint.FORMAT)
+    except (StopIteration, *_DAMAGE):
+        return True
 
 
 def folders(path: Path) -> set[str]:

@@ -95,7 +95,7 @@ def test_what_plan_files_need_is_kept_unless_asked_otherwise(made, tmp_path):
     every = garbage.find(made, only=True)
     assert len(every.folders) == len(alone) + 1
     garbage.discard(every)
-    assert not list((tmp_path / "plans").iterdir()), "a plan whose artifacts went must not keep the next ones"
+    assert not list((tmp_path / "plans").glob("*.jsonl")), "a plan whose artifacts went must not keep the next ones"
     garbage.restore(tmp_path)
     assert _names(garbage.find(made)) == ["old-000000000000"]
 
