@@ -116,6 +116,15 @@ def _adopt(args: argparse.Namespace) -> None:
             held.release()
 
 
+def _explain(args: argparse.Namespace) -> None:
+    from pipeline_lib import explanation
+
+    configs = [word for word in args.words if Path(word).suffix in (".yaml", ".yml")]
+    words = [word for word in args.words if word not in configs]
+    made = driver.load(list(map(Path, configs)), _overrides(args)) if configs else None
+    _say(explanation.report(made.config.results if made else args.results, made, words))
+
+
 def _refine(args: argparse.Namespace) -> None:
     import yaml
 
@@ -181,6 +190,13 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("verify", help="check that artifacts are what was written")
     command.add_argument("results", type=Path, nargs="?", default=Path("results"), help="the results folder")
     command.set_defaults(run=_verify)
+    command = commands.add_parser(
+        "explain", help="say what a config, figure or table needs, what an artifact is, or why two differ"
+    )
+    command.add_argument("words", nargs="+", metavar="CONFIG|FIGURE|TABLE|KEY")
+    command.add_argument("--config", action="append", default=[], metavar="KEY=VALUE", help="override, as YAML")
+    command.add_argument("--results", type=Path, default=Path("results"), help="the results folder, without a config")
+    command.set_defaults(run=_explain)
     asks = (
         ("plan", _plan, _plan_options, "print what a config asks for"),
         ("gc", _gc, _gc_options, "list artifacts that no config needs"),
@@ -189,7 +205,7 @@ def _parser() -> argparse.ArgumentParser:
             "refine",
             _refine,
             _refine_options,
-            "print the config of a further round of rewind steps, around the onset of stability",
+            "print the config of a further round of rewind steps, around the onset",
         ),
     )
     for name, run, options, text in asks:

@@ -210,7 +210,7 @@ def _reason(node: Node, running: Collection[str], loose: Iterable[Artifact]) -> 
 
 def outcome(found: Outcome) -> str:
     """Say what is kept, what is there again with it, and what a run still makes."""
-    lines = [f"kept: {_counts(twin.node.stage for twin in found.kept.values())}"]
+    lines = [f"to be kept: {_counts(twin.node.stage for twin in found.kept.values())}"]
     if found.follow:
         lines.append(f"there again, of unchanged code: {_counts(node.stage for node in found.follow)}")
     return "\n".join([*lines, f"still to run: {_counts(node.stage for node in found.run) or 'nothing'}"])

@@ -90,11 +90,19 @@ def paths(spec: Any, place: str = "") -> dict[str, Any]:
     return {place: spec}
 
 
-def spec_differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """List the paths in which two specs differ, with both values."""
+def spec_differences(
+    before: Mapping[str, Any], after: Mapping[str, Any], words: tuple[str, str] = ("before", "now")
+) -> list[str]:
+    """List the paths in which two specs differ, with both values.
+
+    Args:
+        before: one.
+        after: the other.
+        words: what to call them.
+    """
     first, second = paths(before), paths(after)
     return [
-        f"{at}: {first.get(at, 'none')} before, {second.get(at, 'none')} now"
+        f"{at}: {first.get(at, 'none')} {words[0]}, {second.get(at, 'none')} {words[1]}"
         for at in sorted({*first, *second})
         if first.get(at, "none") != second.get(at, "none")
     ]

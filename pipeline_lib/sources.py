@@ -119,8 +119,13 @@ def _place(each: Definition) -> str:
     return f"{each.module}.{each.name}"
 
 
-def differences(before: Sources, after: Sources) -> dict[str, str]:
+def differences(before: Sources, after: Sources, words: tuple[str, str] = ("before", "now")) -> dict[str, str]:
     """Compare two states of code by what their definitions are, wherever they are.
+
+    Args:
+        before: one.
+        after: the other.
+        words: what to call them.
 
     Returns:
         By name, a unified diff of what counts of the definition.
@@ -134,12 +139,12 @@ def differences(before: Sources, after: Sources) -> dict[str, str]:
         olds, news = gone.get(name, []), new.get(name, [])
         for i in range(max(len(olds), len(news))):
             old, now = (olds[i] if i < len(olds) else None), (news[i] if i < len(news) else None)
-            found[_place(now or old or olds[0])] = _diff(old, now)
+            found[_place(now or old or olds[0])] = _diff(old, now, words)
     return found
 
 
-def _diff(old: Definition | None, new: Definition | None) -> str:
-    first, second = (f"before: {_place(old)}" if old else "before: none"), (f"now: {_place(new)}" if new else "now: none")
+def _diff(old: Definition | None, new: Definition | None, words: tuple[str, str]) -> str:
+    first, second = (f"{word}: {_place(each) if each else 'none'}" for word, each in zip(words, (old, new), strict=True))
     lines = [each.text.splitlines() if each else [] for each in (old, new)]
     diff = list(difflib.unified_diff(lines[0], lines[1], first, second, lineterm=""))
     same = [f"--- {first}", f"+++ {second}", "(the same words; what one of its names stands for is another)"]

@@ -70,6 +70,7 @@ LAYERS: list[set[str]] = [
         "garbage",
         "adoption",
         "explanation",
+        "lineage",
         "driver",
         "lease",
         "publication",
