@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,15 +111,18 @@ def there(results: Path) -> dict[str, str]:
     return {kept.key: kept.own_key for kept in read(results) if is_there(results, kept.folder)}
 
 
-def report(results: Path) -> list[str]:
+def report(results: Path, keys: Collection[str] | None = None) -> list[str]:
     """Say what counts as made by other code, a line a stage and code.
+
+    Args:
+        results: the results folder.
+        keys: the nodes that matter, by today's keys; None for all that was ever recorded.
 
     Raises:
         ValueError: the record is damaged or cannot be read.
     """
-    found = Counter(
-        (kept.stage, kept.counts_for, kept.made_by, kept.since) for kept in read(results) if is_there(results, kept.folder)
-    )
+    there = [kept for kept in read(results) if (keys is None or kept.key in keys) and is_there(results, kept.folder)]
+    found = Counter((kept.stage, kept.counts_for, kept.made_by, kept.since) for kept in there)
     return [
         f"{stage}: {num} artifact{'s' * (num > 1)} of code {made_by} count{'s' * (num == 1)} as made by code {counts_for}, "
         f"kept on {since}"

@@ -164,7 +164,7 @@ def report(plan: Plan, shelf: Shelf, every: Outcome, command: str) -> str:
         command: how to keep some, without the stages.
     """
     kept = [twin.node.stage for twin in every.kept.values()]
-    lines = adopted.report(plan.config.results)
+    lines = adopted.report(plan.config.results, plan.kept.values())
     for diff, stages in sorted(_comparisons(plan, every).items()):
         place, _, text = diff.partition("\n")
         lines += [f"changed: {place} (of {', '.join(stages)})", text]

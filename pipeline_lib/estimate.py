@@ -131,7 +131,7 @@ def report(plan: Plan, calibrate: Calibrate | None = None, sized: footprint.Size
     measured, unknown = _calibrated(plan, missing, rates, calibrate)
     seconds = _seconds(missing, rates)
     lines = _by_stage(plan.nodes.values(), made, seconds)
-    lines += adopted.report(plan.config.results)
+    lines += adopted.report(plan.config.results, plan.kept.values())
     return "\n".join([*lines, *_shared(plan), _disk(plan, missing, sized), _time(sum(seconds.values()), measured, unknown)])
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_lib import verify
+from pipeline_lib.fingerprint import FORMAT
 from pipeline_lib.nodes import OUTPUTS
 
+_ROOTS = ("prepare", "wells")  # stages that read no artifact, so that the first job of a run is theirs
 Parents = Mapping[str, tuple[str, ...]]
 
 
@@ -79,6 +81,23 @@ def artifacts(results: Path) -> Iterator[Artifact]:
         found = read(folder)
         if found:
             yield found
+
+
+def leftover(results: Path, command: str) -> str | None:
+    """Say, until the first artifact with a key of today's kind is made, that a results folder has others, and how to remove them.
+
+    Args:
+        results: the folder.
+        command: what removes what is left over.
+    """
+    roots = [read(folder) for stage in _ROOTS for folder in sorted((results / "artifacts" / stage).glob("*/"))]
+    made = [root for root in roots if root]
+    if not made or any(root.format == FORMAT for root in made):
+        return None
+    return (
+        f"{results} holds artifacts with keys of an earlier kind: they are made once more, under new keys; "
+        f"what is left over then is removed by: {command}"
+    )
 
 
 def paths(spec: Any, place: str = "") -> dict[str, Any]:

@@ -189,17 +189,18 @@ class Lineage:
         if one.format != other.format:
             yield f"format of files: {one.format} {_SIDES[0]}, {other.format} {_SIDES[1]}"
         if one.code != other.code:
-            yield self._code_cause(one, other)
+            yield from self._code_causes(one, other)
 
-    def _code_cause(self, one: Artifact, other: Artifact) -> str:
-        head = f"code: {one.code or 'not recorded'} {_SIDES[0]}, {other.code or 'not recorded'} {_SIDES[1]}"
+    def _code_causes(self, one: Artifact, other: Artifact) -> Iterator[str]:
+        """List the definitions that differ, each a cause of its own, since several stages may reach it."""
         before, after = self._sources(one) if one.code else None, self._sources(other) if other.code else None
         if before is None or after is None:
-            return f"{head}; nobody wrote down what it was"
-        found = sources.differences(before, after, _SIDES)
-        return "\n".join(
-            [head, *found.values()] if found else [f"{head}: the same definitions, which refer to each other otherwise"]
-        )
+            codes = [each.code or "not recorded" for each in (one, other)]
+            yield f"code: {codes[0]} {_SIDES[0]}, {codes[1]} {_SIDES[1]}; nobody wrote down what it was"
+        elif found := sources.differences(before, after, _SIDES):
+            yield from (f"code: {place}\n{diff}" for place, diff in found.items())
+        else:
+            yield "code: the same definitions, which refer to each other otherwise"
 
 
 def _shown(value: Any) -> str:

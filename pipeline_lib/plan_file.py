@@ -48,7 +48,7 @@ def to_lines(plan: Plan, paths: Iterable[Path]) -> Iterable[str]:
     root = str(plan.config.data_root) if plan.config.data_root else None
     described = {task: _hashes(files) for task, files in config_files.task_files(plan.config).items()}
     header = {"format": fingerprint.FORMAT, "inputs": _hashes(paths), "tasks": described, "data_root": root}
-    header |= {"adopted": sorted(plan.kept)}
+    header |= {"adopted": plan.kept}
     yield json.dumps(header | {"published": published(plan)})
     for node in plan.nodes.values():
         reads = {role: [n.folder for n in nodes] for role, nodes in plan.parents(node).items()}
@@ -83,7 +83,7 @@ def _checked_folder(folder: str) -> str:
 
 def _checked(header: Any, line: Any, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Check what jobs rely on: kinds of facts, and that all folders lie where artifacts do."""
-    facts: dict[str, Any] = {"inputs": dict, "tasks": dict, "adopted": list, "data_root": (str, type(None))}
+    facts: dict[str, Any] = {"inputs": dict, "tasks": dict, "adopted": dict, "data_root": (str, type(None))}
     if not all(isinstance(header[name], kind) for name, kind in facts.items()):
         raise ValueError("a header of another kind")
     if not all(isinstance(line[name], dict) for name in ("spec", "parents", "reads")):
@@ -155,6 +155,7 @@ class Written:
         try:
             header, *nodes = path.read_text(encoding="utf-8").splitlines()
             self._header = json.loads(header)
+            self.adopted = dict(self._header["adopted"])
             self.published = {str(copy): str(source) for copy, source in self._header["published"].items()}
             self._lines = {line[9:21]: line for line in nodes}  # each begins with {"key": "
         except _DAMAGE as error:
