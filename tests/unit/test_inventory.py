@@ -9,9 +9,9 @@ from pipeline_lib import artifacts, fingerprint, inventory, verify
 KEY = "0" * 12
 
 
-def _record(results, key=KEY, **more):
-    folder = results / "artifacts" / "prepare" / f"x-{key}"
-    record = {"key": key, "stage": "prepare", "label": "x", "spec": {}, "parents": {}, "sha256": {}}
+def _record(results, own=KEY, **more):
+    folder = results / "artifacts" / "prepare" / f"x-{own}"
+    record = {"key": own, "stage": "prepare", "label": "x", "spec": {}, "parents": {}, "sha256": {}}
     artifacts.write_text(folder / verify.RECORD, json.dumps(record | more))
     return folder
 
@@ -43,5 +43,5 @@ def test_keys_of_an_earlier_kind_are_told_until_there_are_new_ones(tmp_path):
     told = inventory.leftover(tmp_path, "python -m pipeline_lib gc config.yaml --remove")
     assert "\n" not in told
     assert told.endswith("python -m pipeline_lib gc config.yaml --remove")
-    _record(tmp_path, key="1" * 12, format=fingerprint.FORMAT)
+    _record(tmp_path, own="1" * 12, format=fingerprint.FORMAT)
     assert inventory.leftover(tmp_path, "gc") is None
