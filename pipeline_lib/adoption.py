@@ -174,9 +174,8 @@ def report(plan: Plan, shelf: Shelf, every: Outcome, command: str) -> str:
     if every.follow:
         lines.append(f"of unchanged code, made from these: {_counts(node.stage for node in every.follow)}")
     lines += _unadoptable(plan, shelf, every)
-    lines.append(
-        f"{len(kept)} artifact{'s' * (len(kept) != 1)} differ{'s' * (len(kept) == 1)} from the plan by code alone{'; keep them with:' if kept else ''}"
-    )
+    many = "1 artifact differs" if len(kept) == 1 else f"{len(kept)} artifacts differ"
+    lines.append(f"{many} from the plan by code alone{'; keep them with:' if kept else ''}")
     if kept:
         lines.append(f"    {command} " + " ".join(f"--keep {stage}" for stage in OUTPUTS if stage in kept))
     return "\n".join(lines)
