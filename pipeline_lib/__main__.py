@@ -100,9 +100,10 @@ def _adopt(args: argparse.Namespace) -> None:
         finally:
             held.release()
         return
+    words = [*map(str, args.files), *(word for override in args.config for word in ("--config", override))]
     shelf = adoption.Shelf(results)
     every = adoption.follow(made, shelf)
-    _say(adoption.report(made, shelf, every, f"python -m pipeline_lib adopt {shlex.join(map(str, args.files))}"))
+    _say(adoption.report(made, shelf, every, f"python -m pipeline_lib adopt {shlex.join(words)}"))
     adoption.check_stages(every, args.keep)
     if args.keep:
         found = adoption.follow(made, shelf, adoption.chosen(made, every, args.keep))
