@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -58,12 +59,12 @@ def _plan(args: argparse.Namespace) -> None:
         _say(str(driver.write_plan(made, args.files)))
 
 
-def _agreed(question: str) -> bool:
+def _agreed(what: str, question: str) -> bool:
     """Ask; where nobody can answer, nobody agrees."""
     try:
         return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:
-        raise ValueError("removal must be agreed to, got no answer; add --yes") from None
+        raise ValueError(f"{what} must be agreed to, got no answer; add --yes") from None
 
 
 def _gc(args: argparse.Namespace) -> None:
@@ -79,10 +80,50 @@ def _gc(args: argparse.Namespace) -> None:
         try:
             if found is None:
                 _say(garbage.restore(results))
-            elif args.yes or _agreed(f"Move them to {results / garbage.TRASH}, and remove for good what is there now?"):
+            elif args.yes or _agreed(
+                "removal", f"Move them to {results / garbage.TRASH}, and remove for good what is there now?"
+            ):
                 _say(garbage.discard(found))
         finally:
             held.release()
+
+
+def _adopt(args: argparse.Namespace) -> None:
+    from pipeline_lib import adopted, adoption, lease
+
+    made = _load(args)
+    results = made.config.results
+    if args.undo:
+        held = lease.Lease(results, Path.cwd())
+        try:
+            _say(adopted.forget(results))
+        finally:
+            held.release()
+        return
+    words = [*map(str, args.files), *(word for override in args.config for word in ("--config", override))]
+    shelf = adoption.Shelf(results)
+    every = adoption.follow(made, shelf)
+    _say(adoption.report(made, shelf, every, f"python -m pipeline_lib adopt {shlex.join(words)}"))
+    adoption.check_stages(every, args.keep)
+    if args.keep:
+        found = adoption.follow(made, shelf, adoption.chosen(made, every, args.keep))
+        _say(adoption.outcome(found))
+        held = lease.Lease(results, Path.cwd())
+        try:
+            if args.yes or _agreed("keeping", "Let these count as made by the code of today?"):
+                adoption.keep(made, found)
+                _say(f"recorded in {results / adopted.FILE}; --undo forgets it")
+        finally:
+            held.release()
+
+
+def _explain(args: argparse.Namespace) -> None:
+    from pipeline_lib import explanation
+
+    configs = [word for word in args.words if Path(word).suffix in (".yaml", ".yml")]
+    words = [word for word in args.words if word not in configs]
+    made = driver.load(list(map(Path, configs)), _overrides(args)) if configs else None
+    _say(explanation.report(made.config.results if made else args.results, made, words))
 
 
 def _refine(args: argparse.Namespace) -> None:
@@ -101,16 +142,40 @@ def _tasks(args: argparse.Namespace) -> None:
 
 
 def _verify(args: argparse.Namespace) -> None:
-    from pipeline_lib import verify
+    from pipeline_lib import adopted, verify
 
     if not args.results.is_dir():
         raise ValueError(f"results folder must exist, got {args.results}; name the one that is set in the config")
     number, faults = verify.verify(args.results)
     going = [f"{folder}: still being made or interrupted; a run makes it again" for folder in verify.unfinished(args.results)]
-    _say("\n".join([*faults, *going, f"{number} artifacts checked"]))
+    _say("\n".join([*adopted.report(args.results), *faults, *going, f"{number} artifacts checked"]))
     if faults:
         many = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise ValueError(f"artifacts must be what their jobs wrote, got {many} in {number}; remove these folders and run again")
+
+
+def _plan_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--write", action="store_true", help="write the plan file")
+    command.add_argument("--calibrate", action="store_true", help="train a few steps where no earlier job tells a task's speed")
+
+
+def _gc_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--remove", action="store_true", help="move them to the trash in the results folder, when agreed to")
+    command.add_argument("--yes", action="store_true", help="agree to it beforehand")
+    command.add_argument("--only", action="store_true", help="keep nothing for other plans of the results folder")
+    command.add_argument("--undo", action="store_true", help="bring back what was moved to the trash last")
+
+
+def _adopt_options(command: argparse.ArgumentParser) -> None:
+    text = "let this stage's count as made by the code of today, with what they were made from, when agreed to; may be repeated"
+    command.add_argument("--keep", action="append", default=[], metavar="STAGE", help=text)
+    command.add_argument("--yes", action="store_true", help="agree to it beforehand")
+    command.add_argument("--undo", action="store_true", help="forget all that counts so in the results folder")
+
+
+def _refine_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--until", type=float, default=0.1, help="relative width of the onset at which to stop")
+    command.add_argument("--level", type=int, default=0, help="pruning level whose onset is sought; 0 is dense")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -126,31 +191,30 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("verify", help="check that artifacts are what was written")
     command.add_argument("results", type=Path, nargs="?", default=Path("results"), help="the results folder")
     command.set_defaults(run=_verify)
-    asks = (
-        ("plan", _plan, "print what a config asks for"),
-        ("gc", _gc, "list artifacts that no config needs"),
-        ("refine", _refine, "print the config of a further round of rewind steps, around the onset of stability"),
+    command = commands.add_parser(
+        "explain", help="say what a config, figure or table needs, what an artifact is, or why two differ"
     )
-    for name, run, text in asks:
+    command.add_argument("words", nargs="+", metavar="CONFIG|FIGURE|TABLE|KEY")
+    command.add_argument("--config", action="append", default=[], metavar="KEY=VALUE", help="override, as YAML")
+    command.add_argument("--results", type=Path, default=Path("results"), help="the results folder, without a config")
+    command.set_defaults(run=_explain)
+    asks = (
+        ("plan", _plan, _plan_options, "print what a config asks for"),
+        ("gc", _gc, _gc_options, "list artifacts that no config needs"),
+        ("adopt", _adopt, _adopt_options, "list artifacts that differ by code alone, and keep them"),
+        (
+            "refine",
+            _refine,
+            _refine_options,
+            "print the config of a further round of rewind steps, around the onset",
+        ),
+    )
+    for name, run, options, text in asks:
         command = commands.add_parser(name, help=text)
         command.add_argument("files", type=Path, nargs="+", metavar="CONFIG")
         command.add_argument("--config", action="append", default=[], metavar="KEY=VALUE", help="override, as YAML")
         command.set_defaults(run=run)
-        if name == "plan":
-            command.add_argument("--write", action="store_true", help="write the plan file")
-            command.add_argument(
-                "--calibrate", action="store_true", help="train a few steps where no earlier job tells a task's speed"
-            )
-        elif name == "gc":
-            command.add_argument(
-                "--remove", action="store_true", help="move them to the trash in the results folder, when agreed to"
-            )
-            command.add_argument("--yes", action="store_true", help="agree to it beforehand")
-            command.add_argument("--only", action="store_true", help="keep nothing for other plans of the results folder")
-            command.add_argument("--undo", action="store_true", help="bring back what was moved to the trash last")
-        else:
-            command.add_argument("--until", type=float, default=0.1, help="relative width of the onset at which to stop")
-            command.add_argument("--level", type=int, default=0, help="pruning level whose onset is sought; 0 is dense")
+        options(command)
     return parser
 
 

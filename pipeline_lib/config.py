@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 TASKS = ROOT / "config" / "tasks"
 CLAIMS = ROOT / "config" / "claims"
 
-_SETTINGS: dict[str, Any] = {"results": "results", "data_root": None, "fingerprints": {}, "environment": "record"}
+_SETTINGS: dict[str, Any] = {"results": "results", "data_root": None, "environment": "record"}
 _EXPERIMENT: dict[str, Any] = {
     "seeds": 3,
     "orders": 3,
@@ -237,6 +237,11 @@ def resolve(raw: Mapping[str, Any]) -> Config:
     import os
 
     raw = validation.without_anchors(raw)
+    if "fingerprints" in raw:
+        raise ValueError(
+            "fingerprints must be left out of a config, got pins of code; "
+            "what other code made is kept by: python -m pipeline_lib adopt CONFIG --keep STAGE"
+        )
     raw |= {key: places.expanded(key, raw[key]) for key in ("results", "data_root") if isinstance(raw.get(key), str)}
     validation.validate(raw)
     raw = validation.along(raw, _in_one_form)
@@ -247,7 +252,6 @@ def resolve(raw: Mapping[str, Any]) -> Config:
     return Config(
         Path(settings["results"]),
         Path(root) if root else None,
-        dict(settings["fingerprints"]),
         {name: _experiment(name, e, raw) for name, e in raw["experiments"].items()},
         settings["environment"],
     )

@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import config
+from pipeline_lib import adopted, config
 from pipeline_lib.experiment import Config
 from pipeline_lib.validation import read_yaml
 
 # What holds for a whole run. Other settings are each file's own.
-_SHARED = ("results", "data_root", "fingerprints", "environment")
+_SHARED = ("results", "data_root", "environment")
 _REMEDY = "give one of them another name, or use the files one after the other"
 
 
@@ -110,7 +110,7 @@ def read(paths: Sequence[Path], overrides: Mapping[str, Any] | None = None) -> C
     made = _joined({file: config.resolve(raw | shared) for file, raw in whole.items()})
     if config.ROOT.is_relative_to(made.results.resolve()):
         raise ValueError(f"results must be a folder of its own, got {made.results}, which holds this checkout; name one in it")
-    return made
+    return replace(made, adopted=adopted.there(made.results))
 
 
 def merged(paths: Sequence[Path], overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:

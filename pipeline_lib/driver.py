@@ -15,12 +15,14 @@ from pipeline_lib import (
     config_files,
     environment,
     files,
+    fingerprint,
     ledger,
     nodes,
     plan,
     plan_file,
     publication,
     refine,
+    sources,
     tables,
     verify,
 )
@@ -58,6 +60,8 @@ def write_plan(made: Plan, paths: Iterable[Path]) -> Path:
     lines = "\n".join(plan_file.to_lines(made, paths)) + "\n"  # compared as bytes: a damaged file need not be text
     target = made.config.results / "plans" / f"{made.identity()}.jsonl"
     if not _holds(target, lines.encode()):
+        asked = {(node.stage, nodes.named_functions(node.stage, node.spec)) for node in made.nodes.values()}
+        sources.keep(made.config.results, asked)
         artifacts.write_text(target, lines)
     return target
 
@@ -93,7 +97,12 @@ def _check_current(header: Mapping[str, Any], line: Mapping[str, Any]) -> None:
         path = Path(name)
         if not path.is_file() or config_files.content_hash(path) != planned:
             raise ValueError(f"config must stay as it was planned during a run, got a changed {path.name}; start the run again")
-    code = nodes.stage_code(line["stage"], line["spec"], header["fingerprints"])
+    if line["key"] in header["adopted"]:
+        raise ValueError(
+            f"artifact {line['folder']} must be left as other code made it, got a job to make it by this code; "
+            "remove its folder and start the run again, which then makes it under a key of its own"
+        )
+    code = nodes.stage_code(line["stage"], line["spec"])
     parents = {role: tuple(keys) for role, keys in line["parents"].items()}
     place = Environment(**header["environment"]).words(nodes.on_device(line["stage"])) if header["environment"] else ""
     if nodes.node_key(line["stage"], line["spec"], code, parents, place) != line["key"]:
@@ -156,13 +165,13 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
     parents = [folder for folders in reads.values() for folder in folders]
     for parent in parents:
         _check_parent(parent)
-    code = nodes.stage_code(stage, line["spec"], header["fingerprints"])
+    code = nodes.stage_code(stage, line["spec"])
     facts = environment.facts(here, stage, line["spec"], code, verify.made_in(parents))
     job = Job(line["key"], line["spec"], folder, reads, root, facts)
     importlib.import_module(f"pipeline_lib.stages.{stage}").run(job)
     files.remove_leftovers(job.folder)
     record = {key: line[key] for key in ("key", "stage", "label", "spec", "parents")}
-    record |= {**job.facts, "sha256": verify.digests(job.folder)}
+    record |= {**job.facts, "format": fingerprint.FORMAT, "sha256": verify.digests(job.folder)}
     artifacts.write_text(job.folder / verify.RECORD, json.dumps(record, indent=1) + "\n")
 
 

@@ -8,13 +8,13 @@ import math
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pipeline_lib import footprint, starts
+from pipeline_lib import adopted, footprint, starts
 from pipeline_lib.nodes import OUTPUTS, Node, Plan
 from pipeline_lib.verify import RECORD
 
@@ -129,16 +129,36 @@ def report(plan: Plan, calibrate: Calibrate | None = None, sized: footprint.Size
     missing = [node for key, node in plan.nodes.items() if key not in made]
     rates = _STARTUP | _rates(plan.config.results)
     measured, unknown = _calibrated(plan, missing, rates, calibrate)
+    seconds = _seconds(missing, rates)
+    lines = _by_stage(plan.nodes.values(), made, seconds)
+    lines += adopted.report(plan.config.results, plan.kept.values())
+    return "\n".join([*lines, *_shared(plan), _disk(plan, missing, sized), _time(sum(seconds.values()), measured, unknown)])
+
+
+def _seconds(missing: Iterable[Node], rates: Mapping[str, float]) -> dict[str, float]:
+    """Add up what missing nodes take, by stage; NaN where nothing tells."""
     seconds: dict[str, float] = dict.fromkeys(OUTPUTS, 0.0)
     for node in missing:
         seconds[node.stage] += rates.get(_kind(node.stage, node.spec), float("nan")) * _work(node.stage, node.spec)
+    return seconds
+
+
+def _by_stage(nodes: Iterable[Node], made: Collection[str], seconds: Mapping[str, float]) -> list[str]:
     lines = [f"{'stage':12} {'nodes':>7} {'exist':>7} {'hours left':>11}"]
-    for stage in OUTPUTS:
-        keys = [key for key, node in plan.nodes.items() if node.stage == stage]
-        if keys:
-            hours = "unknown" if math.isnan(seconds[stage]) else f"{seconds[stage] / 3600:.2f}"
-            lines.append(f"{stage:12} {len(keys):7} {len(made.intersection(keys)):7} {hours:>11}")
-    return "\n".join([*lines, *_shared(plan), _disk(plan, missing, sized), _time(sum(seconds.values()), measured, unknown)])
+    keys: dict[str, list[str]] = defaultdict(list)
+    for node in nodes:
+        keys[node.stage].append(node.key)
+    for stage in (stage for stage in OUTPUTS if keys[stage]):
+        hours = "unknown" if math.isnan(seconds[stage]) else f"{seconds[stage] / 3600:.2f}"
+        lines.append(f"{stage:12} {len(keys[stage]):7} {len(set(keys[stage]).intersection(made)):7} {hours:>11}")
+    return lines
+
+
+def stages(plan: Plan, nodes: Collection[Node]) -> list[str]:
+    """Write how many of some nodes there are, how many exist, and how long the others take, a line a stage."""
+    made = {node.key for node in nodes if is_made(plan, node)}
+    rates = _STARTUP | _rates(plan.config.results)
+    return _by_stage(nodes, made, _seconds([node for node in nodes if node.key not in made], rates))
 
 
 def _shared(plan: Plan) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +57,18 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Config:
-    """All that was asked for; `environment` is strict if it is to be part of keys."""
+    """All that was asked for.
+
+    Args:
+        results: the folder of all results.
+        data_root: folder of the data sets, or None.
+        experiments: by name.
+        environment: "strict" if it is to be part of keys, else "record".
+        adopted: keys that stand for artifacts of other code, and those artifacts' own keys.
+    """
 
     results: Path
     data_root: Path | None
-    fingerprints: dict[str, str]
     experiments: dict[str, Experiment]
     environment: str = "record"
+    adopted: dict[str, str] = field(default_factory=dict)

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline_lib import artifacts, plan_file, verify
-from pipeline_lib.nodes import OUTPUTS, Plan
+from pipeline_lib import artifacts, inventory, plan_file, sources, verify
+from pipeline_lib.nodes import OUTPUTS, Node, Plan, stage_code
 
 TRASH = ".trash"
 
@@ -22,7 +22,7 @@ class Garbage:
         folders: artifacts that may go.
         foreign: folders that no job of this pipeline made, by their files' records; they are left alone.
         kept: how many artifacts are kept for plan files alone.
-        plans: the plan files that go with the artifacts.
+        plans: the plan files that go with the artifacts, and what tells of code of which none is left.
     """
 
     results: Path
@@ -65,6 +65,10 @@ def _is_made(folder: Path) -> bool:
     return False
 
 
+def _code(node: Node) -> str:
+    return stage_code(node.stage, node.spec)
+
+
 def find(plan: Plan, *, only: bool = False) -> Garbage:
     """Find artifacts that neither a plan nor any plan file of its results folder needs.
 
@@ -78,14 +82,15 @@ def find(plan: Plan, *, only: bool = False) -> Garbage:
     results, asked = plan.config.results, {node.folder for node in plan.nodes.values()}
     own = results / "plans" / f"{plan.identity()}.jsonl"
     files = sorted((results / "plans").glob("*.jsonl"))
-    needed = set() if only else {folder for path in files for folder in plan_file.folders(path)}
+    needed = set() if only else {folder for path in files if plan_file.is_current(path) for folder in plan_file.folders(path)}
     there = {f"artifacts/{folder.parent.name}/{folder.name}": folder for folder in sorted((results / "artifacts").glob("*/*/"))}
     loose = [folder for name, folder in there.items() if name not in asked | needed]
     made = [folder for folder in loose if _is_made(folder)]
     foreign = [folder for folder in loose if folder not in made]
-    return Garbage(
-        results, made, foreign, len(there.keys() & needed - asked), [path for path in files if path != own] if only else []
-    )
+    going = [path for path in files if path != own and (only or not plan_file.is_current(path))]
+    left = (inventory.read(folder) for name, folder in there.items() if name in asked | needed)
+    unused = sources.unused(results, [*(each.code for each in left if each), *map(_code, plan.nodes.values())]) if made else []
+    return Garbage(results, made, foreign, len(there.keys() & needed - asked), [*going, *unused])
 
 
 def _with_records(results: Path, folder: Path) -> Iterator[Path]:
@@ -115,7 +120,7 @@ def restore(results: Path) -> str:
     """Bring back what was moved to the trash; what has been made again in the meantime stays as it is."""
     trash = results / TRASH
     folders = sorted(trash.glob("artifacts/*/*"))
-    files = [path for kind in ("logs/*/*", "benchmarks/*/*", "plans/*") for path in trash.glob(kind)]
+    files = [path for kind in ("logs/*/*", "benchmarks/*/*", "plans/*.jsonl", "plans/code/*") for path in trash.glob(kind)]
     _move([*folders, *files], trash, results)
     left = [folder for folder in folders if folder.exists()]
     return f"{len(folders) - len(left)} artifacts brought back from {trash}"

@@ -139,20 +139,24 @@ def named_functions(stage: str, spec: dict[str, Any], code: Code = CODE) -> Name
     return named
 
 
-def stage_code(stage: str, spec: dict[str, Any], pinned: dict[str, str]) -> str:
-    """Fingerprint a node's code, unless the config pins the stage."""
-    return pinned.get(stage) or fingerprint(stage, named_functions(stage, spec))
+def stage_code(stage: str, spec: dict[str, Any]) -> str:
+    """Fingerprint a node's code."""
+    return fingerprint(stage, named_functions(stage, spec))
 
 
 @dataclass
 class Plan:
-    """All nodes by key, and for each experiment its tables and figures."""
+    """All nodes by key, and for each experiment its tables and figures.
+
+    `kept` has the keys of nodes that other code made, each with the key that this code gives it.
+    """
 
     config: Config
     nodes: dict[str, Node] = field(default_factory=dict)
     tables: dict[str, dict[str, Node]] = field(default_factory=dict)
     figures: dict[str, dict[str, Node]] = field(default_factory=dict)
     asked: dict[str, int] = field(default_factory=lambda: {"runs": 0, "steps": 0})
+    kept: dict[str, str] = field(default_factory=dict)
 
     def add(self, stage: str, label: str, spec: dict[str, Any], parents: Mapping[str, Sequence[Node]], **counts: int) -> Node:
         """Add a node, or return the equal one that is already there.
@@ -164,7 +168,10 @@ class Plan:
             raise ValueError(f"label must be letters, digits, _ and -, got {label!r}; rename what it comes from")
         keys = {role: tuple(node.key for node in nodes) for role, nodes in parents.items() if nodes}
         place = self.place.words(on_device(stage)) if self.place else ""
-        key = node_key(stage, spec, stage_code(stage, spec, self.config.fingerprints), keys, place)
+        key = node_key(stage, spec, stage_code(stage, spec), keys, place)
+        kept = self.config.adopted.get(key)
+        if kept:
+            self.kept[kept], key = key, kept
         return self.nodes.setdefault(key, Node(stage, label, spec, keys, key, **counts))
 
     def parents(self, node: Node) -> dict[str, list[Node]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import config_files, registry, verify
+from pipeline_lib import config_files, fingerprint, registry, verify
 from pipeline_lib.files import refusal
 from pipeline_lib.nodes import OUTPUTS, Plan
 
@@ -47,8 +47,8 @@ def to_lines(plan: Plan, paths: Iterable[Path]) -> Iterable[str]:
     """
     root = str(plan.config.data_root) if plan.config.data_root else None
     described = {task: _hashes(files) for task, files in config_files.task_files(plan.config).items()}
-    header = {"inputs": _hashes(paths), "tasks": described, "data_root": root, "fingerprints": plan.config.fingerprints}
-    header |= {"environment": vars(plan.place) if plan.place else None}
+    header = {"format": fingerprint.FORMAT, "inputs": _hashes(paths), "tasks": described, "data_root": root}
+    header |= {"environment": vars(plan.place) if plan.place else None, "adopted": plan.kept}
     yield json.dumps(header | {"published": published(plan)})
     for node in plan.nodes.values():
         reads = {role: [n.folder for n in nodes] for role, nodes in plan.parents(node).items()}
@@ -83,7 +83,7 @@ def _checked_folder(folder: str) -> str:
 
 def _checked(header: Any, line: Any, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Check what jobs rely on: kinds of facts, and that all folders lie where artifacts do."""
-    facts: dict[str, Any] = {"inputs": dict, "tasks": dict, "fingerprints": dict, "data_root": (str, type(None))}
+    facts: dict[str, Any] = {"inputs": dict, "tasks": dict, "adopted": dict, "data_root": (str, type(None))}
     facts |= {"environment": (dict, type(None))}
     if not all(isinstance(header[name], kind) for name, kind in facts.items()):
         raise ValueError("a header of another kind")
@@ -115,6 +115,19 @@ def find_line(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
     raise ValueError(f"node must be part of the plan {path.name}, got key {key}; plan again")
 
 
+def is_current(path: Path) -> bool:
+    """Tell whether a plan file has keys of today's kind; one of an earlier kind can no longer be run.
+
+    What is damaged counts as current, for `folders` to tell.
+    """
+    try:
+        with path.open(encoding="utf-8") as lines:
+            header = json.loads(next(lines))
+            return not ("inputs" in header and header.get("format") != fingerprint.FORMAT)
+    except (StopIteration, *_DAMAGE):
+        return True
+
+
 def folders(path: Path) -> set[str]:
     """List the folders of all nodes of a plan file, under the results folder.
 
@@ -143,6 +156,7 @@ class Written:
         try:
             header, *nodes = path.read_text(encoding="utf-8").splitlines()
             self._header = json.loads(header)
+            self.adopted = dict(self._header["adopted"])
             self.published = {str(copy): str(source) for copy, source in self._header["published"].items()}
             self._lines = {line[9:21]: line for line in nodes}  # each begins with {"key": "
         except _DAMAGE as error:

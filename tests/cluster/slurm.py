@@ -34,8 +34,8 @@ DAEMONS = ("munged", "mariadbd", "slurmdbd", "slurmctld", *(f"slurmd-{node}" for
 ACCOUNT = "rewind"
 
 # No cgroups, which a container may lack: processes are found by parentage, memory is looked at every second. A node that is
-# silent for ten seconds is down, and its jobs start again ten seconds later (by default five and two minutes). A node whose killed
-# processes are not gone within five minutes (by default one) would be set aside for good.
+# silent for ten seconds is down, and its jobs start again ten seconds later (by default five and two minutes). A node whose
+# killed processes are not gone within five minutes (by default one) would be set aside for good.
 CONFIG = """
 ClusterName=rewind
 SlurmctldHost={host}({address})

@@ -48,7 +48,7 @@ MISTAKES = {
     "fraction": (toys.raw_config(pruning={"fraction": 1}), r"pruning\.fraction must be below 1, got 1"),
     "alphas": (toys.raw_config(alphas=1), r"experiments\.tiny\.alphas must be at least 2, got 1"),
     "seeds": (toys.raw_config(seeds=0), r"experiments\.tiny\.seeds must be at least 1, got 0"),
-    "pin": (toys.raw_config() | {"fingerprints": {"train": "xyz"}}, r"fingerprints\.train must be text that matches"),
+    "pin": (toys.raw_config() | {"fingerprints": {"train": "0" * 12}}, r"fingerprints must be left .*pipeline_lib adopt"),
 }  # fmt: skip
 
 
@@ -139,7 +139,6 @@ def test_typed_gives_text_its_types_back():
 def test_typed_leaves_text_that_may_be_text():
     text = {
         "results": "2024",
-        "fingerprints": {"train": "123456789012", "prune": "1234567e8901"},
         "tasks": {"toy": {"base": "10", "dataset": {"folder": "2012"}, "optimiser": {"lr": "1e-1"}}},
         "experiments": {"e": {"tasks": ["10"]}},
     }

@@ -10,7 +10,7 @@ import pytest
 import toys
 import yaml
 
-from pipeline_lib import artifacts, config, driver, environment, nodes, plan, tables
+from pipeline_lib import adoption, artifacts, config, driver, environment, fingerprint, nodes, plan, sources, tables
 from pipeline_lib.plan_file import Written
 
 
@@ -135,6 +135,25 @@ def test_changed_code_is_refused(planned, monkeypatch):
     monkeypatch.setattr(nodes, "fingerprint", lambda *code: "f" * 12)
     with pytest.raises(ValueError, match="code of stage prepare must stay as it was planned during a run, got an edit"):
         _make(planned)
+
+
+def test_what_other_code_made_is_not_made_by_this_one_under_its_key(planned, monkeypatch):
+    path, made, _ = planned
+    _make(planned)
+    own = nodes.fingerprint
+    monkeypatch.setattr(nodes, "fingerprint", lambda stage, named: "f" * 12 if stage == "prepare" else own(stage, named))
+    every = adoption.follow(driver.load([path]), adoption.Shelf(made.config.results))
+    adoption.keep(made, every)
+    kept = driver.load([path])
+    assert _prepare(kept).key == _prepare(made).key
+    with pytest.raises(ValueError, match=r"must be left as other code made it, got a job .* remove its folder and start the run"):
+        _make((path, kept, driver.write_plan(kept, [path])))
+
+
+def test_a_record_has_the_code_and_the_plan_what_it_was(planned):
+    record = json.loads((_make(planned) / "spec.json").read_text())
+    assert record["format"] == fingerprint.FORMAT
+    assert sources.read(planned[1].config.results)[record["code"]] == sources.of("prepare", (("datasets", "digits"),))
 
 
 def test_a_node_of_another_stage_or_plan_is_refused(planned):

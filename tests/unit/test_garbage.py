@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 import toys
 
-from pipeline_lib import artifacts, config, driver, garbage, nodes, validation, verify
+from pipeline_lib import artifacts, config, driver, garbage, nodes, sources, validation, verify
 
 
 def _record(results, folder, **more):
@@ -95,9 +95,32 @@ def test_what_plan_files_need_is_kept_unless_asked_otherwise(made, tmp_path):
     every = garbage.find(made, only=True)
     assert len(every.folders) == len(alone) + 1
     garbage.discard(every)
-    assert not list((tmp_path / "plans").iterdir()), "a plan whose artifacts went must not keep the next ones"
+    assert not list((tmp_path / "plans").glob("*.jsonl")), "a plan whose artifacts went must not keep the next ones"
     garbage.restore(tmp_path)
     assert _names(garbage.find(made)) == ["old-000000000000"]
+
+
+def test_plans_with_keys_of_an_earlier_kind_keep_nothing_and_go_with_it(made, tmp_path):
+    header = {"inputs": {}, "tasks": {}, "data_root": None, "fingerprints": {}, "published": {}}
+    old = tmp_path / "plans" / "0.jsonl"
+    artifacts.write_text(old, "\n".join(map(json.dumps, [header, {"key": "0" * 12, "folder": OLD}])))
+    found = garbage.find(made)
+    assert _names(found) == ["old-000000000000"]
+    garbage.discard(found)
+    assert not old.exists()
+    garbage.restore(tmp_path)
+    assert old.is_file()
+
+
+def test_what_tells_of_code_goes_with_the_last_artifact_of_it(made, tmp_path):
+    driver.write_plan(made, [])
+    (kept,) = (tmp_path / sources.FOLDER).iterdir()
+    sources.keep(tmp_path, [("wells", ())])
+    (other,) = set((tmp_path / sources.FOLDER).iterdir()) - {kept}
+    garbage.discard(garbage.find(made))
+    assert list((tmp_path / sources.FOLDER).iterdir()) == [kept]
+    garbage.restore(tmp_path)
+    assert other.is_file()
 
 
 def test_a_damaged_plan_file_stops_removal(made, tmp_path):

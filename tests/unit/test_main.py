@@ -99,3 +99,26 @@ def test_a_folder_that_does_not_exist_is_not_whole(tmp_path, capsys):
     assert cli.main(["verify", str(tmp_path / "none")]) == 1
     assert "results folder must exist, got" in capsys.readouterr().err
     assert cli.main(["verify", str(tmp_path)]) == 0
+
+
+def test_keeping_without_anything_to_keep_is_refused(path, capsys):
+    assert cli.main(["adopt", path]) == 0
+    assert capsys.readouterr().out.endswith("0 artifacts differ from the plan by code alone\n")
+    assert cli.main(["adopt", path, "--keep", "train", "--yes"]) == 1
+    assert "must have artifacts that differ by code alone, got none of train" in capsys.readouterr().err
+
+
+def test_keeping_is_forgotten_when_nobody_works_there(path, garbage, capsys):
+    held = lease.Lease(garbage.parents[2], ROOT)
+    assert cli.main(["adopt", path, "--undo"]) == 1
+    assert "must be worked in by one run at a time" in capsys.readouterr().err
+    held.release()
+    assert cli.main(["adopt", path, "--undo"]) == 0
+
+
+def test_explaining_takes_configs_and_what_is_asked_for(path, capsys):
+    assert cli.main(["explain", path, "paths_dense"]) == 0
+    assert capsys.readouterr().out.startswith("figure paths_dense of tiny, drawn from: interpolation\n")
+    assert cli.main(["explain", "abcd", "--results", "none"]) == 1
+    assert "key must be that of one artifact" in capsys.readouterr().err
+    assert cli.main(["explain", path, "--config", "experiments={tiny: {levels: -1}}"]) == 1

@@ -3,8 +3,10 @@ import re
 import shlex
 
 from pipeline_lib import (
+    adopted,
     demands,
     driver,
+    inventory,
     lease,
     ledger,
     nodes,
@@ -32,6 +34,20 @@ PLAN = refused_by(
     main=workflow.is_main_process,
 )
 RESULTS = str(PLAN.results)
+
+
+def tell_of_leftover():
+    """Say once that a results folder has artifacts with keys of an earlier kind."""
+    files = shlex.join(map(str, workflow.configfiles))
+    text = inventory.leftover(
+        PLAN.results, f"python -m pipeline_lib gc {files} --remove"
+    )
+    if text:
+        print(screen.printable(text), file=sys.stderr)
+
+
+if workflow.is_main_process:
+    tell_of_leftover()
 
 
 # A job runs in the interpreter that runs Snakemake, or in the one of its own environment where Snakemake makes one.
@@ -133,9 +149,11 @@ def key_of(pattern):
 
 
 def check_request():
-    """Refuse a report on what is outdated: for reports, Snakemake runs nothing."""
+    """Refuse a report on what is outdated: for reports, Snakemake runs nothing. Tell it what other code made."""
     if any(re.match(r"--report(=|$)", word) for word in sys.argv[1:]):
         refused_by(publication.check_current, PLAN)
+        keys = PLAN.adopted.values()
+        config["kept"] = refused_by(adopted.report, PLAN.results, keys)
 
 
 def begin():
