@@ -10,9 +10,10 @@ from pathlib import Path
 
 from pipeline_lib import adopted, inventory, registry, sources
 from pipeline_lib.adopted import Kept
+from pipeline_lib.environment import Environment
 from pipeline_lib.fingerprint import FORMAT
 from pipeline_lib.inventory import Artifact
-from pipeline_lib.nodes import OUTPUTS, Node, Plan, named_functions, node_key, stage_code
+from pipeline_lib.nodes import OUTPUTS, Node, Plan, named_functions, on_device, stage_code
 from pipeline_lib.sources import Sources
 
 _COMPARED = 50  # artifacts that a node without an alike one is compared with
@@ -62,15 +63,28 @@ class Shelf:
         for each in sorted(self.by_folder.values(), key=lambda each: (each.time, each.key)):
             self._alike[each.what].append(each)
 
-    def twin(self, node: Node, parents: inventory.Parents, code: str) -> Artifact | None:
-        """Find the newest artifact of other, known code and of a node's stage, label, spec and parents."""
+    def twin(self, node: Node, parents: inventory.Parents, code: str, place: Environment | None = None) -> Artifact | None:
+        """Find the newest artifact of other, known code and of a node's stage, label, spec and parents.
+
+        Args:
+            node: the node.
+            parents: keys of what it would read, by role.
+            code: digest of the code of today.
+            place: the environment that it must have been made in; None for any.
+        """
         alike = self._alike.get(inventory.signature(node.stage, node.spec, parents), [])
-        return next((each for each in reversed(alike) if each.label == node.label and is_known_other(each, code)), None)
+        known = (each for each in reversed(alike) if each.label == node.label and is_known_other(each, code))
+        return next((each for each in known if not place or is_made_in(place, each)), None)
 
 
 def is_known_other(artifact: Artifact, code: str) -> bool:
     """Tell whether an artifact was made by other code that is known and that wrote files as this one does."""
     return artifact.code not in ("", code) and artifact.format == FORMAT
+
+
+def is_made_in(place: Environment, artifact: Artifact) -> bool:
+    """Tell whether an artifact was made in an environment, as far as that decides results."""
+    return artifact.made is not None and not artifact.made.differences(place, on_device(artifact.stage))
 
 
 def follow(plan: Plan, shelf: Shelf, may: Collection[str] | None = None) -> Outcome:
@@ -85,11 +99,11 @@ def follow(plan: Plan, shelf: Shelf, may: Collection[str] | None = None) -> Outc
     for node in plan.nodes.values():
         parents = {role: tuple(found.at[key] for key in keys) for role, keys in node.parents.items()}
         code = stage_code(node.stage, node.spec)
-        own = node_key(node.stage, node.spec, code, parents)
+        own = plan.key(node.stage, node.spec, parents)
         key = plan.config.adopted.get(own, own)
         twin = None
         if f"artifacts/{node.stage}/{node.label}-{key}" not in shelf.by_folder:
-            twin = shelf.twin(node, parents, code) if may is None or node.key in may else None
+            twin = shelf.twin(node, parents, code, plan.place) if may is None or node.key in may else None
             if twin:
                 found.kept[node.key] = Twin(node, own, code, twin)
             else:

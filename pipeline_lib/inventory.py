@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_lib import verify
+from pipeline_lib.environment import Environment
 from pipeline_lib.fingerprint import FORMAT
 from pipeline_lib.nodes import OUTPUTS
 
@@ -29,6 +30,7 @@ class Artifact:
         code: digest of the code that made it; empty if nobody took it down.
         format: of files, as `fingerprint.FORMAT` was then.
         time: when its record was written, in seconds.
+        made: what it was made in, as far as its record says.
     """
 
     stage: str
@@ -39,6 +41,7 @@ class Artifact:
     code: str = ""
     format: int = 0
     time: float = 0.0
+    made: Environment | None = None
 
     @property
     def folder(self) -> str:
@@ -70,7 +73,8 @@ def read(folder: Path) -> Artifact | None:
             return None
         label = folder.name.removesuffix(f"-{key}")
         own = code if isinstance(code, str) else ""
-        return Artifact(stage, label, key, found["spec"], parents, own, form if isinstance(form, int) else 0, time)
+        made = Environment(found["processor"], found["versions"]) if {"processor", "versions"} <= found.keys() else None
+        return Artifact(stage, label, key, found["spec"], parents, own, form if isinstance(form, int) else 0, time, made)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -167,8 +167,7 @@ class Plan:
         if not _LABEL.fullmatch(label):
             raise ValueError(f"label must be letters, digits, _ and -, got {label!r}; rename what it comes from")
         keys = {role: tuple(node.key for node in nodes) for role, nodes in parents.items() if nodes}
-        place = self.place.words(on_device(stage)) if self.place else ""
-        key = node_key(stage, spec, stage_code(stage, spec), keys, place)
+        key = self.key(stage, spec, keys)
         kept = self.config.adopted.get(key)
         if kept:
             self.kept[kept], key = key, kept
@@ -177,6 +176,11 @@ class Plan:
     def parents(self, node: Node) -> dict[str, list[Node]]:
         """Look up the nodes that a node reads, by role."""
         return {role: [self.nodes[key] for key in keys] for role, keys in node.parents.items()}
+
+    def key(self, stage: str, spec: dict[str, Any], parents: dict[str, tuple[str, ...]]) -> str:
+        """Give the key that the code of today, and in strict plans the environment, gives to a spec and parents."""
+        place = self.place.words(on_device(stage)) if self.place else ""
+        return node_key(stage, spec, stage_code(stage, spec), parents, place)
 
     @cached_property
     def place(self) -> Environment | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 
 import pytest
 import toys
 
 from pipeline_lib import adopted, adoption, artifacts, fingerprint, nodes, sources, verify
+from pipeline_lib import plan as planning
 
 CODES = {"train": "a" * 12}
 
@@ -28,8 +30,6 @@ def plan(tmp_path, monkeypatch):
         return nodes_of(made)
 
     def nodes_of(made):
-        from pipeline_lib import plan as planning
-
         return planning.make_plan(made.config)
 
     return planned
@@ -199,3 +199,17 @@ def test_the_report_says_which_definitions_differ(plan, tmp_path, monkeypatch):
     text = adoption.report(made, adoption.Shelf(tmp_path), _follow(made), "adopt config.yaml")
     assert "changed: m.LIMIT (of train)\n--- before: m.LIMIT\n+++ now: m.LIMIT\n@@ -1 +1 @@\n-LIMIT = 1\n+LIMIT = 2\n" in text
     assert text.endswith("    adopt config.yaml --keep train")
+
+
+def test_under_strict_only_what_was_made_in_this_environment_is_offered(plan, tmp_path):
+    strict = {}
+    for processor in ("here", "elsewhere"):
+        before = plan()
+        strict[processor] = replace(before.config, environment="strict", results=tmp_path / processor)
+        made = planning.make_plan(strict[processor])
+        own = processor == "here"
+        _make(made, processor=made.place.processor if own else "another", versions=made.place.versions)
+    plan(CODES)
+    kept = {name: _kept(adoption.follow(planning.make_plan(c), adoption.Shelf(c.results))) for name, c in strict.items()}
+    assert "train" in kept["here"]
+    assert "train" not in kept["elsewhere"], "another processor computes other bits"

@@ -59,7 +59,7 @@ def test_a_node_is_made_with_a_record_of_what_made_it(planned):
     assert set(record["versions"]) == {"python", "torch", "numpy", "safetensors"}
     made = {name: record[name] for name in ("code", "versions", "processor", "threads", "number_format", "made_in")}
     assert artifacts.read_meta(folder / "data.safetensors").items() >= made.items()
-    assert record["code"] == nodes.stage_code("prepare", record["spec"], {})
+    assert record["code"] == nodes.stage_code("prepare", record["spec"])
 
 
 def _strictly(tmp_path: Path) -> Path:

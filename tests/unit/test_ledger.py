@@ -71,7 +71,7 @@ def test_the_index_says_of_each_artifact_how_it_was_made(mixed):
     assert set(runs["number_format"]) == {"fp32"}
     assert set(runs["threads"]) == {1}
     for node in mixed.nodes.values():
-        assert index.loc[node.key, "code"] == nodes.stage_code(node.stage, node.spec, {})
+        assert index.loc[node.key, "code"] == nodes.stage_code(node.stage, node.spec)
 
 
 def _record(folder: Path, **more: Any) -> None:
