@@ -8,13 +8,13 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline_lib import adopted, inventory, registry, sources
+from pipeline_lib import adopted, inventory, known_code, registry
 from pipeline_lib.adopted import Kept
 from pipeline_lib.environment import Environment
 from pipeline_lib.fingerprint import FORMAT
 from pipeline_lib.inventory import Artifact
+from pipeline_lib.known_code import Sources
 from pipeline_lib.nodes import OUTPUTS, Node, Plan, named_functions, on_device, stage_code
-from pipeline_lib.sources import Sources
 
 _COMPARED = 50  # artifacts that a node without an alike one is compared with
 _SHOWN = 12  # reasons why something cannot be kept
@@ -156,12 +156,12 @@ def _counts(stages: Iterable[str]) -> str:
 
 def _comparisons(plan: Plan, found: Outcome) -> dict[str, list[str]]:
     """Say what is another in the code: each diff, and whose it is."""
-    known, now = sources.read(plan.config.results), dict[str, Sources]()
+    known, now = known_code.read(plan.config.results), dict[str, Sources]()
     diffs: dict[str, set[str]] = defaultdict(set)
     pairs = {(twin.artifact.code, twin.code): twin.node for twin in found.kept.values()}
     for (before, code), node in pairs.items():
-        now[code] = now.get(code) or sources.of(node.stage, named_functions(node.stage, node.spec))
-        told = sources.differences(known[before], now[code]) if before in known else {}
+        now[code] = now.get(code) or known_code.of(node.stage, named_functions(node.stage, node.spec))
+        told = known_code.differences(known[before], now[code]) if before in known else {}
         what = "the same definitions, which refer to each other otherwise" if before in known else "nobody wrote down what it was"
         for place, diff in (told or {f"code {before}": what}).items():
             diffs[f"{place}\n{diff}"].add(node.stage)

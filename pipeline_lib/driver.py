@@ -16,13 +16,13 @@ from pipeline_lib import (
     environment,
     files,
     fingerprint,
+    known_code,
     ledger,
     nodes,
     plan,
     plan_file,
     publication,
     refine,
-    sources,
     tables,
     verify,
 )
@@ -61,7 +61,7 @@ def write_plan(made: Plan, paths: Iterable[Path]) -> Path:
     target = made.config.results / "plans" / f"{made.identity()}.jsonl"
     if not _holds(target, lines.encode()):
         asked = {(node.stage, nodes.named_functions(node.stage, node.spec)) for node in made.nodes.values()}
-        sources.keep(made.config.results, asked)
+        known_code.keep(made.config.results, asked)
         artifacts.write_text(target, lines)
     return target
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline_lib import artifacts, inventory, plan_file, sources, verify
+from pipeline_lib import artifacts, inventory, known_code, plan_file, verify
 from pipeline_lib.nodes import OUTPUTS, Node, Plan, stage_code
 
 TRASH = ".trash"
@@ -89,7 +89,7 @@ def find(plan: Plan, *, only: bool = False) -> Garbage:
     foreign = [folder for folder in loose if folder not in made]
     going = [path for path in files if path != own and (only or not plan_file.is_current(path))]
     left = (inventory.read(folder) for name, folder in there.items() if name in asked | needed)
-    unused = sources.unused(results, [*(each.code for each in left if each), *map(_code, plan.nodes.values())]) if made else []
+    unused = known_code.unused(results, [*(each.code for each in left if each), *map(_code, plan.nodes.values())]) if made else []
     return Garbage(results, made, foreign, len(there.keys() & needed - asked), [*going, *unused])
 
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import adopted, garbage, inventory, sources, verify
+from pipeline_lib import adopted, garbage, inventory, known_code, verify
 from pipeline_lib.fingerprint import FORMAT
 from pipeline_lib.inventory import Artifact
+from pipeline_lib.known_code import Sources
 from pipeline_lib.nodes import OUTPUTS, Node, Plan, named_functions, stage_code
-from pipeline_lib.sources import Sources
 
 SHORTEST = 4  # digits of a key that are enough if no other begins so
 _KEY = re.compile(rf"[0-9a-f]{{{SHORTEST},12}}")
@@ -67,11 +67,11 @@ class Lineage:
     def _sources(self, artifact: Artifact) -> Sources | None:
         """Give the definitions that made an artifact, or would make it."""
         if self._known is None:
-            self._known = sources.read(self.results)
+            self._known = known_code.read(self.results)
         if artifact.code in self._known:
             return self._known[artifact.code]
         node = self._nodes.get(artifact.key)
-        return sources.of(node.stage, named_functions(node.stage, node.spec)) if node else None
+        return known_code.of(node.stage, named_functions(node.stage, node.spec)) if node else None
 
     def report(self, key: str) -> str:
         """Say what an artifact is, what it reads, which code makes it, and what would make it run again.
@@ -197,7 +197,7 @@ class Lineage:
         if before is None or after is None:
             codes = [each.code or "not recorded" for each in (one, other)]
             yield f"code: {codes[0]} {_SIDES[0]}, {codes[1]} {_SIDES[1]}; nobody wrote down what it was"
-        elif found := sources.differences(before, after, _SIDES):
+        elif found := known_code.differences(before, after, _SIDES):
             yield from (f"code: {place}\n{diff}" for place, diff in found.items())
         else:
             yield "code: the same definitions, which refer to each other otherwise"

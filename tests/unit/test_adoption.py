@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import toys
 
-from pipeline_lib import adopted, adoption, artifacts, fingerprint, nodes, sources, verify
+from pipeline_lib import adopted, adoption, artifacts, fingerprint, known_code, nodes, verify
 from pipeline_lib import plan as planning
 
 CODES = {"train": "a" * 12}
@@ -187,14 +187,14 @@ def test_a_damaged_record_is_refused_by_name(tmp_path, text):
 
 
 def test_the_report_says_which_definitions_differ(plan, tmp_path, monkeypatch):
-    old, new = (sources.Sources(fingerprint.FORMAT, (sources.Definition("m", "LIMIT", d, f"LIMIT = {d}"),)) for d in "12")
-    monkeypatch.setattr(sources, "read", lambda results: {nodes.stage_code("train", node.spec): old for node in trained})
-    monkeypatch.setattr(sources, "of", lambda stage, named: new)
+    old, new = (known_code.Sources(fingerprint.FORMAT, (known_code.Definition("m", "LIMIT", d, f"LIMIT = {d}"),)) for d in "12")
+    monkeypatch.setattr(known_code, "read", lambda results: {nodes.stage_code("train", node.spec): old for node in trained})
+    monkeypatch.setattr(known_code, "of", lambda stage, named: new)
     before = plan()
     trained = [node for node in before.nodes.values() if node.stage == "train"]
     _make(before)
-    known = sources.read(tmp_path)
-    monkeypatch.setattr(sources, "read", lambda results: known)
+    known = known_code.read(tmp_path)
+    monkeypatch.setattr(known_code, "read", lambda results: known)
     made = plan(CODES)
     text = adoption.report(made, adoption.Shelf(tmp_path), _follow(made), "adopt config.yaml")
     assert "changed: m.LIMIT (of train)\n--- before: m.LIMIT\n+++ now: m.LIMIT\n@@ -1 +1 @@\n-LIMIT = 1\n+LIMIT = 2\n" in text

@@ -57,7 +57,7 @@ LAYERS: list[set[str]] = [
         "tables",
         "job",
         "adopted",
-        "sources",
+        "known_code",
         "inventory",
     },
     {

@@ -10,7 +10,7 @@ import pytest
 import toys
 import yaml
 
-from pipeline_lib import adoption, artifacts, config, driver, environment, fingerprint, nodes, plan, sources, tables
+from pipeline_lib import adoption, artifacts, config, driver, environment, fingerprint, known_code, nodes, plan, tables
 from pipeline_lib.plan_file import Written
 
 
@@ -153,7 +153,7 @@ def test_what_other_code_made_is_not_made_by_this_one_under_its_key(planned, mon
 def test_a_record_has_the_code_and_the_plan_what_it_was(planned):
     record = json.loads((_make(planned) / "spec.json").read_text())
     assert record["format"] == fingerprint.FORMAT
-    assert sources.read(planned[1].config.results)[record["code"]] == sources.of("prepare", (("datasets", "digits"),))
+    assert known_code.read(planned[1].config.results)[record["code"]] == known_code.of("prepare", (("datasets", "digits"),))
 
 
 def test_a_node_of_another_stage_or_plan_is_refused(planned):

@@ -8,7 +8,7 @@ import json
 import pytest
 import toys
 
-from pipeline_lib import adopted, artifacts, demands, explanation, fingerprint, lineage, nodes, sources, verify
+from pipeline_lib import adopted, artifacts, demands, explanation, fingerprint, known_code, lineage, nodes, verify
 from pipeline_lib.runs import with_ancestors
 
 MORE = {"controls": ["random_prune"], "levels": 3, "sparse_level": 2, "seeds": 2}
@@ -140,7 +140,7 @@ def test_a_key_may_be_short_as_long_as_it_is_one(made, monkeypatch):
 def test_an_artifact_says_what_it_is_and_what_would_make_it_again(made):
     node = _node(made, "interpolate")
     text = _explain(made, node.key)
-    reached = len(sources.of("interpolate", nodes.named_functions("interpolate", node.spec)).definitions)
+    reached = len(known_code.of("interpolate", nodes.named_functions("interpolate", node.spec)).definitions)
     assert "does not exist yet" in text
     assert "  alphas: 3\n" in text
     assert f"code: {nodes.stage_code('interpolate', node.spec)}, {reached} definitions in " in text
@@ -173,8 +173,8 @@ def test_two_artifacts_differ_where_the_difference_begins(made, tmp_path):
 
 
 def test_two_artifacts_differ_in_definitions(made, monkeypatch):
-    old, new = (sources.Sources(fingerprint.FORMAT, (sources.Definition("m", "LIMIT", d, f"LIMIT = {d}"),)) for d in "12")
-    monkeypatch.setattr(sources, "read", lambda results: {"a" * 12: old, "b" * 12: new})
+    old, new = (known_code.Sources(fingerprint.FORMAT, (known_code.Definition("m", "LIMIT", d, f"LIMIT = {d}"),)) for d in "12")
+    monkeypatch.setattr(known_code, "read", lambda results: {"a" * 12: old, "b" * 12: new})
     train = _node(made, "train")
     twin = nodes.Node("train", train.label, train.spec, train.parents, "1234" * 3)
     _record(made, train, code="a" * 12)
@@ -182,7 +182,7 @@ def test_two_artifacts_differ_in_definitions(made, monkeypatch):
     text = _explain(made, train.key, twin.key)
     assert f"differ in train/{train.label}-{train.key}:\n  code: m.LIMIT\n" in text
     assert "  -LIMIT = 1\n  +LIMIT = 2" in text
-    monkeypatch.setattr(sources, "read", lambda results: {})
+    monkeypatch.setattr(known_code, "read", lambda results: {})
     assert "nobody wrote down what it was" in _explain(made, twin.key)
 
 

@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 import toys
 
-from pipeline_lib import artifacts, config, driver, garbage, nodes, sources, validation, verify
+from pipeline_lib import artifacts, config, driver, garbage, known_code, nodes, validation, verify
 
 
 def _record(results, folder, **more):
@@ -114,11 +114,11 @@ def test_plans_with_keys_of_an_earlier_kind_keep_nothing_and_go_with_it(made, tm
 
 def test_what_tells_of_code_goes_with_the_last_artifact_of_it(made, tmp_path):
     driver.write_plan(made, [])
-    (kept,) = (tmp_path / sources.FOLDER).iterdir()
-    sources.keep(tmp_path, [("wells", ())])
-    (other,) = set((tmp_path / sources.FOLDER).iterdir()) - {kept}
+    (kept,) = (tmp_path / known_code.FOLDER).iterdir()
+    known_code.keep(tmp_path, [("wells", ())])
+    (other,) = set((tmp_path / known_code.FOLDER).iterdir()) - {kept}
     garbage.discard(garbage.find(made))
-    assert list((tmp_path / sources.FOLDER).iterdir()) == [kept]
+    assert list((tmp_path / known_code.FOLDER).iterdir()) == [kept]
     garbage.restore(tmp_path)
     assert other.is_file()
 
