@@ -86,7 +86,7 @@ def planned(paths: Sequence[Path], overrides: Mapping[str, Any], main: bool) -> 
 
 
 def _check_current(header: Mapping[str, Any], line: Mapping[str, Any]) -> None:
-    """Refuse a job whose config or code is not what was planned."""
+    """Refuse a job whose config is not what was planned, or its code: all that it may import, as frozen at its start."""
     for name, planned in plan_file.inputs_of(header, line).items():
         path = Path(name)
         if not path.is_file() or config_files.content_hash(path) != planned:

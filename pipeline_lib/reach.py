@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from pipeline_lib import sources
 from pipeline_lib.scopes import bound, imported
 from pipeline_lib.syntax import Reference, Writer, Written
 from pipeline_lib.wordless import is_type_checking, without_words
@@ -97,7 +98,11 @@ def _sort(found: _Module, statement: ast.stmt) -> None:
 @lru_cache(maxsize=512)
 def _read(package: str, text: str) -> _Module:
     found = _Module(package)
-    for statement in ast.parse(text).body:
+    try:
+        body = ast.parse(text).body
+    except SyntaxError as error:
+        raise ValueError(f"modules of {package} must be Python, got: {error}; mend the file") from None
+    for statement in body:
         _sort(found, statement)
     return found
 
@@ -129,9 +134,7 @@ class Code:
 
     def _text(self, path: str) -> str | None:
         if path not in self._texts:
-            file = self.root / path
-            own = file.read_text(encoding="utf-8") if path not in self._edits and file.is_file() else None
-            self._texts[path] = self._edits.get(path, own)
+            self._texts[path] = self._edits[path] if path in self._edits else sources.read(self.root / path)
         return self._texts[path]
 
     def _path(self, module: str) -> str | None:
@@ -167,7 +170,7 @@ class Code:
         raise ValueError(f"{kind} must have a function {name}, got none; check its name")
 
     def _files(self, folder: str) -> list[str]:
-        there = {f"{folder}/{path.name}" for path in (self.root / folder).glob("[!_]*.py")}
+        there = {f"{folder}/{path.name}" for path in sources.public(self.root / folder)}
         added = {path for path in self._edits if path.rpartition("/")[0] == folder and not path.startswith(f"{folder}/_")}
         return sorted(there | added)
 

@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import values
+from pipeline_lib import sources, values
 
-PACKAGE = Path(__file__).parent
+PACKAGE = sources.ROOT
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,29 @@ def _entry(module: str, function: ast.FunctionDef) -> Entry:
     return Entry(module, function.name, tuple(a.arg for a in arguments if a.arg not in defaults), defaults, annotations)
 
 
+def _statements(path: Path) -> list[ast.stmt]:
+    try:
+        return ast.parse(sources.read(path) or "").body
+    except SyntaxError as error:
+        raise ValueError(f"module {path} must be Python, got: {error}; mend it") from None
+
+
 @cache
 def entries(kind: str) -> dict[str, Entry]:
-    """List the functions of a kind: `networks`, `datasets` (folders), `optim`, `schedules`, … (modules)."""
+    """List the functions of a kind: `networks`, `datasets` (folders), `optim`, `schedules`, … (modules).
+
+    Raises:
+        ValueError: two functions have one name, or a file is no Python.
+    """
     place = PACKAGE / kind
-    files = sorted(place.glob("[!_]*.py")) if place.is_dir() else [place.with_suffix(".py")]
     found: dict[str, Entry] = {}
-    for path in files:
+    for path in sources.public(place) or [place.with_suffix(".py")]:
         module = ".".join(["pipeline_lib", *path.relative_to(PACKAGE).with_suffix("").parts])
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        for node in _statements(path):
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                if node.name in found:
+                    both = " and ".join(sorted({found[node.name].module, module}))
+                    raise ValueError(f"function {node.name} of {kind} must be defined once, got two in {both}; rename one")
                 found[node.name] = _entry(module, node)
     return found
 
@@ -132,8 +145,8 @@ def call(kind: str, bound: dict[str, Any], **supplied: Any) -> Any:
 def declared(kind: str, constant: str) -> frozenset[str]:
     """Collect the names that the files of a folder list under a constant, such as `IN_FILES` in `datasets`."""
     found: set[str] = set()
-    for path in sorted((PACKAGE / kind).glob("[!_]*.py")):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for path in sources.public(PACKAGE / kind):
+        for node in _statements(path):
             if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == constant for t in node.targets):
                 found |= set(ast.literal_eval(node.value))
     return frozenset(found)

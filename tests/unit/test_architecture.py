@@ -16,7 +16,7 @@ PACKAGE = ROOT / "pipeline_lib"
 LAYERS: list[set[str]] = [
     {
         *("types", "rng", "tree", "values", "registry", "replay", "allocator", "processors", "places", "files", "screen"),
-        *("pace", "scopes", "syntax", "wordless", "reach"),
+        *("pace", "scopes", "syntax", "wordless", "reach", "sources"),
     },
     {
         *("schedules", "masks", "optim", "initialise", "anatomy", "precision", "jpegs", "networks", "datasets"),
@@ -129,7 +129,7 @@ def test_carriers_are_few_and_compute_nothing() -> None:
     """Their text has no part in keys: files, resumption, logging, lookups, the device; numbers pass through them as they are."""
     from pipeline_lib import fingerprint, nodes
 
-    carriers = {"artifacts", "files", "seals", "verify", "job", "pace", "registry", "values", "processors"}
+    carriers = {"artifacts", "files", "seals", "verify", "job", "pace", "registry", "values", "processors", "sources"}
     assert set(fingerprint.CARRIERS) == carriers | {"stages.resume", "stages.device"}
     reached = {at.module for stage in nodes.OUTPUTS for at in fingerprint.reached(stage)}
     assert {f"pipeline_lib.{name}" for name in fingerprint.CARRIERS} <= reached, "a carrier that no stage uses"
