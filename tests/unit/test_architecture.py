@@ -16,7 +16,7 @@ PACKAGE = ROOT / "pipeline_lib"
 LAYERS: list[set[str]] = [
     {
         *("types", "rng", "tree", "values", "registry", "replay", "allocator", "processors", "places", "files", "screen"),
-        *("pace", "scopes", "syntax", "wordless", "reach", "sources"),
+        *("pace", "scopes", "syntax", "wordless", "reach", "sources", "effects"),
     },
     {
         *("schedules", "masks", "optim", "initialise", "anatomy", "precision", "jpegs", "networks", "datasets"),
