@@ -17,6 +17,7 @@ from pipeline_lib import (
     nodes,
     plan,
     plan_file,
+    processors,
     publication,
     refine,
     screen,
@@ -137,6 +138,7 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
     root = Path(header["data_root"]) if header["data_root"] else None
     for parent in (folder for folders in reads.values() for folder in folders):
         _check_parent(parent)
+    processors.one_for_arithmetic()
     job = Job(line["key"], line["spec"], folder, reads, root)
     importlib.import_module(f"pipeline_lib.stages.{stage}").run(job)
     files.remove_leftovers(job.folder)

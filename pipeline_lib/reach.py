@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -171,7 +172,7 @@ class Code:
         names = [f"{kind}.py"] if self._text(f"{kind}.py") is not None else self._files(kind)
         for path in names:
             module = ".".join([self.name, *path.removesuffix(".py").split("/")])
-            if f"def {name}(" in (self._text(path) or "") and name in self.module(module).definitions:
+            if re.search(rf"\bdef\s+{name}\b", self._text(path) or "") and name in self.module(module).definitions:
                 return Reference(module, name)
         raise ValueError(f"{kind} must have a function {name}, got none; check its name")
 

@@ -68,6 +68,7 @@ LAYERS: list[set[str]] = [
         "driver",
         "lease",
         "publication",
+        "loose_ends",
         "stages",
         "__main__",
     },
