@@ -1,4 +1,4 @@
-"""What is not in a stage's key is made useless, all of it at once, and the stage makes the same bytes; edits of what is change the key."""
+"""What is not in a stage's key is spoilt, all at once, and the stage makes the same bytes; an edit of what is changes the key."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ import pkgutil
 import random
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import every_stage
+import matplotlib.pyplot as plt
 import pytest
 
 import pipeline_lib
-from pipeline_lib import driver, fingerprint, nodes
+from pipeline_lib import fingerprint, nodes
 from pipeline_lib.fingerprint import CARRIERS, CODE, Named, code_of
 from pipeline_lib.job import Job
 from pipeline_lib.syntax import Reference
+from pipeline_lib.verify import RECORD
 
 SAMPLE, BATCH = int(os.environ.get("REWIND_MUTATIONS", "120")), 6
 At = tuple[str, Named]
@@ -81,12 +84,17 @@ def _other(value: Any, reference: Reference) -> Any:
     return value + "~" if type(value) is str else Useless(f"{reference.module}.{reference.name}")
 
 
-def _annotates(reference: Reference) -> bool:
-    """Tell whether a definition may be an annotation or a log alone, which have no part in keys and are looked up all the same."""
-    value = getattr(sys.modules[reference.module], reference.name)
-    return reference.name == "log" or not isinstance(value, (int, float, str, tuple, list, dict, set, frozenset)) and (
-        isinstance(value, type) or not hasattr(value, "__code__")
-    )  # fmt: skip
+def _annotates(value: Any, name: str) -> bool:
+    """Tell whether a definition may be for annotations or logs alone, which have no part in keys and are looked up still."""
+    plain = isinstance(value, (int, float, str, tuple, list, dict, set, frozenset))
+    return name == "log" or not (plain or (hasattr(value, "__code__") and not isinstance(value, type)))
+
+
+@pytest.fixture(scope="module")
+def spoils(made) -> list[tuple[ModuleType, str, Reference, Any]]:
+    """What may be spoilt of the package: where, of which definition, and what to put there."""
+    every = [(module, name, at, getattr(module, name)) for module, name, at in _bound() if _counts(at.module)]
+    return [(module, name, at, _other(value, at)) for module, name, at, value in every if not _annotates(value, at.name)]
 
 
 def _again(made: nodes.Plan, node: nodes.Node, root: Path) -> dict[str, bytes]:
@@ -94,22 +102,41 @@ def _again(made: nodes.Plan, node: nodes.Node, root: Path) -> dict[str, bytes]:
     results, folder = made.config.results, root / node.folder
     reads = {role: [results / parent.folder for parent in parents] for role, parents in made.parents(node).items()}
     importlib.import_module(f"pipeline_lib.stages.{node.stage}").run(Job(node.key, node.spec, folder, reads, None))
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    plt.close("all")
+    return _files(folder)
 
 
-def test_what_is_not_in_a_key_decides_nothing(made, firsts, tmp_path):
+def _files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != RECORD}
+
+
+def test_what_is_not_in_a_key_decides_nothing(made, firsts, spoils, tmp_path):
     spoilt = 0
     for at, node in firsts.items():
         reached = fingerprint.reached(*at)
-        first = {name: (made.config.results / node.folder / name).read_bytes() for name in nodes.OUTPUTS[node.stage]}
+        first = _files(made.config.results / node.folder)
         with pytest.MonkeyPatch.context() as patch:
-            for module, name, reference in [*_bound()]:
-                if reference not in reached and _counts(reference.module) and not _annotates(reference):
-                    patch.setattr(module, name, _other(getattr(module, name), reference))
+            for module, name, reference, other in spoils:
+                if reference not in reached:
+                    patch.setattr(module, name, other)
                     spoilt += 1
             again = _again(made, node, tmp_path)
         assert again == first, at
     assert spoilt > 100 * len(firsts)
+
+
+def test_what_is_in_a_key_is_noticed(made, firsts, spoils, tmp_path):
+    """Else nothing would have been spoilt above."""
+    for at, node in firsts.items():
+        reached = fingerprint.reached(*at)
+        first, again = _files(made.config.results / node.folder), {}
+        with pytest.MonkeyPatch.context() as patch:
+            for module, name, reference, other in spoils:
+                if reference in reached and reference.name != "run":
+                    patch.setattr(module, name, other)
+            with suppress(Exception):
+                again = _again(made, node, tmp_path)
+        assert again != first, at
 
 
 def _constants(at: At) -> list[Reference]:
@@ -130,12 +157,12 @@ def _useless(text: str, names: set[str]) -> str:
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name in names:
             node.body.append(ast.parse("raise NotImplementedError").body[0])
-        elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value and names & fingerprint_names(node):
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value and names & _names(node):
             node.value = ast.Tuple([node.value, ast.Constant(1)], ast.Load())
     return ast.unparse(ast.fix_missing_locations(tree))
 
 
-def fingerprint_names(node: ast.Assign | ast.AnnAssign) -> set[str]:
+def _names(node: ast.Assign | ast.AnnAssign) -> set[str]:
     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
     return {each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)}
 
