@@ -45,6 +45,7 @@ lint: $(VENV)/.dev
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy pipeline_lib benchmarks
+	$(BIN)/python -m pipeline_lib.loose_ends
 	$(BIN)/python -m pytest -q tests/unit/test_architecture.py
 
 format: $(VENV)/.dev
@@ -61,6 +62,8 @@ bench-full: $(VENV)/.dev
 # Hundreds of random faults, then random files and configs: half an hour or more. Rewrites a part of docs/reliability.md.
 soak: $(VENV)/.dev $(VENV)/.soak
 	OMP_NUM_THREADS=1 $(BIN)/python tests/faults/soak.py --write docs/reliability.md
+	if [ -d results/plans ]; then $(BIN)/python tests/faults/recompute.py results --sample 20 --seed $$$$; fi
+	REWIND_MUTATIONS=600 REWIND_MOMENTS=24 $(BIN)/python -m pytest -q tests/unit/stages/test_mutations.py tests/faults/test_edits.py
 	REWIND_FUZZ=20 $(BIN)/python -m pytest -q tests/faults/test_fuzz.py
 	if [ "$$(uname)" = Linux ]; then $(BIN)/python tests/faults/guided.py -max_total_time=300; fi
 

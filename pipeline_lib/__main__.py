@@ -12,6 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pipeline_lib import sources
+
+if __name__ == "__main__":
+    sources.freeze()  # before more of the package is imported
+
 from pipeline_lib import allocator, driver, job, nodes, places, processors, screen
 
 STOPPED = 143  # what a shell reports of a process that SIGTERM ended
@@ -243,7 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     allocator.keep_freed_memory()
     try:
         args.run(args)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, SyntaxError, ImportError) as error:
         if args.verbose:
             raise
         _tell(f"error: {' '.join(str(error).split())}")

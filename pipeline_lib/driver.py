@@ -21,6 +21,7 @@ from pipeline_lib import (
     nodes,
     plan,
     plan_file,
+    processors,
     publication,
     refine,
     tables,
@@ -92,7 +93,7 @@ def planned(paths: Sequence[Path], overrides: Mapping[str, Any], main: bool) -> 
 
 
 def _check_current(header: Mapping[str, Any], line: Mapping[str, Any]) -> None:
-    """Refuse a job whose config or code is not what was planned."""
+    """Refuse a job whose config is not what was planned, or its code: all that it may import, as frozen at its start."""
     for name, planned in plan_file.inputs_of(header, line).items():
         path = Path(name)
         if not path.is_file() or config_files.content_hash(path) != planned:
@@ -165,6 +166,7 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
     parents = [folder for folders in reads.values() for folder in folders]
     for parent in parents:
         _check_parent(parent)
+    processors.one_for_arithmetic()
     code = nodes.stage_code(stage, line["spec"])
     facts = environment.facts(here, stage, line["spec"], code, verify.made_in(parents))
     job = Job(line["key"], line["spec"], folder, reads, root, facts)

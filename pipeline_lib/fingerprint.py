@@ -11,7 +11,7 @@ from pipeline_lib.syntax import Reference, Written
 
 # Modules that carry results without deciding them: their text has no part in keys, what they use of other modules has.
 CARRIERS = (
-    *("artifacts", "files", "seals", "verify", "job", "pace", "registry", "values", "processors", "stages.resume"),
+    *("artifacts", "files", "seals", "sources", "verify", "job", "pace", "registry", "values", "processors", "stages.resume"),
     *("stages.device", "environment"),
 )
 FORMAT = 1  # of what they write and read; raise it when bytes on disk come to mean something else: all is made anew

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -121,15 +122,16 @@ class Jpegs:
         with ThreadPoolExecutor(processors.usable()) as pool:
             return torch.stack(list(pool.map(one, range(len(numbers)))))
 
-    def faults(self) -> Iterator[str]:
+    def looks(self) -> Iterator[tuple[str, bytes]]:
         """Read every image once, as many at a time as there are processors.
 
         Yields:
-            For each image in turn what is wrong with it, empty where nothing is.
+            For each image in turn what is wrong with it, and the SHA-256 of its file; one of the two is empty.
         """
 
-        def one(path: str) -> str:
-            return _read(self.root / path, _look)[1]
+        def one(path: str) -> tuple[str, bytes]:
+            fault = _read(self.root / path, _look)[1]
+            return fault, b"" if fault else hashlib.sha256((self.root / path).read_bytes()).digest()
 
         with ThreadPoolExecutor(processors.usable()) as pool:
             for begin in range(0, len(self.paths), _CHUNK):

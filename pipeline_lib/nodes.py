@@ -134,6 +134,9 @@ def named_functions(stage: str, spec: dict[str, Any], code: Code = CODE) -> Name
     """List the registered functions that decide an artifact: those that its spec names, of the kinds that its stage asks for."""
     asks, before = asked(stage, (), code), None
     while asks != before:  # functions may ask for others
+        if unknown := [kind for kind in asks if kind not in _NAMES]:
+            rule = f"kind {unknown[0]}, which stage {stage} asks for, must have its names in nodes._NAMES"
+            raise ValueError(f"{rule}, got none; say there where a spec names them")
         named = tuple([(kind, name) for kind in asks for name in _NAMES[kind](spec)])
         asks, before = asked(stage, named, code), asks
     return named

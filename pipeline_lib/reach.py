@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from pipeline_lib.scopes import bound, imported
+from pipeline_lib import sources
+from pipeline_lib.effects import changed, hidden_change, outer_changes, registers
+from pipeline_lib.scopes import bound, imported, loaded, own_statements
 from pipeline_lib.syntax import Reference, Writer, Written
 from pipeline_lib.wordless import is_type_checking, without_words
 
@@ -26,6 +29,7 @@ class _Module:
     acts: list[ast.stmt] = field(default_factory=list)
     odd: list[str] = field(default_factory=list)
     stars: list[str] = field(default_factory=list)
+    loads: list[str] = field(default_factory=list)  # names that are imported when it is
     _left: dict[str, list[ast.stmt]] = field(default_factory=dict)
 
     def without_words(self, name: str) -> list[ast.stmt]:
@@ -39,13 +43,6 @@ class _Module:
         self.definitions.setdefault(name, []).append(statement)
 
 
-def _changed(target: ast.expr) -> str | None:
-    """Name the variable that an assignment to an item or an attribute changes."""
-    while isinstance(target, (ast.Subscript, ast.Attribute, ast.Starred)):
-        target = target.value
-    return target.id if isinstance(target, ast.Name) else None
-
-
 def _targets(statement: ast.stmt) -> list[ast.expr]:
     return getattr(statement, "targets", [getattr(statement, "target", None)])
 
@@ -53,8 +50,8 @@ def _targets(statement: ast.stmt) -> list[ast.expr]:
 def _sets(found: _Module, statement: ast.stmt) -> set[str]:
     """Name what a statement defines or changes: also the definitions whose methods it calls."""
     methods = [node.func for node in ast.walk(statement) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
-    changed = {_changed(each) for each in (*methods, *_targets(statement)) if each}
-    return {*bound([statement], found.package), *(name for name in changed if name in found.definitions and name)}
+    names = {changed(each) for each in (*methods, *_targets(statement)) if each}
+    return {*bound([statement], found.package), *(name for name in names if name in found.definitions and name)}
 
 
 def _only_sets(found: _Module, statement: ast.stmt) -> bool:
@@ -65,7 +62,7 @@ def _only_sets(found: _Module, statement: ast.stmt) -> bool:
         return all(_only_sets(found, each) for block in blocks for each in block)
     plain = isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Import, ast.ImportFrom, ast.Pass, *_DEFINITIONS))
     parts = [each for each in _targets(statement) if isinstance(each, (ast.Subscript, ast.Attribute))]
-    return plain and all(_changed(each) in found.definitions for each in parts)
+    return plain and all(changed(each) in found.definitions for each in parts)
 
 
 def _is_main(statement: ast.stmt) -> bool:
@@ -78,18 +75,25 @@ def _sort(found: _Module, statement: ast.stmt) -> None:
         if isinstance(statement, ast.ImportFrom) and any(alias.name == "*" for alias in statement.names):
             found.stars += imported(ast.ImportFrom(statement.module, [ast.alias("_")], statement.level), found.package).values()
         found.imports |= imported(statement, found.package)
+        found.loads += loaded(statement, found.package)
     elif isinstance(statement, ast.If) and is_type_checking(statement.test):
         for each in statement.orelse:
             _sort(found, each)
     elif isinstance(statement, _DEFINITIONS):
         if any(isinstance(other, _DEFINITIONS) for other in found.definitions.get(statement.name, [])):
             found.odd.append(f"{statement.lineno}: {statement.name} is defined twice")
-        found.add(statement.name, statement)
+        for name in {statement.name, *(each for each in registers(statement) if each in found.definitions)}:
+            found.add(name, statement)
+        if hidden_change(statement, found.definitions):
+            found.acts.append(statement)
+            found.odd.append(f"{statement.lineno}: {statement.name} is registered elsewhere")
     elif not _is_main(statement) and not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
         names = _sets(found, statement)
+        for node in own_statements([statement]):
+            found.loads += loaded(node, found.package)
         for name in sorted(names):
             found.add(name, statement)
-        if not _only_sets(found, statement):
+        if not _only_sets(found, statement) or hidden_change(statement, found.definitions):
             found.acts.append(statement)
             found.odd.append(f"{statement.lineno}: a statement that does more than define")
 
@@ -97,8 +101,16 @@ def _sort(found: _Module, statement: ast.stmt) -> None:
 @lru_cache(maxsize=512)
 def _read(package: str, text: str) -> _Module:
     found = _Module(package)
-    for statement in ast.parse(text).body:
+    try:
+        body = ast.parse(text).body
+    except SyntaxError as error:
+        raise ValueError(f"modules of {package} must be Python, got: {error}; mend the file") from None
+    for statement in body:
         _sort(found, statement)
+    for line, name in [each for statement in body for each in outer_changes(statement, package)]:
+        if name in found.definitions:
+            found.odd.append(f"{line}: {name} is changed by a function")
+            found.acts += found.definitions[name]
     return found
 
 
@@ -131,9 +143,7 @@ class Code:
 
     def _text(self, path: str) -> str | None:
         if path not in self._texts:
-            file = self.root / path
-            own = file.read_text(encoding="utf-8") if path not in self._edits and file.is_file() else None
-            self._texts[path] = self._edits.get(path, own)
+            self._texts[path] = self._edits[path] if path in self._edits else sources.read(self.root / path)
         return self._texts[path]
 
     def _path(self, module: str) -> str | None:
@@ -165,12 +175,12 @@ class Code:
         names = [place] if place.endswith(".py") else self._files(place)
         for path in names:
             module = ".".join([self.name, *path.removesuffix(".py").split("/")])
-            if f"def {name}(" in (self._text(path) or "") and name in self.module(module).definitions:
+            if re.search(rf"\bdef\s+{name}\b", self._text(path) or "") and name in self.module(module).definitions:
                 return Reference(module, name)
         raise ValueError(f"{kind} must have a function {name}, got none; check its name")
 
     def _files(self, folder: str) -> list[str]:
-        there = {f"{folder}/{path.name}" for path in (self.root / folder).glob("[!_]*.py")}
+        there = {f"{folder}/{path.name}" for path in sources.public(self.root / folder)}
         added = {path for path in self._edits if path.rpartition("/")[0] == folder and not path.startswith(f"{folder}/_")}
         return sorted(there | added)
 
@@ -207,12 +217,23 @@ class Code:
         if reference.name == "*":
             found.references += [Reference(reference.module, name) for name in own.definitions]
             found.references += [self._resolve(star.removesuffix("._"))[1] or reference for star in own.stars]
-        elif own.acts:
-            found.references.append(Reference(reference.module, "*"))
+        found.references += self._at_import(reference.module)
+        found.references += [act for name in found.loads for act in self._at_import(name)]
         if reference.module in self.carriers:
             return Written(references=found.references)
         found.odd += [f"{reference.module}:{each}" for each in own.odd]
         return found
+
+    def _at_import(self, name: str) -> list[Reference]:
+        """List the modules that do more than define when a name is imported: itself, those around it, and what these import."""
+        todo, seen = [name], dict[str, None]()
+        while todo:
+            parts = todo.pop().split(".")
+            around = [".".join(parts[: i + 1]) for i in range(len(parts)) if parts[0] == self.name]
+            new = [module for module in around if module not in seen and self._path(module) is not None]
+            seen |= dict.fromkeys(new)
+            todo += [load for module in new for load in self.module(module).loads]
+        return [Reference(module, "*") for module in seen if self.module(module).acts]
 
     def reach(self, roots: Iterable[Reference]) -> dict[Reference, Written]:
         """Follow definitions to all that they use of the package.

@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import values
+from pipeline_lib import sources, values
 
-PACKAGE = Path(__file__).parent
+PACKAGE = sources.ROOT
 # Where the functions of each kind are: in the files of a folder, or in one file.
 PLACES = {
     **{"networks": "networks", "datasets": "datasets", "perturbations": "perturbations", "pretexts": "pretexts"},
@@ -59,7 +59,7 @@ def _entry(module: str, function: ast.FunctionDef) -> Entry:
 
 def _files(kind: str) -> list[Path]:
     place = PACKAGE / PLACES[kind]
-    return [place] if place.suffix else sorted(place.glob("[!_]*.py"))
+    return [place] if place.suffix else sources.public(place)
 
 
 def where(kind: str) -> str:
@@ -67,14 +67,28 @@ def where(kind: str) -> str:
     return f"pipeline_lib/{PLACES[kind]}"
 
 
+def _statements(path: Path) -> list[ast.stmt]:
+    try:
+        return ast.parse(sources.read(path) or "").body
+    except SyntaxError as error:
+        raise ValueError(f"module {path} must be Python, got: {error}; mend it") from None
+
+
 @cache
 def entries(kind: str) -> dict[str, Entry]:
-    """List the functions of a kind, which is a key of `PLACES`."""
+    """List the functions of a kind, which is a key of `PLACES`.
+
+    Raises:
+        ValueError: two functions have one name, or a file is no Python.
+    """
     found: dict[str, Entry] = {}
     for path in _files(kind):
         module = ".".join(["pipeline_lib", *path.relative_to(PACKAGE).with_suffix("").parts])
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        for node in _statements(path):
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                if node.name in found:
+                    both = " and ".join(sorted({found[node.name].module, module}))
+                    raise ValueError(f"function {node.name} of {kind} must be defined once, got two in {both}; rename one")
                 found[node.name] = _entry(module, node)
     return found
 
@@ -148,7 +162,7 @@ def declared(kind: str, constant: str) -> frozenset[str]:
     """Collect the names that the files of a folder list under a constant, such as `IN_FILES` in `datasets`."""
     found: set[str] = set()
     for path in _files(kind):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        for node in _statements(path):
             if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == constant for t in node.targets):
                 found |= set(ast.literal_eval(node.value))
     return frozenset(found)

@@ -25,6 +25,21 @@ def imported(statement: ast.stmt, package: str) -> dict[str, str]:
     return {}
 
 
+def loaded(statement: ast.AST, package: str) -> list[str]:
+    """List what an import loads, in full; of a name it may be the module or a part of it.
+
+    Args:
+        statement: the import, or anything else.
+        package: what relative imports are relative to.
+    """
+    if isinstance(statement, ast.Import):
+        return [alias.name for alias in statement.names]
+    if isinstance(statement, ast.ImportFrom):
+        names = [ast.alias(alias.name.replace("*", "_")) for alias in statement.names]
+        return list(imported(ast.ImportFrom(statement.module, names, statement.level), package).values())
+    return []
+
+
 def own_statements(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
     """Walk a block, without the blocks of functions and classes in it and without the variables of comprehensions."""
     for node in body:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline_lib.scopes import Scope, bound, imported, parameters
+from pipeline_lib.scopes import Scope, bound, imported, loaded, parameters
 
 # Not part of the form: facts that Python versions tell differently or that mean nothing, and what is known from elsewhere.
 _OMITTED = {"ctx", "type_comment", "type_ignores", "type_params", "kind", "simple"}
@@ -38,6 +38,7 @@ class Written:
     references: list[Reference] = field(default_factory=list)
     kinds: set[str | None] = field(default_factory=set)
     odd: list[str] = field(default_factory=list)
+    loads: list[str] = field(default_factory=list)  # names that it imports when it runs
 
 
 class Writer:
@@ -116,6 +117,7 @@ class Writer:
     def _import(self, node: ast.Import | ast.ImportFrom) -> str:
         """Leave out an import whose names are written in full where they are used."""
         names = imported(node, self._package)
+        self._found.loads += loaded(node, self._package)
         star = isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
         known = self._scopes[-1][1] if self._scopes else {}
         if not star and self._scopes and all(known.get(name) == meaning for name, meaning in names.items()):
@@ -164,20 +166,24 @@ class Writer:
     def _name(self, node: ast.expr) -> str:
         """Write a name, or a chain of attributes of one."""
         full, (base, chain) = self._full(node), self._chain(node)
-        if not {"__subclasses__", "__globals__"}.isdisjoint(chain):
+        if not _REVEALING.isdisjoint(chain):
             self._odd(node, ".".join(chain))
         if full is None:
             if isinstance(base, ast.Name) and not self._is_variable(base.id):
                 self._check_global(base)
             return ".".join([base.id if isinstance(base, ast.Name) else self._write(base), *chain])
         text, reference, rest = self._follow(full)
-        if text in _DYNAMIC:
+        if any(f"{text}.".startswith(f"{each}.") for each in _DYNAMIC):
             self._odd(node, text)
         self._open_loaders += reference in self._loaders
         return f"{text}.{rest}" if rest else text
 
     def _check_global(self, node: ast.Name) -> None:
-        if node.id in _DYNAMIC or (not hasattr(builtins, node.id) and node.id not in ("__name__", "__class__")):
+        if (
+            node.id in _DYNAMIC
+            or node.id in _REVEALING
+            or (not hasattr(builtins, node.id) and node.id not in ("__name__", "__class__"))
+        ):
             self._odd(node, node.id)
 
     def _call(self, node: ast.Call) -> str:
@@ -227,11 +233,15 @@ def _names_other(call: ast.Call) -> bool:
     return isinstance(name, str) and name.split(".")[0] not in ("", __name__.split(".")[0])
 
 
+# What leads from a thing to all of its module, or to what is left out of keys.
+_REVEALING = {"__subclasses__", "__globals__", "__doc__", "__annotations__", "__code__", "__spec__", "__loader__", "__builtins__"}
 # What can reach anything.
 _DYNAMIC = {
     *("eval", "exec", "globals", "locals", "vars", "__import__", "__file__", "__path__"),
     *("importlib.import_module", "importlib.util.find_spec", "importlib.resources.files", "importlib.resources.path"),
-    *("pkgutil.get_data", "runpy.run_module", "runpy.run_path", "sys.modules"),
+    *("pkgutil.get_data", "runpy.run_module", "runpy.run_path", "sys.modules", "importlib.reload"),
+    *("pkgutil.walk_packages", "pkgutil.iter_modules", "inspect.getsource", "inspect.getdoc", "inspect.getmembers"),
+    *("inspect.getmodule", "typing.get_type_hints", "importlib.util.spec_from_file_location", "importlib.resources.open_text"),
 }
 _WRITERS: dict[type, Callable[[Writer, Any], str]] = {
     ast.Constant: Writer._constant,

@@ -28,14 +28,24 @@ def _joined(paths: Sequence[str]) -> bytes:
     return "\0".join(paths).encode(errors="surrogateescape")  # the two bytes that names cannot hold are / and this one
 
 
-def write(path: Path, dataset: Dataset, job: Job) -> None:
-    """Write a data set, with a checksum of its content in the header: uint8 tensors, or the list of its files."""
+def write(path: Path, dataset: Dataset, job: Job, images: str = "") -> None:
+    """Write a data set, with a checksum of its content in the header: uint8 tensors, or the list of its files and of their bytes.
+
+    Args:
+        path: the file.
+        dataset: what to write.
+        job: which job does.
+        images: digest of all image files, of a data set that stays in them.
+    """
     tensors: dict[str, Tensor] = {}
     files: dict[str, Any] = {}
     for part, split in (("train", dataset.train), ("test", dataset.test)):
         if isinstance(split.x, Jpegs):
             tensors[f"{part}_paths"] = torch.frombuffer(bytearray(_joined(split.x.paths)), dtype=torch.uint8)
-            files = {key: getattr(split.x, key) for key in ("size", "resize", "min_scale")} | {"folder": split.x.root.name}
+            files = {key: getattr(split.x, key) for key in ("size", "resize", "min_scale")} | {
+                "folder": split.x.root.name,
+                "sha256": images,
+            }
         elif isinstance(split.x, Tensor):
             tensors[f"{part}_x"] = split.x
         tensors[f"{part}_y"] = split.y
@@ -43,18 +53,22 @@ def write(path: Path, dataset: Dataset, job: Job) -> None:
     artifacts.write_tensors(path, tensors, job.meta(sha256=_digest(tensors), **constants))
 
 
-def check(dataset: Dataset) -> None:
+def check(dataset: Dataset) -> str:
     """Read all images that stay in files once, so that no job meets a broken one after days.
+
+    Returns:
+        SHA-256 of all files' SHA-256, in order.
 
     Raises:
         ValueError: some cannot be read; the first few are named, and all are counted.
     """
     lists = [split.x for split in (dataset.train, dataset.test) if isinstance(split.x, Jpegs)]
     total, done, broken = sum(len(images.paths) for images in lists), 0, list[str]()
-    pace = Pace(total)
+    pace, content = Pace(total), hashlib.sha256()
     for images in lists:
-        for path, fault in zip(images.paths, images.faults(), strict=True):
+        for path, (fault, digest) in zip(images.paths, images.looks(), strict=True):
             done += 1
+            content.update(digest)
             broken += [f"{images.root / path} ({fault})"] if fault else []
             if pace.due(done):
                 text = "checked %d/%d images, %d broken, %.0f images/s, %.0f s left"
@@ -65,6 +79,7 @@ def check(dataset: Dataset) -> None:
         more = f" and {len(broken) - _FEW} more" if len(broken) > _FEW else ""
         found = f"{len(broken)} of {total} that are not: {', '.join(broken[:_FEW])}{more}"
         raise ValueError(f"images must be readable, got {found}; replace them, or remove them and lower num_train")
+    return content.hexdigest()
 
 
 def _split(tensors: dict[str, Tensor], part: str, files: dict[str, Any], job: Job, device: torch.device) -> Split:

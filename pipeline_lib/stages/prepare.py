@@ -10,5 +10,5 @@ from pipeline_lib.stages import data
 def run(job: Job) -> None:
     """Load a data set and store it as tensors that every later job maps into memory; images that stay in files are checked."""
     dataset = registry.call("datasets", job.spec["dataset"], data_root=job.data_root)
-    data.check(dataset)
-    data.write(job.folder / "data.safetensors", dataset, job)
+    images = data.check(dataset)
+    data.write(job.folder / "data.safetensors", dataset, job, images)

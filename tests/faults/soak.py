@@ -31,6 +31,7 @@ for _folder in ("", "tests", "tests/workflow"):
     sys.path.insert(0, str(PROJECT / _folder))
 
 import driver_kills  # noqa: E402
+from recompute import recompute  # noqa: E402
 from soak_world import STAGES, World  # noqa: E402
 
 from pipeline_lib import nodes  # noqa: E402
@@ -202,6 +203,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faults", type=int, default=330, help="how many, of all kinds together")
     parser.add_argument("--drivers", type=int, default=5, help="how many kills of Snakemake, beside these")
+    parser.add_argument("--recompute", type=int, default=12, help="how many finished artifacts to make again")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=60, help="stop after so long")
     parser.add_argument("--write", type=Path, help="the file whose part between the two marks is replaced")
@@ -214,6 +216,8 @@ def main() -> int:
         world.warm()
         expected = world.tables()
         shutil.copytree(world.results, world.pristine)
+        number, other = recompute(world.results, args.recompute, args.seed)
+        counts["none: made again"] = Counter(survived=number - len(other), lost=len(other))
         for i in range(args.faults):
             if time.monotonic() - begun > 60 * args.minutes:
                 break

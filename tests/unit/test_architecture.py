@@ -16,7 +16,7 @@ PACKAGE = ROOT / "pipeline_lib"
 LAYERS: list[set[str]] = [
     {
         *("types", "rng", "tree", "values", "registry", "replay", "allocator", "processors", "places", "files", "screen"),
-        *("pace", "scopes", "syntax", "wordless", "reach", "environment"),
+        *("pace", "scopes", "syntax", "wordless", "reach", "environment", "sources", "effects"),
     },
     {
         *("schedules", "masks", "optim", "initialise", "anatomy", "precision", "jpegs", "networks", "datasets"),
@@ -75,6 +75,7 @@ LAYERS: list[set[str]] = [
         "lease",
         "ledger",
         "publication",
+        "loose_ends",
         "stages",
         "__main__",
     },
@@ -136,12 +137,24 @@ def test_carriers_are_few_and_compute_nothing() -> None:
     """Their text has no part in keys: files, resumption, logging, lookups, the device; numbers pass through them as they are."""
     from pipeline_lib import fingerprint, nodes
 
-    carriers = {"artifacts", "files", "seals", "verify", "job", "pace", "registry", "values", "processors", "environment"}
+    carriers = {
+        "artifacts",
+        "files",
+        "seals",
+        "verify",
+        "job",
+        "pace",
+        "registry",
+        "values",
+        "processors",
+        "sources",
+        "environment",
+    }
     assert set(fingerprint.CARRIERS) == carriers | {"stages.resume", "stages.device"}
     reached = {at.module for stage in nodes.OUTPUTS for at in fingerprint.reached(stage)}
     assert {f"pipeline_lib.{name}" for name in fingerprint.CARRIERS} <= reached, "a carrier that no stage uses"
     allowed = {"ndarray", "ascontiguousarray", "uint8", "device", "cuda", "cuda.is_available", "Tensor"}
-    allowed |= {"cuda.get_device_name", "get_num_threads"}  # for the record
+    allowed |= {"cuda.get_device_name", "get_num_threads", "set_num_threads"}  # for the record, and for equal bits
     for carrier in fingerprint.CARRIERS:
         path = PACKAGE / f"{carrier.replace('.', '/')}.py"
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

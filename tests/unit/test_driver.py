@@ -156,6 +156,13 @@ def test_a_record_has_the_code_and_the_plan_what_it_was(planned):
     assert known_code.read(planned[1].config.results)[record["code"]] == known_code.of("prepare", (("datasets", "digits"),))
 
 
+def test_a_kind_of_functions_that_no_spec_names_is_refused(planned, monkeypatch):
+    monkeypatch.delitem(nodes._NAMES, "datasets")
+    rule = "kind datasets, which stage prepare asks for, must have its names in nodes._NAMES, got none"
+    with pytest.raises(ValueError, match=rule):
+        _make(planned)
+
+
 def test_a_node_of_another_stage_or_plan_is_refused(planned):
     _, made, plan_file = planned
     folder = made.config.results / _prepare(made).folder

@@ -323,3 +323,84 @@ def test_a_carrier_leads_on_to_what_it_uses_and_its_text_does_not_count():
     assert Reference("pipeline_lib.other", "Z") in reached("work", NAMED, code_of(Path("none"), sources))
     assert _digest(sources) == _digest(sources | {"job.py": str(sources["job.py"]).replace("return log", "return log, 1")})
     assert _digest(sources) != _digest(sources | {"other.py": "Z = 5\n"})
+
+
+LATE = SOURCES["late.py"]
+REGISTRY = "TABLE = {}\n\n\ndef kind(name):\n    def wrap(f):\n        TABLE[name] = f\n        return f\n\n    return wrap\n\n\n"
+HIDDEN: dict[str, tuple[dict[str, str], tuple[str, str, str], bool]] = {
+    # what is edited, and whether it has to be listed
+    "package's own module": ({"__init__.py": "import numpy\nnumpy.seterr('raise')\n"}, ("__init__.py", "raise", "warn"), True),
+    "folder's own module": ({"stages/__init__.py": "print(1)\n"}, ("stages/__init__.py", "1", "2"), True),
+    "module imported for what it does": (
+        {"late.py": "from pipeline_lib import other\n" + LATE, "other.py": "print(1)\n"},
+        ("other.py", "1", "2"),
+        True,
+    ),
+    "module imported for what it does in a function": (
+        {"late.py": LATE.replace("    return", "    import pipeline_lib.other\n    return"), "other.py": "print(1)\n"},
+        ("other.py", "1", "2"),
+        True,
+    ),
+    "module that a module imports that is imported": (
+        {
+            "late.py": "from pipeline_lib import other\n" + LATE,
+            "other.py": "try:\n    from . import more\nfinally:\n    pass\n",
+            "more.py": "print(1)\n",
+        },
+        ("more.py", "1", "2"),
+        True,
+    ),
+    "result that nobody uses": ({"late.py": LATE + "\n\n_ = np.set_printoptions(1)\n"}, ("late.py", "(1)", "(2)"), True),
+    "decorator that fills a table": (
+        {"deep.py": "BASE = 2\n" + REGISTRY + "@kind('a')\ndef a():\n    return 1\n"},
+        ("deep.py", "return 1", "return 2"),
+        True,
+    ),
+    "decorator that registers": (
+        {
+            "deep.py": "from functools import singledispatch\nBASE = 2\n\n\n@singledispatch\ndef TABLE(x):\n    return x\n\n\n"
+            "@TABLE.register(int)\ndef whole(x):\n    return 1\n"
+        },
+        ("deep.py", "return 1", "return 2"),
+        False,
+    ),
+    "decorator that registers elsewhere": (
+        {"late.py": LATE + "\n\n@deep.TABLE.register\ndef whole(x):\n    return 1\n"},
+        ("late.py", "return 1", "return 2"),
+        True,
+    ),
+    "relative import": (
+        {"late.py": LATE.replace("deep.TABLE", "deep.TABLE, Z").replace("\n\n\ndef", "\nfrom .other import Z\n\n\ndef")},
+        ("other.py", "Z = 4", "Z = 5"),
+        False,
+    ),
+    "import by name": (
+        {
+            "late.py": LATE.replace("deep.TABLE", "im('.other', 'pipeline_lib').Z").replace(
+                "\n\n\ndef", "\nfrom importlib import import_module as im\n\n\ndef"
+            )
+        },
+        ("late.py", "    return", "    x = y\n    return"),
+        True,
+    ),
+    "loaded modules": (
+        {"late.py": LATE.replace("deep.TABLE", "sys.modules.get(x)").replace("\n\n\ndef", "\nimport sys\nX = 1\n\n\ndef")},
+        ("late.py", "X = 1", "X = 2"),
+        True,
+    ),
+    "where its file is": (
+        {"late.py": LATE.replace("deep.TABLE", "__spec__.origin") + "X = 1\n"},
+        ("late.py", "X = 1", "X = 2"),
+        True,
+    ),
+    "its own words": ({"late.py": LATE.replace("deep.TABLE", "act.__doc__") + "X = 1\n"}, ("late.py", "X = 1", "X = 2"), True),
+}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_nothing_escapes(name):
+    given, (path, old, new), listed = HIDDEN[name]
+    sources = SOURCES | given
+    assert old in sources[path]
+    assert _digest(sources) != _digest(sources | {path: sources[path].replace(old, new)})
+    assert bool(odd_places("work", NAMED, code_of(Path("none"), sources))) == listed

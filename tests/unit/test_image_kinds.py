@@ -84,7 +84,7 @@ def test_sound_images_have_no_faults(tmp_path):
     for mode, name in (("RGB", "a.jpg"), ("L", "b.png"), ("RGBA", "c.png"), ("CMYK", "d.jpg"), ("P", "e.png")):
         Image.fromarray(_bytes(SIDE, SIDE, 3)).convert(mode).save(tmp_path / name)
         names.append(name)
-    assert list(Jpegs(tmp_path, tuple(names), SIDE, SIDE).faults()) == [""] * 5
+    assert [fault for fault, _ in Jpegs(tmp_path, tuple(names), SIDE, SIDE).looks()] == [""] * 5
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
@@ -96,7 +96,7 @@ def test_what_cannot_be_decoded_is_a_fault(suffix, tmp_path):
     for name, content in contents.items():
         (tmp_path / f"{name}.{suffix}").write_bytes(content)
     names = (f"whole.{suffix}", *(f"{name}.{suffix}" for name in contents), f"lost.{suffix}")
-    faults = list(Jpegs(tmp_path, names, SIDE, SIDE).faults())
+    faults = [fault for fault, _ in Jpegs(tmp_path, names, SIDE, SIDE).looks()]
     assert [bool(fault) for fault in faults] == [False] + [True] * 7
     for name in names[1:]:
         with pytest.raises(ValueError, match=rf"{name} must be readable, got: .+; mend it"):

@@ -227,7 +227,7 @@ def test_so_many_threads_decode_as_there_are_processors(files, processor_count, 
 
     monkeypatch.setattr(jpegs, "ThreadPoolExecutor", Pool)
     monkeypatch.setenv(processors.VARIABLE, str(processor_count))
-    assert (len(files[:2]), len(_crops(files, [0])), len(list(files.faults()))) == (2, 1, len(FILES))
+    assert (len(files[:2]), len(_crops(files, [0])), len(list(files.looks()))) == (2, 1, len(FILES))
     assert asked == [processor_count] * 3
 
 

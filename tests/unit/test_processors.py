@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -59,3 +60,34 @@ def test_a_job_that_was_given_several_does_arithmetic_with_one():
     environment = os.environ | given | {processors.VARIABLE: "3"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.splitlines()[-1] == "1"
+
+
+JOB = """
+import sys
+sys.path.insert(0, {tests!r})
+{first}
+import hashlib
+from pathlib import Path
+import toys
+from pipeline_lib import driver
+made = toys.make_plan(toys.raw_config(Path({results!r}), seeds=1, orders=1, rewind=[0], levels=0, figures=["learning_curves"]))
+plan, nodes = driver.write_plan(made, []), {{node.stage: node for node in made.nodes.values()}}
+for stage in ("prepare", "pretrain", "train"):
+    driver.run_node(stage, made.config.results / nodes[stage].folder, plan)
+import torch
+folder = made.config.results / nodes["train"].folder
+print(torch.get_num_threads(), [(p.name, hashlib.sha256(p.read_bytes()).hexdigest()) for p in sorted(folder.iterdir())])
+"""
+
+
+@pytest.mark.parametrize("first", ["", "import torch"])
+def test_the_threads_of_the_environment_change_no_bit(tmp_path, first):
+    """Also where torch was there before the job: a product over 512 units is split among threads, and sums differ."""
+    found = []
+    for threads in ("1", "2"):
+        given = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)
+        code = JOB.format(tests=str(Path(__file__).parents[1]), results=str(tmp_path / threads), first=first)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ | given)
+        found.append(done.stdout.splitlines()[-1])
+    assert found[0] == found[1]
+    assert found[0].startswith("1 [('curves.parquet'")

@@ -100,3 +100,13 @@ def test_files_declare_names_under_a_constant():
     assert registry.declared("datasets", "IN_FILES") == {"image_folder"}
     assert registry.declared("datasets", "IN_FILES") <= set(registry.entries("datasets"))
     assert not registry.declared("networks", "IN_FILES")
+
+
+def test_a_name_that_two_files_define_is_refused(tmp_path, monkeypatch):
+    for name in ("one", "two"):
+        (tmp_path / "kinds").mkdir(exist_ok=True)
+        (tmp_path / "kinds" / f"{name}.py").write_text("def build(size):\n    return size\n")
+    monkeypatch.setattr(registry, "PACKAGE", tmp_path)
+    both = r"pipeline_lib\.kinds\.one and pipeline_lib\.kinds\.two"
+    with pytest.raises(ValueError, match=f"function build of kinds must be defined once, got two in {both}; rename one"):
+        registry.entries.__wrapped__("kinds")

@@ -82,3 +82,11 @@ def test_progress_is_told(root, caplog, monkeypatch):
     lines = [line for line in caplog.messages if line.startswith("checked") and "images/s" in line]
     assert len(lines) == 22
     assert lines[10].startswith("checked 11/22 images, 0 broken, ")
+
+
+def test_the_bytes_of_all_images_are_part_of_what_is_prepared(root):
+    path = root / "pets" / "val" / "dog" / "0.jpg"
+    first = (_prepare(root).folder / "data.safetensors").read_bytes()
+    assert (_prepare(root).folder / "data.safetensors").read_bytes() == first
+    Image.fromarray(np.zeros((40, 50, 3), dtype=np.uint8)).save(path)
+    assert (_prepare(root).folder / "data.safetensors").read_bytes() != first
