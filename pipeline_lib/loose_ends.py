@@ -18,7 +18,7 @@ from pipeline_lib.scopes import loaded
 # Modules that may open files: data sets and images read the user's, tables read artifacts; the others plan.
 _FILES = {
     *("datasets", "jpegs", "tables", "places", "config", "config_files", "validation", "catalogue", "claims", "estimate"),
-    *("garbage", "lease", "publication", "plan_file", "driver", "loose_ends"),
+    *("garbage", "lease", "publication", "plan_file", "driver", "loose_ends", "adopted", "known_code"),
 }
 _OPENING = {
     *("open", "read_text", "read_bytes", "loadtxt", "genfromtxt", "fromfile", "memmap", "read_csv", "read_json", "read_parquet"),
