@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import adopted, config
+from pipeline_lib import config
 from pipeline_lib.experiment import Config
 from pipeline_lib.validation import read_yaml
 
@@ -110,7 +110,7 @@ def read(paths: Sequence[Path], overrides: Mapping[str, Any] | None = None) -> C
     made = _joined({file: config.resolve(raw | shared) for file, raw in whole.items()})
     if config.ROOT.is_relative_to(made.results.resolve()):
         raise ValueError(f"results must be a folder of its own, got {made.results}, which holds this checkout; name one in it")
-    return replace(made, adopted=adopted.there(made.results))
+    return made
 
 
 def merged(paths: Sequence[Path], overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -6,10 +6,12 @@ import importlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipeline_lib import (
+    adopted,
     artifacts,
     config,
     config_files,
@@ -28,6 +30,7 @@ from pipeline_lib import (
     verify,
 )
 from pipeline_lib.environment import Environment
+from pipeline_lib.experiment import Config
 from pipeline_lib.job import Job
 from pipeline_lib.nodes import Plan
 from pipeline_lib.plan_file import Written
@@ -35,9 +38,15 @@ from pipeline_lib.plan_file import Written
 PLAN_ID = "REWIND_PLAN_ID"  # set by the main process, inherited by its jobs
 
 
+def _read(paths: Sequence[Path], overrides: Mapping[str, Any] | None) -> Config:
+    """Read config files, and what counts as made by the code of today in their results folder."""
+    asked = config_files.read(paths, overrides)
+    return replace(asked, adopted=adopted.there(asked.results))
+
+
 def load(paths: Sequence[Path], overrides: Mapping[str, Any] | None = None) -> Plan:
     """Read config files, lay overrides over them, and plan."""
-    return plan.make_plan(config_files.read(paths, overrides))
+    return plan.make_plan(_read(paths, overrides))
 
 
 def _holds(path: Path, content: bytes) -> bool:
@@ -78,7 +87,7 @@ def planned(paths: Sequence[Path], overrides: Mapping[str, Any], main: bool) -> 
     Raises:
         ValueError: the config is wrong, a published file is damaged, or a job that does not see the plan file plans otherwise.
     """
-    resolved, ours = config_files.read(paths, overrides), None if main else os.environ.get(PLAN_ID)
+    resolved, ours = _read(paths, overrides), None if main else os.environ.get(PLAN_ID)
     path = resolved.results / "plans" / f"{ours}.jsonl"
     if ours and path.is_file():
         return Written(path)

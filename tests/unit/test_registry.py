@@ -107,6 +107,7 @@ def test_a_name_that_two_files_define_is_refused(tmp_path, monkeypatch):
         (tmp_path / "kinds").mkdir(exist_ok=True)
         (tmp_path / "kinds" / f"{name}.py").write_text("def build(size):\n    return size\n")
     monkeypatch.setattr(registry, "PACKAGE", tmp_path)
+    monkeypatch.setitem(registry.PLACES, "kinds", "kinds")
     both = r"pipeline_lib\.kinds\.one and pipeline_lib\.kinds\.two"
     with pytest.raises(ValueError, match=f"function build of kinds must be defined once, got two in {both}; rename one"):
         registry.entries.__wrapped__("kinds")
