@@ -45,7 +45,7 @@ lint: $(VENV)/.dev
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy pipeline_lib benchmarks
-	$(BIN)/python -m pipeline_lib.loose_ends
+	$(BIN)/python -m pipeline_lib.planning.keys.loose_ends
 	$(BIN)/python -m pytest -q tests/unit/test_architecture.py
 
 format: $(VENV)/.dev

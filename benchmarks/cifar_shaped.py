@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pipeline_lib.core.torchvision_import import torchvision_datasets
+from pipeline_lib.core.types import Dataset, Split
 from pipeline_lib.networks.resnet import resnet_cifar
-from pipeline_lib.torchvision_import import torchvision_datasets
-from pipeline_lib.types import Dataset, Split
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 SHAPE = (3, 32, 32)

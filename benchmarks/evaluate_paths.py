@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from benchmarks import cifar_shaped
 from benchmarks.measure import Line, Work, compare, cpu_seconds, interleave
-from pipeline_lib import interpolate, tree
-from pipeline_lib.initialise import kaiming_normal
-from pipeline_lib.precision import Numerics
-from pipeline_lib.stages import device
-from pipeline_lib.types import State
+from pipeline_lib.analysis import paths
+from pipeline_lib.core import algebra
+from pipeline_lib.core.types import State
+from pipeline_lib.store import device
+from pipeline_lib.training.initialisers import kaiming_normal
+from pipeline_lib.training.precision import Numerics
 
 ORDERS = 3
 Batches = torch.utils.data.DataLoader[tuple[Tensor, Tensor]]
@@ -48,7 +49,7 @@ def _evaluate(network: nn.Module, loader: Batches, place: torch.device) -> tuple
 
 
 def _obvious(
-    states: Sequence[State], pairs: Sequence[interpolate.Pair], weights: Sequence[float], loader: Batches, place: torch.device
+    states: Sequence[State], pairs: Sequence[paths.Pair], weights: Sequence[float], loader: Batches, place: torch.device
 ) -> list[tuple[float, float]]:
     """Mix two state dicts, load the mixture, evaluate it; error and loss of every point of every pair."""
     network, scores = cifar_shaped.network().to(place).eval(), []
@@ -75,14 +76,14 @@ def run(full: bool) -> list[Line]:
     numerics = Numerics("fp32", channels_last=True)
     place = device.pick(numerics)
     pairs = [(ORDERS * s + i, ORDERS * s + j) for s in range(3) for i, j in itertools.combinations(range(ORDERS), 2)][:num_pairs]
-    states = [tree.moved(_state(seed), place) for seed in range(max(map(max, pairs)) + 1)]
-    weights, network = interpolate.alphas(num_alphas), cifar_shaped.network()
+    states = [algebra.moved(_state(seed), place) for seed in range(max(map(max, pairs)) + 1)]
+    weights, network = paths.alphas(num_alphas), cifar_shaped.network()
     loader = cifar_shaped.loader(cifar_shaped.dataset(1, num_images).test, training=False)
     dataset = cifar_shaped.dataset(1, num_images, place)
     found: dict[str, list[tuple[float, float]]] = {}
 
     def ours() -> None:
-        scores = interpolate.paths(network, states, pairs, weights, dataset.test, dataset, numerics)
+        scores = paths.paths(network, states, pairs, weights, dataset.test, dataset, numerics)
         found["ours"] = [(score.error, score.loss) for pair in pairs for score in scores[pair]]
 
     def usual() -> None:

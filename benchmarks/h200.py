@@ -22,12 +22,12 @@ from torch import Tensor, nn
 from benchmarks import cifar_shaped
 from benchmarks.measure import Line, left_out
 from benchmarks.resnet20_train import recipe, start
-from pipeline_lib import tree
-from pipeline_lib.batches import stream
-from pipeline_lib.precision import PRECISIONS, Numerics
-from pipeline_lib.stages import device
-from pipeline_lib.train import Member, train
-from pipeline_lib.types import Dataset, Progress
+from pipeline_lib.core import algebra
+from pipeline_lib.core.types import Dataset, Progress
+from pipeline_lib.store import device
+from pipeline_lib.training.batches import stream
+from pipeline_lib.training.loop import Member, train
+from pipeline_lib.training.precision import PRECISIONS, Numerics
 
 NUM_IMAGES = 50_000
 WARM_UP = 20  # steps of each member: choosing algorithms, recording kernels
@@ -135,7 +135,7 @@ def _time(dataset: Dataset, num_members: int, numerics: Numerics, num_steps: int
     for i in range(num_members):
         source = stream(dataset, (i, 0), cifar_shaped.BATCH, cifar_shaped.PAD, flip=True, channels_last=True)
         # The last member is the last to do a step: when it has, all have.
-        members.append(Member(tree.moved(start(i), place), None, source, clock if i == num_members - 1 else None))
+        members.append(Member(algebra.moved(start(i), place), None, source, clock if i == num_members - 1 else None))
     for trained in train(cifar_shaped.network(), members, recipe(numerics), end):
         if trained.last_finite is not None:
             raise RuntimeError(

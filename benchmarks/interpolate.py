@@ -12,11 +12,11 @@ from torch import nn
 from benchmarks import mnist_shaped
 from benchmarks.measure import Line, compare
 from benchmarks.measure import interleave as take_turns
-from pipeline_lib import interpolate
-from pipeline_lib.batches import Normaliser
-from pipeline_lib.initialise import kaiming_normal
+from pipeline_lib.analysis import paths
+from pipeline_lib.core.types import Dataset, Split, State
 from pipeline_lib.networks.mlp import mlp
-from pipeline_lib.types import Dataset, Split, State
+from pipeline_lib.training.batches import Normaliser
+from pipeline_lib.training.initialisers import kaiming_normal
 
 BATCH = 1000
 PAIRS = list(itertools.combinations(range(3), 2))
@@ -47,12 +47,12 @@ def run(full: bool) -> list[Line]:
     dataset = mnist_shaped.dataset(*((60_000, 10_000) if full else (6_000, 1_000)))
     network = mlp(mnist_shaped.SHAPE, dataset.num_classes, mnist_shaped.WIDTHS)
     states = [kaiming_normal(network, torch.Generator().manual_seed(seed)) for seed in range(3)]
-    weights, splits = interpolate.alphas(30), (dataset.train, dataset.test)
+    weights, splits = paths.alphas(30), (dataset.train, dataset.test)
     theirs = obvious(network, states, weights, dataset.test, dataset)
-    ours = interpolate.paths(network, states, PAIRS, weights, dataset.test, dataset)
+    ours = paths.paths(network, states, PAIRS, weights, dataset.test, dataset)
     apart = [abs(a.loss - b[1]) / b[1] for a, b in zip(itertools.chain.from_iterable(ours.values()), theirs, strict=True)]
     ways = {
-        "ours": lambda: [interpolate.paths(network, states, PAIRS, weights, split, dataset) for split in splits],
+        "ours": lambda: [paths.paths(network, states, PAIRS, weights, split, dataset) for split in splits],
         "usual": lambda: [obvious(network, states, weights, split, dataset) for split in splits],
     }
     times = take_turns(ways, 3 if full else 5)

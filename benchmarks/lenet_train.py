@@ -17,16 +17,17 @@ from torch import Tensor, nn
 
 from benchmarks import mnist_shaped
 from benchmarks.measure import Line, Work, compare, interleave
-from pipeline_lib import optim, tree
-from pipeline_lib.anatomy import prunable
-from pipeline_lib.batches import stream
-from pipeline_lib.initialise import kaiming_normal
+from pipeline_lib.core import algebra
+from pipeline_lib.core.parameters import prunable
+from pipeline_lib.core.torchvision_import import torchvision_datasets
+from pipeline_lib.core.types import Dataset, State
 from pipeline_lib.networks.mlp import mlp
-from pipeline_lib.schedules import constant
 from pipeline_lib.stages.training import Reporter, Run, Setting
-from pipeline_lib.torchvision_import import torchvision_datasets
-from pipeline_lib.train import Member, Recipe, train
-from pipeline_lib.types import Dataset, State
+from pipeline_lib.training import optimisers
+from pipeline_lib.training.batches import stream
+from pipeline_lib.training.initialisers import kaiming_normal
+from pipeline_lib.training.loop import Member, Recipe, train
+from pipeline_lib.training.schedules import constant
 
 BATCH, RATE, DENSITY = 60, 12e-4, 0.2
 Examples = Iterator[tuple[Tensor, Tensor]]
@@ -73,11 +74,11 @@ def _network(flat: bool) -> tuple[nn.Module, Tensor, dict[str, Tensor]]:
     masks = _masks(network)
     start = _start(network, masks)
     network.load_state_dict(start.params)
-    vector = tree.to_vector(start.params)
+    vector = algebra.to_vector(start.params)
     if flat:
         vector.grad = torch.zeros_like(vector)
-        gradients = tree.views(vector.grad, start.params)
-        for name, view in tree.views(vector, start.params).items():
+        gradients = algebra.views(vector.grad, start.params)
+        for name, view in algebra.views(vector, start.params).items():
             parameter = network.get_parameter(name)
             parameter.data, parameter.grad = view, gradients[name]
     return network.train(), vector, masks
@@ -86,10 +87,10 @@ def _network(flat: bool) -> tuple[nn.Module, Tensor, dict[str, Tensor]]:
 def _usual_step(flat: bool, mask_gradient: bool) -> Step:
     """Make one step of the usual loop, with up to two of our ideas in it."""
     network, vector, masks = _network(flat)
-    optimiser = optim.adam(vector, RATE) if flat else torch.optim.Adam(network.parameters(), lr=RATE)
+    optimiser = optimisers.adam(vector, RATE) if flat else torch.optim.Adam(network.parameters(), lr=RATE)
     masked = [(network.get_parameter(name), mask.float()) for name, mask in masks.items()]
     shapes = {name: parameter.detach() for name, parameter in network.named_parameters()}
-    kept = tree.to_vector({name: masks.get(name, torch.ones_like(p)) for name, p in shapes.items()})
+    kept = algebra.to_vector({name: masks.get(name, torch.ones_like(p)) for name, p in shapes.items()})
 
     def step(x: Tensor, y: Tensor) -> None:
         optimiser.zero_grad(set_to_none=not flat)
@@ -121,7 +122,7 @@ def _ours(dataset: Dataset, num_steps: int, report: bool) -> Work:
     masks = _masks(network)
     start, source = _start(network, masks), stream(dataset, (0, 0), BATCH)
     arrays = {name: mask.numpy() for name, mask in masks.items()}
-    recipe = Recipe(partial(optim.adam, lr=RATE), constant())
+    recipe = Recipe(partial(optimisers.adam, lr=RATE), constant())
     setting = Setting({}, network, dataset, num_steps)
 
     def work() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pipeline_lib.types import Dataset, Split
+from pipeline_lib.core.types import Dataset, Split
 
 MEAN, STD = (0.1307,), (0.3081,)
 SHAPE = (1, 28, 28)

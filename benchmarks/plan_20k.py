@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 from benchmarks.measure import Line
-from pipeline_lib import config, driver
+from pipeline_lib.experiments import config
+from pipeline_lib.planning import driver
 
 GOAL_SECONDS, GOAL_MIB = 60.0, 1024.0
 EXPERIMENT = {

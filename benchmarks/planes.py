@@ -12,13 +12,13 @@ from torch import nn
 
 from benchmarks import cifar_shaped, mnist_shaped
 from benchmarks.measure import Line, compare, interleave
-from pipeline_lib import landscape
-from pipeline_lib.anatomy import prunable
-from pipeline_lib.batches import Normaliser
-from pipeline_lib.initialise import kaiming_normal
+from pipeline_lib.analysis import planes
+from pipeline_lib.core.parameters import prunable
+from pipeline_lib.core.types import Dataset, State
 from pipeline_lib.networks.mlp import mlp
-from pipeline_lib.precision import Numerics
-from pipeline_lib.types import Dataset, State
+from pipeline_lib.training.batches import Normaliser
+from pipeline_lib.training.initialisers import kaiming_normal
+from pipeline_lib.training.precision import Numerics
 
 BATCH = 2000
 
@@ -46,7 +46,7 @@ def _state(network: nn.Module, seed: int) -> State:
 
 @torch.no_grad()
 def obvious(
-    network: nn.Module, plane: landscape.Plane, weights: Sequence[np.ndarray], dataset: Dataset
+    network: nn.Module, plane: planes.Plane, weights: Sequence[np.ndarray], dataset: Dataset
 ) -> list[tuple[float, float]]:
     """Mix three state dicts by each point's two triples of weights, load the mixture, evaluate it; its error and loss."""
     network.eval()
@@ -70,13 +70,13 @@ def obvious(
 def _time(case: Case) -> Line:
     """Time both ways, after checking how far apart they are."""
     states = [_state(case.network, seed) for seed in range(3)]
-    plane = landscape.through((states[0], states[1], states[2]), prunable(case.network), follow=True)
-    points = landscape.grid_points(*landscape.covering(plane, case.num_across, 0.5))
+    plane = planes.through((states[0], states[1], states[2]), prunable(case.network), follow=True)
+    points = planes.grid_points(*planes.covering(plane, case.num_across, 0.5))
     weights = plane.mixture(points), plane.others(points)
     found: dict[str, list[tuple[float, float]]] = {}
 
     def ours() -> None:
-        scores = landscape.scores(case.network, plane, points, case.dataset.test, case.dataset, case.numerics)
+        scores = planes.scores(case.network, plane, points, case.dataset.test, case.dataset, case.numerics)
         found["ours"] = [(score.error, score.loss) for score in scores]
 
     def usual() -> None:

@@ -11,8 +11,9 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measure import child_seconds
-from pipeline_lib import config, driver
-from pipeline_lib.nodes import Node, Plan
+from pipeline_lib.experiments import config
+from pipeline_lib.planning import driver
+from pipeline_lib.planning.nodes import Node, Plan
 
 TORCH_STAGES = ("prepare", "pretrain", "train", "interpolate")  # the others import no torch
 CONFIG = config.ROOT / "config" / "config.yaml"

@@ -11,13 +11,14 @@ import torch
 from benchmarks import cifar_shaped
 from benchmarks.measure import Line, interleave
 from benchmarks.resnet20_train import recipe, start
-from pipeline_lib import artifacts, tree
-from pipeline_lib.anatomy import prunable
-from pipeline_lib.batches import stream
-from pipeline_lib.describe import Portrait, evaluated_steps, flattened, gradient_size, logged_steps
-from pipeline_lib.evaluate import evaluate
-from pipeline_lib.precision import Numerics
-from pipeline_lib.train import Member, train
+from pipeline_lib.analysis.early_steps import Portrait, evaluated_steps, flattened, gradient_size, logged_steps
+from pipeline_lib.core import algebra
+from pipeline_lib.core.parameters import prunable
+from pipeline_lib.store import artifacts
+from pipeline_lib.training.batches import stream
+from pipeline_lib.training.evaluation import evaluate
+from pipeline_lib.training.loop import Member, train
+from pipeline_lib.training.precision import Numerics
 
 STEPS, EVERY = 4000, 200
 
@@ -28,7 +29,7 @@ def run(full: bool) -> list[Line]:
     dataset, numerics = cifar_shaped.dataset(5_000, num_test), Numerics(channels_last=True)
     network, state = cifar_shaped.network(), start(0)
     source = stream(dataset, (0, 0), cifar_shaped.BATCH, cifar_shaped.PAD, flip=True, channels_last=True)
-    names, gradient = prunable(network), tree.to_vector(state.params)
+    names, gradient = prunable(network), algebra.to_vector(state.params)
     portrait = Portrait(state.params, names, torch.arange(10))
 
     def describe() -> None:

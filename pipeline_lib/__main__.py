@@ -12,19 +12,21 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import sources
+from pipeline_lib.core import sources
 
 if __name__ == "__main__":
     sources.freeze()  # before more of the package is imported
 
-from pipeline_lib import allocator, driver, job, nodes, places, processors, screen
+from pipeline_lib.core import allocator, locations, processors, terminal
+from pipeline_lib.planning import driver, nodes
+from pipeline_lib.store import job
 
 STOPPED = 143  # what a shell reports of a process that SIGTERM ended
 TERMINAL = 3  # where a rule's shell line keeps the terminal of the run, beside the log that standard error goes to
 
 
 def _override(text: str) -> dict[str, Any]:
-    from pipeline_lib.validation import parse_yaml
+    from pipeline_lib.experiments.validation import parse_yaml
 
     key, separator, value = text.partition("=")
     if not separator:
@@ -33,7 +35,7 @@ def _override(text: str) -> dict[str, Any]:
 
 
 def _overrides(args: argparse.Namespace) -> dict[str, Any]:
-    from pipeline_lib.config import merge
+    from pipeline_lib.experiments.config import merge
 
     overrides: dict[str, Any] = {}
     for text in args.config:
@@ -46,12 +48,12 @@ def _load(args: argparse.Namespace) -> nodes.Plan:
 
 
 def _stage(args: argparse.Namespace) -> None:
-    places.keep_caches(Path(*args.folder.parts[:-3]))
+    locations.keep_caches(Path(*args.folder.parts[:-3]))
     driver.run_node(args.command, args.folder, args.plan)
 
 
 def _plan(args: argparse.Namespace) -> None:
-    from pipeline_lib import estimate
+    from pipeline_lib.planning import estimate
 
     def calibrate(task: dict[str, Any], data_root: Path | None) -> tuple[float, float]:
         from pipeline_lib.stages.calibrate import calibrate
@@ -73,7 +75,8 @@ def _agreed(what: str, question: str) -> bool:
 
 
 def _gc(args: argparse.Namespace) -> None:
-    from pipeline_lib import garbage, lease
+    from pipeline_lib.planning import garbage
+    from pipeline_lib.store import lease
 
     made = _load(args)
     results = made.config.results
@@ -94,7 +97,8 @@ def _gc(args: argparse.Namespace) -> None:
 
 
 def _adopt(args: argparse.Namespace) -> None:
-    from pipeline_lib import adopted, adoption, lease
+    from pipeline_lib.planning import adopted, adoption
+    from pipeline_lib.store import lease
 
     made = _load(args)
     results = made.config.results
@@ -123,7 +127,7 @@ def _adopt(args: argparse.Namespace) -> None:
 
 
 def _explain(args: argparse.Namespace) -> None:
-    from pipeline_lib import explanation
+    from pipeline_lib.planning import explanation
 
     configs = [word for word in args.words if Path(word).suffix in (".yaml", ".yml")]
     words = [word for word in args.words if word not in configs]
@@ -134,25 +138,28 @@ def _explain(args: argparse.Namespace) -> None:
 def _refine(args: argparse.Namespace) -> None:
     import yaml
 
-    from pipeline_lib import config_files
+    from pipeline_lib.experiments import config_files
 
     raw = config_files.merged(args.files, _overrides(args))
     _say(yaml.safe_dump(driver.refined(_load(args), raw, args.level, args.until), sort_keys=False).rstrip())
 
 
 def _tasks(args: argparse.Namespace) -> None:
-    from pipeline_lib import catalogue
+    from pipeline_lib.planning import task_list
 
-    _say(catalogue.report())
+    _say(task_list.report())
 
 
 def _verify(args: argparse.Namespace) -> None:
-    from pipeline_lib import adopted, verify
+    from pipeline_lib.planning import adopted
+    from pipeline_lib.store import verification
 
     if not args.results.is_dir():
         raise ValueError(f"results folder must exist, got {args.results}; name the one that is set in the config")
-    number, faults = verify.verify(args.results)
-    going = [f"{folder}: still being made or interrupted; a run makes it again" for folder in verify.unfinished(args.results)]
+    number, faults = verification.verify(args.results)
+    going = [
+        f"{folder}: still being made or interrupted; a run makes it again" for folder in verification.unfinished(args.results)
+    ]
     _say("\n".join([*adopted.report(args.results), *faults, *going, f"{number} artifacts checked"]))
     if faults:
         many = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
@@ -225,12 +232,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _say(text: str) -> None:
     """Print what was asked for."""
-    print(screen.printable(text))
+    print(terminal.printable(text))
 
 
 def _tell(text: str) -> None:
     """Say something where the user looks; where the log's disk is full, on the terminal of the run."""
-    text = screen.printable(text)
+    text = terminal.printable(text)
     try:
         print(text, file=sys.stderr, flush=True)
     except OSError:
@@ -242,7 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; a user's mistake ends with one line and exit code 1."""
     args = _parser().parse_args(arguments)
     lines = logging.StreamHandler()
-    lines.setFormatter(screen.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    lines.setFormatter(terminal.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
     logging.basicConfig(level=logging.INFO, handlers=[lines])
     processors.one_for_arithmetic()
     allocator.keep_freed_memory()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-import pipeline_lib.fingerprint  # noqa: F401 (before the hook: it has no shapes, and a call a node of syntax)
+import pipeline_lib.planning.keys.fingerprint  # noqa: F401 (before the hook: it has no shapes, and a call a node of syntax)
 
 install_import_hook("pipeline_lib", "beartype.beartype")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import toys
 
-from pipeline_lib import driver, nodes
+from pipeline_lib.planning import driver, nodes
 
 TASK = {
     **{"base": "digits_resnet", "network": {"name": "resnet_cifar", "blocks": 1, "width": 2}, "steps": 6, "evaluate_every": 3},

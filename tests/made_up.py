@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline_lib import families
-from pipeline_lib.columns import FOLLOWED
+from pipeline_lib.experiments import comparisons
+from pipeline_lib.tables.columns import FOLLOWED
 
 KINDS = ("imp", "random_prune", "reinit")
 TASKS, SEEDS, STEPS, SPLITS = ("a", "b"), (0, 1), (0, 10), ("train", "test")
 ADAPTIVE, FINE_TUNING = "adaptive(10000)", "fine_tuning(0.01)"
-LADDERS = (families.LR_REWINDING, FINE_TUNING)  # retrained in other ways
+LADDERS = (comparisons.LR_REWINDING, FINE_TUNING)  # retrained in other ways
 BRANCHES = tuple(f"mask | {ladder}" for ladder in LADDERS)
 
 
@@ -98,11 +98,11 @@ def _changed() -> list[dict[str, Any]]:
     """Runs of two levels from every changed start that figures know, and from one that they do not."""
     found = []
     for task, seed, k, level in product(TASKS, SEEDS, STEPS, (1, 2)):
-        texts = {"imp": [*families.EVERY, "sphere(1)"], "random_prune": [], "reinit": []}
+        texts = {"imp": [*comparisons.EVERY, "sphere(1)"], "random_prune": [], "reinit": []}
         for kind, calls in texts.items():
-            changes = [*calls, f"mask | {families.ROTATION} for 40ep"]
+            changes = [*calls, f"mask | {comparisons.ROTATION} for 40ep"]
             taught = kind == "imp" and k == 0 and task == TASKS[0]
-            changes += [f"{p} for {n}" for p, n in product(families.PRETEXTS, ("2ep", "40ep")) if taught]
+            changes += [f"{p} for {n}" for p, n in product(comparisons.PRETEXTS, ("2ep", "40ep")) if taught]
             who = {"task": task, "seed": seed, "k": k, "kind": kind, "level": level, "density": 0.5**level}
             found += [who | {"start": f"k{k} | {c}", "start_step": 0 if " for " in c else k} for c in changes]
     return found
@@ -110,7 +110,7 @@ def _changed() -> list[dict[str, Any]]:
 
 def perturbations() -> pd.DataFrame:
     """Sizes of the changes of whole networks and of one layer."""
-    measured = [s for s in _changed() if s["start"].partition(" | ")[2] in {*families.EVERY, "sphere(1)"}]
+    measured = [s for s in _changed() if s["start"].partition(" | ")[2] in {*comparisons.EVERY, "sphere(1)"}]
     sizes = {"mean": 0.0, "norm": 1.0, "num_weights": 100}
     return pd.DataFrame(
         {name: s[name] for name in s if name != "start_step"} | {"layer": p, "deviation": _value(*s.values(), p)} | sizes
@@ -169,7 +169,7 @@ def networks() -> pd.DataFrame:
 
 def _retrained() -> list[dict[str, Any]]:
     """Runs of paper C from every kind of changed start."""
-    changes = [families.ROBUST, *LADDERS, *BRANCHES, ADAPTIVE, f"{families.LR_REWINDING} | mask | weight_rewinding"]
+    changes = [comparisons.ROBUST, *LADDERS, *BRANCHES, ADAPTIVE, f"{comparisons.LR_REWINDING} | mask | weight_rewinding"]
     kept = dict.fromkeys(changes, 1.0) | {f"mask | prune(0.3, {criterion})": 0.7 for criterion in ("magnitude", "random")}
     found = product(TASKS, SEEDS, STEPS, (1, 2), kept.items())
     return [
@@ -183,7 +183,7 @@ def _lines(who: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, An
     """Points and sums of the lines between the solutions of three levels, and to those from perturbed starts."""
     k = who["k"]
     pairs = [("levels", f"k{k}", one, two) for one, two in combinations(range(3), 2)]
-    pairs += [("perturbed", f"k{k} | {families.ROBUST}", level, level) for level in (0, 1)]
+    pairs += [("perturbed", f"k{k} | {comparisons.ROBUST}", level, level) for level in (0, 1)]
     points, sums = [], []
     for (what, start, one, two), split in product(pairs, SPLITS):
         label = who | {"what": what, "start": start, "level_1": one, "level_2": two, "split": split}

@@ -17,9 +17,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from pipeline_lib import evaluate
-from pipeline_lib.precision import Numerics
-from pipeline_lib.stages import device
+from pipeline_lib.store import device
+from pipeline_lib.training import evaluation
+from pipeline_lib.training.precision import Numerics
 
 SECOND, CPU = torch.device("privateuseone"), torch.device("cpu")  # a name that every build of torch knows and optimisers take
 _COPY, _INDEX = torch.ops.aten.copy_.default, torch.ops.aten.index.Tensor
@@ -119,7 +119,7 @@ def second_device() -> Iterator[None]:
     there = _There()
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         patch.setattr(device, "pick", lambda numerics: SECOND)
-        patch.setitem(evaluate._CHUNK_BYTES, SECOND.type, evaluate._CHUNK_BYTES["cpu"])
+        patch.setitem(evaluation._CHUNK_BYTES, SECOND.type, evaluation._CHUNK_BYTES["cpu"])
         autocast = Numerics.autocast
         patch.setattr(Numerics, "autocast", lambda self, place: autocast(self, CPU))
         stack.enter_context(_Operations(there))

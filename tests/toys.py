@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline_lib import config, nodes, plan
-from pipeline_lib.anatomy import prunable
-from pipeline_lib.initialise import kaiming_normal
+from pipeline_lib.core.parameters import prunable
+from pipeline_lib.core.rng import numpy_generator, torch_generator
+from pipeline_lib.core.types import Dataset, Split, State
+from pipeline_lib.experiments import config
 from pipeline_lib.networks.mlp import mlp
-from pipeline_lib.rng import numpy_generator, torch_generator
-from pipeline_lib.train import Member, Recipe, train
-from pipeline_lib.types import Dataset, Split, State
+from pipeline_lib.planning import nodes, plan
+from pipeline_lib.training.initialisers import kaiming_normal
+from pipeline_lib.training.loop import Member, Recipe, train
 
 CLASSES = 3
 SHAPE = (1, 4, 4)

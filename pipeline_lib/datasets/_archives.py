@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from pipeline_lib import files
+from pipeline_lib.core import files
 
 _LARGEST = 2**30  # bytes; CIFAR's archives have 170 million
 

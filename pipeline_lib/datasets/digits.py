@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pipeline_lib.rng import torch_generator
-from pipeline_lib.types import Dataset, Split
-from pipeline_lib.values import In
+from pipeline_lib.core.rng import torch_generator
+from pipeline_lib.core.types import Dataset, Split
+from pipeline_lib.core.values import In
 
 EXAMPLES = {"digits": ((1, 8, 8), 10)}
 _NUM_TRAIN = 1440  # of 1,797; the others are for testing

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pipeline_lib.types import Dataset, Split
-from pipeline_lib.values import Count, Folder, In, Of, Pixels, PositiveShare, Share
+from pipeline_lib.core.types import Dataset, Split
+from pipeline_lib.core.values import Count, Folder, In, Of, Pixels, PositiveShare, Share
 
 EXAMPLES = {"image_folder": ((3, 224, 224), 1000)}
 IN_FILES = ("image_folder",)
@@ -102,7 +102,7 @@ def image_folder(
     """
     import torch
 
-    from pipeline_lib.jpegs import Jpegs
+    from pipeline_lib.core.jpegs import Jpegs
 
     if data_root is None:
         raise ValueError("data_root must be set for a folder of images, got none; set it in the config or PIPELINE_DATA_ROOT")

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
+from pipeline_lib.core.rng import torch_generator
+from pipeline_lib.core.torchvision_import import torchvision_datasets
+from pipeline_lib.core.types import Dataset, Split
+from pipeline_lib.core.values import In
 from pipeline_lib.datasets import _archives
-from pipeline_lib.rng import torch_generator
-from pipeline_lib.torchvision_import import torchvision_datasets
-from pipeline_lib.types import Dataset, Split
-from pipeline_lib.values import In
 
 EXAMPLES = {
     "mnist": ((1, 28, 28), 10), "fashionmnist": ((1, 28, 28), 10), "cifar10": ((3, 32, 32), 10), "cifar100": ((3, 32, 32), 100),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline_lib import figure_style as style
-from pipeline_lib.columns import FOLLOWED
+from pipeline_lib.figures.support import style
+from pipeline_lib.tables.columns import FOLLOWED
 
 if TYPE_CHECKING:
     import pandas as pd

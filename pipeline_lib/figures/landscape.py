@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline_lib import families
-from pipeline_lib import figure_style as style
+from pipeline_lib.experiments import comparisons
+from pipeline_lib.figures.support import style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -178,7 +178,7 @@ def robustness(frames: Frames, sparse_levels: Levels) -> Figure:
     barriers = style.select(frames["barriers"], split="test")
     barriers = barriers.assign(points=100 * (barriers["midpoint_error"] - barriers["mean_end_error"]))
     random = style.select(barriers, what="perturbed")
-    random = style.at_last_k(random[random["start"].str.endswith(f"| {families.ROBUST}")])
+    random = style.at_last_k(random[random["start"].str.endswith(f"| {comparisons.ROBUST}")])
     figure, panels = style.placed([list(random["task"].unique())])
     for axis, task in panels:
         changed = style.select(random, task=task)

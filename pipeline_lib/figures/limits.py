@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline_lib import figure_style as style
+from pipeline_lib.figures.support import style
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline_lib import figure_style as style
+from pipeline_lib.figures.support import style
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline_lib import families
-from pipeline_lib import figure_style as style
+from pipeline_lib.experiments import comparisons
+from pipeline_lib.figures.support import style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,10 +19,10 @@ Lines = list[tuple["pd.DataFrame", style.Colour, str, str]]
 
 # Name, calls, colour and marker of each family of perturbations; "other" is what figure 8 of the paper leaves out.
 _FAMILIES: tuple[tuple[str, Mapping[str, str], str, str], ...] = (
-    ("signs", families.SIGNS, "#009E73", "o"),
-    ("shuffles", families.SHUFFLES, "#E69F00", "s"),
-    ("same sign", families.SAME_SIGN, "#CC79A7", "^"),
-    ("noise", families.NOISE, "#D55E00", "D"),
+    ("signs", comparisons.SIGNS, "#009E73", "o"),
+    ("shuffles", comparisons.SHUFFLES, "#E69F00", "s"),
+    ("same sign", comparisons.SAME_SIGN, "#CC79A7", "^"),
+    ("noise", comparisons.NOISE, "#D55E00", "D"),
     ("other", {}, "#000000", "X"),
 )
 
@@ -50,22 +50,22 @@ def _by_density(frames: Frames, named: Mapping[str, str], colours: Sequence[styl
 
 def signs_and_magnitudes(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test accuracy of IMP networks whose signs and magnitudes come from different points of training."""
-    return _by_density(frames, families.SIGNS | families.INITIAL, style.PALETTE[:4])
+    return _by_density(frames, comparisons.SIGNS | comparisons.INITIAL, style.PALETTE[:4])
 
 
 def shuffles(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test accuracy of IMP networks whose weights are shuffled."""
-    return _by_density(frames, families.SHUFFLES | families.NEURONS, style.PALETTE)
+    return _by_density(frames, comparisons.SHUFFLES | comparisons.NEURONS, style.PALETTE)
 
 
 def same_sign_shuffles(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test accuracy of IMP networks whose weights are shuffled and whose signs are not."""
-    return _by_density(frames, families.SAME_SIGN, style.PALETTE[:4])
+    return _by_density(frames, comparisons.SAME_SIGN, style.PALETTE[:4])
 
 
 def noise(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test accuracy of IMP networks with Gaussian noise on their weights, darker with more of it."""
-    return _by_density(frames, families.NOISE, style.shades(len(families.NOISE), style.PALETTE[2]))
+    return _by_density(frames, comparisons.NOISE, style.shades(len(comparisons.NOISE), style.PALETTE[2]))
 
 
 def _family(call: str) -> str:
@@ -127,7 +127,7 @@ def effective_deviation(frames: Frames, sparse_levels: Levels) -> Figure:
 
 def _listed(changes: set[str]) -> dict[str, str]:
     """Name perturbations in the families' order; others follow as a config words them."""
-    known = {call: name for call, name in families.EVERY.items() if call in changes}
+    known = {call: name for call, name in comparisons.EVERY.items() if call in changes}
     return known | {call: call for call in sorted(changes - set(known))}
 
 

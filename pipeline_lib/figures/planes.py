@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline_lib import figure_style as style
-from pipeline_lib.sublevel import Landscape, on_grid
+from pipeline_lib.analysis.sublevel_sets import Landscape, on_grid
+from pipeline_lib.figures.support import style
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pipeline_lib import families
-from pipeline_lib import figure_style as style
+from pipeline_lib.experiments import comparisons
+from pipeline_lib.figures.support import style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,8 +17,8 @@ Frames = dict[str, "pd.DataFrame"]
 Levels = dict[str, int]
 Lines = list[tuple["pd.DataFrame", style.Colour, str, str]]
 
-_DENSE = re.compile(rf"k0 \| ({'|'.join(map(re.escape, families.PRETEXTS))}) for (\S+)")
-_SPARSE = re.compile(rf"k\d+ \| mask \| {re.escape(families.ROTATION)} for (\S+)")
+_DENSE = re.compile(rf"k0 \| ({'|'.join(map(re.escape, comparisons.PRETEXTS))}) for (\S+)")
+_SPARSE = re.compile(rf"k\d+ \| mask \| {re.escape(comparisons.ROTATION)} for (\S+)")
 _STYLES = ("-", "--", ":", "-.")
 
 
@@ -45,7 +45,7 @@ def pretraining(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test accuracy of IMP after pretraining the dense network, a line a duration."""
     runs = style.select(_with_lessons(style.every_start(frames)), kind="imp")
     chosen = runs[runs["pretext"] != ""]
-    pretexts = [pretext for pretext in families.PRETEXTS if pretext in set(chosen["pretext"])]
+    pretexts = [pretext for pretext in comparisons.PRETEXTS if pretext in set(chosen["pretext"])]
     tasks = list((chosen if len(chosen) else runs)["task"].unique())
     figure, axes = style.panels(len(tasks), max(1, len(pretexts)))
     for row, task in zip(axes, tasks, strict=False):
@@ -55,7 +55,7 @@ def pretraining(frames: Frames, sparse_levels: Levels) -> Figure:
             lengths = sorted(taught["length"].unique(), key=_length)
             shades = style.shades(len(lengths), style.PALETTE[2])
             lines = [(style.select(taught, length=n), shade, n, "-") for n, shade in zip(lengths, shades, strict=True)]
-            style.by_density(axis, f"{task}, {families.PRETEXTS[pretext]}", [*_rewound(own), *lines])
+            style.by_density(axis, f"{task}, {comparisons.PRETEXTS[pretext]}", [*_rewound(own), *lines])
     style.legend_below(figure)
     return figure
 
@@ -83,8 +83,8 @@ def sparse_pretraining(frames: Frames, sparse_levels: Levels) -> Figure:
 def _further(runs: pd.DataFrame) -> pd.DataFrame:
     """Keep the changed starts that no other figure draws, or all where there are none; `name` is the start and its kind."""
     changed = _with_lessons(runs[runs["change"] != ""])
-    drawn = changed["change"].isin(families.EVERY) | (changed["pretext"] != "") | (changed["rotation"] != "")
-    drawn |= changed["change"].astype(str).str.contains(families.OF_LADDERS)
+    drawn = changed["change"].isin(comparisons.EVERY) | (changed["pretext"] != "") | (changed["rotation"] != "")
+    drawn |= changed["change"].astype(str).str.contains(comparisons.OF_LADDERS)
     kinds = ["" if kind == "imp" else f", {style.NAMES[kind]}" for kind in changed["kind"]]
     changed = changed.assign(name=[f"{start}{kind}" for start, kind in zip(changed["start"], kinds, strict=True)])
     return changed if drawn.all() else changed[~drawn]

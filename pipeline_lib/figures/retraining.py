@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline_lib import families
-from pipeline_lib import figure_style as style
+from pipeline_lib.experiments import comparisons
+from pipeline_lib.figures.support import style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,7 @@ Strategy = tuple[str, style.Colour, str, str]
 
 _WEIGHTS = ("weight rewinding", style.COLOURS["imp"])
 _RATES = ("learning-rate rewinding", "#E69F00")
-_OTHERS = {families.LR_REWINDING: _RATES, "fine_tuning": ("fine-tuning", "#009E73")}
+_OTHERS = {comparisons.LR_REWINDING: _RATES, "fine_tuning": ("fine-tuning", "#009E73")}
 _PROJECTION = "#0B1F4B"
 _SMALL = 0.2  # the quantile that the next pruning removes
 
@@ -95,8 +95,8 @@ def magnitudes(frames: Frames, sparse_levels: Levels) -> Figure:
 def rewound_masks(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test error of the ladder that rewinds learning rates, and of its masks on networks that are rewound themselves."""
     label, colour = _RATES
-    own_way: Strategy = (families.LR_REWINDING, colour, label, "-")
-    rewound: Strategy = (f"{families.LR_REWINDING} | mask | weight_rewinding", _WEIGHTS[1], "its masks, weight rewinding", "-")
+    own_way: Strategy = (comparisons.LR_REWINDING, colour, label, "-")
+    rewound: Strategy = (f"{comparisons.LR_REWINDING} | mask | weight_rewinding", _WEIGHTS[1], "its masks, weight rewinding", "-")
     runs = _at_last_k_of(style.select(style.every_start(frames), kind="imp"), [own_way[0]])
     figure, panels = style.placed([list(runs["task"].unique())])
     for axis, task in panels:

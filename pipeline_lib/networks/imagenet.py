@@ -8,7 +8,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from pipeline_lib.torchvision_import import torchvision_models
+from pipeline_lib.core.torchvision_import import torchvision_models
 
 
 def _check_channels(input_shape: Sequence[int]) -> None:

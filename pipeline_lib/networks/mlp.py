@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from pipeline_lib.values import Count
+from pipeline_lib.core.values import Count
 
 
 def mlp(input_shape: Sequence[int], num_classes: int, widths: Sequence[Count] = (300, 100)) -> nn.Sequential:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline_lib.values import Blocks, Count
+from pipeline_lib.core.values import Blocks, Count
 
 
 class _Block(nn.Module):

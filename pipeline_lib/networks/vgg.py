@@ -8,7 +8,7 @@ from typing import Literal
 
 from torch import nn
 
-from pipeline_lib.anatomy import SPARED
+from pipeline_lib.core.parameters import SPARED
 
 _REPEATS = {13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3)}
 _WIDTHS = (64, 128, 256, 512, 512)

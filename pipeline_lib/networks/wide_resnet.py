@@ -9,7 +9,7 @@ from typing import Annotated
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline_lib.values import Count, In
+from pipeline_lib.core.values import Count, In
 
 
 class _Block(nn.Module):

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pipeline_lib.around import Around, scatter, survivors
-from pipeline_lib.types import Mask
-from pipeline_lib.values import NotNegative
+from pipeline_lib.core.types import Mask
+from pipeline_lib.core.values import NotNegative
+from pipeline_lib.perturbations.support.context import Around, scatter, survivors
 
 
 def noise(

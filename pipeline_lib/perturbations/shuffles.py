@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline_lib.around import Around, scatter, survivors
-from pipeline_lib.types import Mask
+from pipeline_lib.core.types import Mask
+from pipeline_lib.perturbations.support.context import Around, scatter, survivors
 
 # Number of the group of each (output, input) slice of a tensor, of a shape that broadcasts to (outputs, inputs).
 _GROUPS: dict[str, Callable[[int, int], np.ndarray]] = {

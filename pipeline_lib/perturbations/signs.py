@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline_lib.around import Around
+from pipeline_lib.perturbations.support.context import Around
 
 
 def mix(

@@ -7,8 +7,8 @@ from typing import Annotated
 import torch.nn.functional as F
 from torch import Tensor
 
-from pipeline_lib.lesson import Lesson
-from pipeline_lib.values import In
+from pipeline_lib.core.values import In
+from pipeline_lib.pretexts.support.lessons import Lesson
 
 
 def blur(factor: Annotated[int, In("[2, 1000]")] = 4, antialias: bool = False) -> Lesson:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pipeline_lib.lesson import Lesson
-from pipeline_lib.rng import torch_generator
-from pipeline_lib.types import Dataset
-from pipeline_lib.values import PositiveShare
+from pipeline_lib.core.rng import torch_generator
+from pipeline_lib.core.types import Dataset
+from pipeline_lib.core.values import PositiveShare
+from pipeline_lib.pretexts.support.lessons import Lesson
 
 
 def random_labels(share: PositiveShare = 1.0) -> Lesson:

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from pipeline_lib.lesson import Lesson
-from pipeline_lib.rng import torch_generator
-from pipeline_lib.types import Dataset
+from pipeline_lib.core.rng import torch_generator
+from pipeline_lib.core.types import Dataset
+from pipeline_lib.pretexts.support.lessons import Lesson
 
 _TURNS = 4
 

@@ -13,19 +13,21 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from pipeline_lib import artifacts, masks, prune, registry, tree
-from pipeline_lib.batches import steps_per_epoch
-from pipeline_lib.evaluate import chunks
-from pipeline_lib.interpolate import alphas, paths
-from pipeline_lib.job import Job, log
-from pipeline_lib.optim import sgd
-from pipeline_lib.pretext import stream
-from pipeline_lib.rng import numpy_generator, torch_generator
-from pipeline_lib.schedules import constant
-from pipeline_lib.stages import data, device
+from pipeline_lib.analysis.paths import alphas, paths
+from pipeline_lib.core import algebra, registry
+from pipeline_lib.core.rng import numpy_generator, torch_generator
+from pipeline_lib.core.types import Dataset, Mask, Split, State
+from pipeline_lib.pretexts.support.streams import stream
+from pipeline_lib.pruning import criteria, masks
+from pipeline_lib.stages import data
 from pipeline_lib.stages.training import numerics
-from pipeline_lib.train import Member, Recipe, train
-from pipeline_lib.types import Dataset, Mask, Split, State
+from pipeline_lib.store import artifacts, device
+from pipeline_lib.store.job import Job, log
+from pipeline_lib.training.batches import steps_per_epoch
+from pipeline_lib.training.evaluation import chunks
+from pipeline_lib.training.loop import Member, Recipe, train
+from pipeline_lib.training.optimisers import sgd
+from pipeline_lib.training.schedules import constant
 
 POINTS = 11  # looked at between a solution and its projection, ends included
 Tries = dict[float, Mask]
@@ -96,7 +98,7 @@ def _highest_loss(setting: _Setting, state: State, prune_by: Callable[[float], M
     """Make the function from a ratio to the highest loss on the way from a state to its projection; only weights move."""
 
     def highest(fraction: float) -> float:
-        ends, how = [state, tree.masked(state, prune_by(fraction))], numerics(setting.spec["task"])
+        ends, how = [state, algebra.masked(state, prune_by(fraction))], numerics(setting.spec["task"])
         found = paths(setting.network, ends, [(1, 0)], alphas(POINTS), setting.subset, setting.dataset, how)
         return float(np.max([score.loss for score in found[1, 0]]))
 
@@ -112,20 +114,20 @@ def _choose(
 
     def prune_by(fraction: float) -> Mask:
         rng = numpy_generator("adapt", seed, spec["k"], spec["level"])
-        made[fraction] = prune.magnitude(weights, mask, fraction, spec["scope"], rng)
+        made[fraction] = criteria.magnitude(weights, mask, fraction, spec["scope"], rng)
         return made[fraction]
 
     if diverged:
         kept = prune_by(spec["floor"])
         row = {"fraction": spec["floor"], "highest_loss": None, "threshold": None, "chosen": True}
         return kept, [row | {"density": masks.density(kept)}]
-    whole, about = tree.moved(dense, place), (spec["task"], setting.dataset)
+    whole, about = algebra.moved(dense, place), (spec["task"], setting.dataset)
     tried = registry.call(
         "adaptive",
         spec["rule"],
         dense_batches=_array(batch_losses(setting.network, whole, *about, (seed, spec["order"]))),
         dense_examples=_array(example_losses(setting.network, whole, *about, setting.subset)),
-        highest_loss=_highest_loss(setting, tree.moved(state, place), prune_by),
+        highest_loss=_highest_loss(setting, algebra.moved(state, place), prune_by),
         floor=spec["floor"],
     )
     (chosen,) = [each for each in tried if each.chosen]

@@ -6,12 +6,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib import registry
-from pipeline_lib.evaluate import evaluate
-from pipeline_lib.rng import torch_generator
+from pipeline_lib.core import registry
+from pipeline_lib.core.rng import torch_generator
+from pipeline_lib.core.types import Split
 from pipeline_lib.stages import data
 from pipeline_lib.stages.training import Run, Setting, train_cohort
-from pipeline_lib.types import Split
+from pipeline_lib.training.evaluation import evaluate
 
 _STEPS, _SECONDS = 20, 5.0  # so many steps, or about so long if that is less
 _IMAGES = 1000  # evaluated, of each split

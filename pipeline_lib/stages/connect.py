@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipeline_lib import artifacts
-from pipeline_lib.evaluate import Score
-from pipeline_lib.interpolate import alphas, distances, paths, summarise, with_midpoint
-from pipeline_lib.job import Job, log
-from pipeline_lib.stages import data, device
+from pipeline_lib.analysis.paths import alphas, distances, paths, summarise, with_midpoint
+from pipeline_lib.core.types import Dataset
+from pipeline_lib.stages import data
 from pipeline_lib.stages.interpolate import NOTHING, Trained, check_end, keys, path_rows, projected, trained
 from pipeline_lib.stages.training import numerics
-from pipeline_lib.types import Dataset
+from pipeline_lib.store import artifacts, device
+from pipeline_lib.store.job import Job, log
+from pipeline_lib.training.evaluation import Score
 
 Rows = list[dict[str, Any]]
 _LABEL = ("what", "start", "level_1", "level_2")

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_lib import artifacts, registry, tree
-from pipeline_lib.evaluate import evaluate
-from pipeline_lib.job import Job, log
-from pipeline_lib.rng import numpy_generator
-from pipeline_lib.stages import data, device
+from pipeline_lib.core import algebra, registry
+from pipeline_lib.core.rng import numpy_generator
+from pipeline_lib.core.types import Mask, State
+from pipeline_lib.stages import data
 from pipeline_lib.stages.training import numerics
-from pipeline_lib.types import Mask, State
+from pipeline_lib.store import artifacts, device
+from pipeline_lib.store.job import Job, log
+from pipeline_lib.training.evaluation import evaluate
 
 _MEASURED = ("distance", "train_error", "train_loss", "test_error", "test_loss")
 
@@ -25,7 +26,7 @@ def _pruned(job: Job, seed: int, state: State, mask: Mask, criterion: str, fract
     weights = {name: state.params[name].numpy() for name in mask}
     rng = numpy_generator("cut", seed, spec["k"], spec["level"], str(fraction))
     prune = registry.entries("prune")[criterion].load()
-    return tree.masked(state, prune(weights, mask, fraction, spec["scope"], rng))
+    return algebra.masked(state, prune(weights, mask, fraction, spec["scope"], rng))
 
 
 def run(job: Job) -> None:
@@ -46,9 +47,9 @@ def run(job: Job) -> None:
             row = who | {"criterion": criterion, "fraction": float(fraction)} | dict.fromkeys(_MEASURED)
             if not head["diverged"][i]:
                 left = _pruned(job, seed, state, mask, criterion, fraction)
-                there = tree.moved(left, place)
+                there = algebra.moved(left, place)
                 scores = [evaluate(network, there, part, dataset, how) for part in (dataset.train, dataset.test)]
-                measured = [tree.distance(state.params, left.params, mask), *(v for s in scores for v in (s.error, s.loss))]
+                measured = [algebra.distance(state.params, left.params, mask), *(v for s in scores for v in (s.error, s.loss))]
                 row |= dict(zip(_MEASURED, measured, strict=True))
             rows.append(row)
         log.info("pruned the solution of seed %d at level %d in %d ways", seed, spec["level"], len(cuts) - 1)

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline_lib import artifacts, registry
-from pipeline_lib.job import Job, log
-from pipeline_lib.jpegs import Jpegs
-from pipeline_lib.pace import Pace
-from pipeline_lib.types import Dataset, Split
+from pipeline_lib.core import registry
+from pipeline_lib.core.jpegs import Jpegs
+from pipeline_lib.core.pace import Pace
+from pipeline_lib.core.types import Dataset, Split
+from pipeline_lib.store import artifacts
+from pipeline_lib.store.job import Job, log
 
 CPU = torch.device("cpu")
 _FEW = 5  # unreadable images that an error names

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pipeline_lib import artifacts, registry, tables
-from pipeline_lib.job import Job
+from pipeline_lib.core import registry
+from pipeline_lib.store import artifacts
+from pipeline_lib.store.job import Job
+from pipeline_lib.tables import tabulation
 
 
 def run(job: Job) -> None:
     """Compute one table from others."""
     name = job.spec["table"]
-    frames = tables.divided({role: tables.read(folders[0] / "table.parquet") for role, folders in job.reads.items()})
+    frames = tabulation.divided({role: tabulation.read(folders[0] / "table.parquet") for role, folders in job.reads.items()})
     rows = registry.entries("summaries")[name].load()(frames, job.spec)
-    artifacts.write_table(job.folder / "table.parquet", tables.computed(rows, name, job))
+    artifacts.write_table(job.folder / "table.parquet", tabulation.computed(rows, name, job))

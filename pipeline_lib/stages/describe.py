@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_lib import artifacts
-from pipeline_lib.job import Job
-from pipeline_lib.magnitudes import Point, distances, quantiles
+from pipeline_lib.analysis.magnitudes import Point, distances, quantiles
+from pipeline_lib.store import artifacts
+from pipeline_lib.store.job import Job
 
 _POINTS = ("rewind", "solution", "projection")
 

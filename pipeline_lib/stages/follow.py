@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from pipeline_lib import artifacts, tree
-from pipeline_lib.interpolate import alphas, paths, summarise, with_midpoint
-from pipeline_lib.job import Job, log
-from pipeline_lib.stages import data, device
+from pipeline_lib.analysis.paths import alphas, paths, summarise, with_midpoint
+from pipeline_lib.core import algebra
+from pipeline_lib.stages import data
 from pipeline_lib.stages.training import kept_file, numerics
+from pipeline_lib.store import artifacts, device
+from pipeline_lib.store.job import Job, log
 
 _MEASURED = ("mean_end_error", "max_error", "instability")
 
@@ -29,7 +30,7 @@ def run(job: Job) -> None:
     for step in spec["keep"]:
         sound = [(s, i, j) for s, i, j in spec["pairs"] if not {(s, i), (s, j)} & lost]
         needed = sorted({member for s, i, j in sound for member in ((s, i), (s, j))})
-        states = [tree.moved(artifacts.read_states(kept_file(homes[m], m, step))[0][0], place) for m in needed]
+        states = [algebra.moved(artifacts.read_states(kept_file(homes[m], m, step))[0][0], place) for m in needed]
         pairs = [(needed.index((s, i)), needed.index((s, j))) for s, i, j in sound]
         found = paths(network, states, pairs, points, dataset.test, dataset, how) if pairs else {}
         for s, i, j in spec["pairs"]:

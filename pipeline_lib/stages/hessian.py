@@ -11,19 +11,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline_lib import artifacts, tree
-from pipeline_lib.anatomy import prunable
-from pipeline_lib.curvature import gauss_newton_product, hessian_product
-from pipeline_lib.evaluate import chunks, evaluate
-from pipeline_lib.job import Job, log
-from pipeline_lib.lanczos import Krylov, Matvec, Monitor, Ritz, Tridiagonal, ritz, side_by_side
-from pipeline_lib.masks import num_kept
-from pipeline_lib.pace import Pace
-from pipeline_lib.rng import torch_generator
-from pipeline_lib.spectra import Estimate, Spectrum, gradient_overlap, negative_mass, rademacher, top_values, trace
-from pipeline_lib.stages import data, device, resume
+from pipeline_lib.analysis.curvature import gauss_newton_product, hessian_product
+from pipeline_lib.analysis.lanczos import Krylov, Matvec, Monitor, Ritz, Tridiagonal, ritz, side_by_side
+from pipeline_lib.analysis.spectra import Estimate, Spectrum, gradient_overlap, negative_mass, rademacher, top_values, trace
+from pipeline_lib.core import algebra
+from pipeline_lib.core.pace import Pace
+from pipeline_lib.core.parameters import prunable
+from pipeline_lib.core.rng import torch_generator
+from pipeline_lib.core.types import Dataset, Mask, State
+from pipeline_lib.pruning.masks import num_kept
+from pipeline_lib.stages import data
 from pipeline_lib.stages.training import numerics
-from pipeline_lib.types import Dataset, Mask, State
+from pipeline_lib.store import artifacts, device, resumption
+from pipeline_lib.store.job import Job, log
+from pipeline_lib.training.evaluation import chunks, evaluate
 
 Rows = list[dict[str, Any]]
 _OPERATORS: dict[str, Callable[..., tuple[Matvec, Tensor]]] = {"hessian": hessian_product, "gauss_newton": gauss_newton_product}
@@ -47,7 +48,7 @@ class _Work:
     spec: dict[str, Any]
     network: nn.Sequential
     dataset: Dataset
-    notes: resume.Notes
+    notes: resumption.Notes
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the examples; between two batches the job can stop."""
@@ -194,12 +195,12 @@ def run(job: Job) -> None:
     states, head = artifacts.read_states(job.file("state", "state.safetensors"))
     spectrum: Rows = []
     curvature: Rows = []
-    with resume.noted(job) as notes:
+    with resumption.noted(job) as notes:
         work = _Work(spec, network, dataset, notes)
         for seed, state, mask, lost in zip(spec["seeds"], states, _masks(job, network), head["diverged"], strict=True):
             who = {"task": spec["task"]["name"], "seed": seed, "key": head["key"]}
             who |= {key: spec[key] for key in ("kind", "k", "level", "step")}
-            member = _Member(seed, tree.moved(state, place), mask)
+            member = _Member(seed, algebra.moved(state, place), mask)
             rows, read = ([], dict.fromkeys(_CURVATURE)) if lost else _measure(work, member)
             spectrum += [who | row for row in rows]
             sizes = {"subspace": spec["subspace"], "num_probes": spec["probes"]}

@@ -8,14 +8,15 @@ from typing import Any
 
 import torch
 
-from pipeline_lib import artifacts, tree
-from pipeline_lib.evaluate import Score
-from pipeline_lib.interpolate import Ends, alphas, distances, paths, recomputed_paths, summarise, with_midpoint
-from pipeline_lib.job import Job, log
-from pipeline_lib.masks import density
-from pipeline_lib.stages import data, device
+from pipeline_lib.analysis.paths import Ends, alphas, distances, paths, recomputed_paths, summarise, with_midpoint
+from pipeline_lib.core import algebra
+from pipeline_lib.core.types import State
+from pipeline_lib.pruning.masks import density
+from pipeline_lib.stages import data
 from pipeline_lib.stages.training import numerics
-from pipeline_lib.types import State
+from pipeline_lib.store import artifacts, device
+from pipeline_lib.store.job import Job, log
+from pipeline_lib.training.evaluation import Score
 
 NOTHING = dict.fromkeys(field.name for field in fields(Ends))  # what a diverged run leaves of a pair
 _SAME = 0.005  # an end's error may differ by so much from the run's own: the rounding of another device, no more
@@ -43,7 +44,7 @@ def trained(
         for i, (own, order) in enumerate(meta["spec"]["members"]):
             if seed in (None, own):
                 errors = {split: meta["errors"][split][i] for split in ("train", "test")}
-                state = tree.moved(members[i], place)
+                state = algebra.moved(members[i], place)
                 runs[own, order] = Trained(meta["key"], state, meta["density"][i], meta["diverged"][i], errors)
     return runs, names
 
@@ -53,7 +54,7 @@ def projected(run: Trained, folder: Path, seed: int) -> Trained:
     arrays, meta = artifacts.read_arrays(folder / "mask.safetensors")
     i = meta["spec"]["seeds"].index(seed)
     mask = {name: array[i] for name, array in arrays.items()}
-    return Trained(run.key, tree.masked(run.state, mask), density(mask), run.diverged or meta["diverged"][i], {})
+    return Trained(run.key, algebra.masked(run.state, mask), density(mask), run.diverged or meta["diverged"][i], {})
 
 
 def check_end(run: Trained, split: str, score: Score) -> None:

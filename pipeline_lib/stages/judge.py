@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from pipeline_lib import artifacts, claims, tables
-from pipeline_lib.job import Job
+from pipeline_lib.claims import verdicts
+from pipeline_lib.store import artifacts
+from pipeline_lib.store.job import Job
+from pipeline_lib.tables import tabulation
 
 
 def run(job: Job) -> None:
     """Judge the claims that the spec lists in full."""
-    frames = tables.divided({name: tables.read(folders[0] / "table.parquet") for name, folders in job.reads.items()})
-    found = claims.judge([claims.planned(each) for each in job.spec["claims"]], frames, job.spec["sparse_levels"])
-    artifacts.write_table(job.folder / "table.parquet", tables.computed(found, "claims", job))
+    frames = tabulation.divided({name: tabulation.read(folders[0] / "table.parquet") for name, folders in job.reads.items()})
+    found = verdicts.judge([verdicts.planned(each) for each in job.spec["claims"]], frames, job.spec["sparse_levels"])
+    artifacts.write_table(job.folder / "table.parquet", tabulation.computed(found, "claims", job))

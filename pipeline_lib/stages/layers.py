@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline_lib import artifacts
-from pipeline_lib.interpolate import alphas, blocks, paths, swapped
-from pipeline_lib.job import Job, log
-from pipeline_lib.stages import data, device
+from pipeline_lib.analysis.paths import alphas, blocks, paths, swapped
+from pipeline_lib.stages import data
 from pipeline_lib.stages.interpolate import keys, trained
 from pipeline_lib.stages.training import numerics
+from pipeline_lib.store import artifacts, device
+from pipeline_lib.store.job import Job, log
 
 _MEASURED = ("start_error", "end_error", "max_error", "rise")
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_lib import artifacts, masks
-from pipeline_lib.around import Around, initial_deviation
-from pipeline_lib.job import Job
-from pipeline_lib.perturb import perturb, sizes
-from pipeline_lib.rng import numpy_generator
+from pipeline_lib.core.rng import numpy_generator
+from pipeline_lib.perturbations.support.application import perturb, sizes
+from pipeline_lib.perturbations.support.context import Around, initial_deviation
+from pipeline_lib.pruning import masks
+from pipeline_lib.store import artifacts
+from pipeline_lib.store.job import Job
 
 Arrays = dict[str, np.ndarray]
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from functools import partial
 
-from pipeline_lib import figure_style, files, registry, tables, verify
-from pipeline_lib.job import Job
+from pipeline_lib.core import files, registry
+from pipeline_lib.figures.support import style
+from pipeline_lib.store import verification
+from pipeline_lib.store.job import Job
+from pipeline_lib.tables import tabulation
 
 
 def run(job: Job) -> None:
     """Draw one figure and save it in both formats, with the same bytes every time."""
-    frames = tables.divided({name: tables.read(folders[0] / "table.parquet") for name, folders in job.reads.items()})
+    frames = tabulation.divided({name: tabulation.read(folders[0] / "table.parquet") for name, folders in job.reads.items()})
     draw = registry.entries("figures")[job.spec["figure"]].load()
-    with figure_style.applied():
+    with style.applied():
         figure = draw(frames, sparse_levels=job.spec["sparse_levels"])
         for suffix in ("svg", "png"):
-            save = partial(figure_style.save, figure, suffix=suffix, source=verify.mark(job.key))
+            save = partial(style.save, figure, suffix=suffix, source=verification.mark(job.key))
             files.write_atomic(job.folder / f"figure.{suffix}", save)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline_lib import registry
-from pipeline_lib.job import Job
+from pipeline_lib.core import registry
 from pipeline_lib.stages import data
+from pipeline_lib.store.job import Job
 
 
 def run(job: Job) -> None:

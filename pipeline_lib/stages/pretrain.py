@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pipeline_lib import artifacts, registry
-from pipeline_lib.anatomy import prunable
-from pipeline_lib.job import Job
-from pipeline_lib.rng import torch_generator
-from pipeline_lib.stages import data, device, resume
+from pipeline_lib.core import registry
+from pipeline_lib.core.parameters import prunable
+from pipeline_lib.core.rng import torch_generator
+from pipeline_lib.stages import data
 from pipeline_lib.stages.training import Run, Setting, numerics, train_cohort
+from pipeline_lib.store import artifacts, device, resumption
+from pipeline_lib.store.job import Job
 
 
 def run(job: Job) -> None:
@@ -20,7 +21,7 @@ def run(job: Job) -> None:
         generator = torch_generator("init", seed, spec["draw"])
         start = registry.call("initialise", task["initialisation"], network=setting.network, generator=generator)
         runs.append(Run(start, None, (seed, spec["order"])))
-    with resume.kept(job, spec["k"]) as keeper:
+    with resumption.kept(job, spec["k"]) as keeper:
         trained = [result for result, _ in train_cohort(setting, runs, keeper)]
         diverged = [result.last_finite is not None for result in trained]
         meta = job.meta(prunable=prunable(setting.network), params=list(runs[0].start.params), diverged=diverged)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline_lib import artifacts, masks, prune, registry
-from pipeline_lib.job import Job
-from pipeline_lib.rng import numpy_generator
+from pipeline_lib.core import registry
+from pipeline_lib.core.rng import numpy_generator
+from pipeline_lib.pruning import criteria, masks
+from pipeline_lib.store import artifacts
+from pipeline_lib.store.job import Job
 
 Arrays = dict[str, np.ndarray]
 
@@ -19,7 +21,7 @@ def _next(job: Job, i: int, seed: int, weights: Arrays | None, mask: Arrays) -> 
     spec = job.spec
     rng = numpy_generator("prune", spec["criterion"], seed, spec["k"], spec["level"])
     if weights is None:
-        return prune.shuffled(_member(mask, i), rng)
+        return criteria.shuffled(_member(mask, i), rng)
     criterion = registry.entries("prune")[spec["criterion"]].load()
     return criterion(_member(weights, i), _member(mask, i), spec["fraction"], spec["scope"], rng)
 

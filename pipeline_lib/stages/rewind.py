@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline_lib import artifacts
-from pipeline_lib.job import Job
-from pipeline_lib.rewind import rewind
+from pipeline_lib.pruning.rewinding import rewind
+from pipeline_lib.store import artifacts
+from pipeline_lib.store.job import Job
 
 
 def run(job: Job) -> None:

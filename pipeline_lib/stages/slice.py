@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline_lib import artifacts
-from pipeline_lib.evaluate import Score, chunk_size
-from pipeline_lib.job import Job, log
-from pipeline_lib.landscape import OnOneLineError, Plane, Sums, centred, covering, grid_points, no_sums, scores, through
-from pipeline_lib.pace import Pace
-from pipeline_lib.stages import data, device, resume
+from pipeline_lib.analysis.planes import OnOneLineError, Plane, Sums, centred, covering, grid_points, no_sums, scores, through
+from pipeline_lib.core.pace import Pace
+from pipeline_lib.core.types import State
+from pipeline_lib.stages import data
 from pipeline_lib.stages.interpolate import Trained, check_end, projected, trained
 from pipeline_lib.stages.training import numerics
-from pipeline_lib.types import State
+from pipeline_lib.store import artifacts, device, resumption
+from pipeline_lib.store.job import Job, log
+from pipeline_lib.training.evaluation import Score, chunk_size
 
 Rows = list[dict[str, Any]]
 _MARKS = {"pruning": ("projection", "next", "solution"), "directions": ("solution", "magnitude", "random")}
@@ -48,7 +48,7 @@ def _plane(spec: dict[str, Any], corners: list[State], names: list[str]) -> tupl
     return plane, np.concatenate([grid, plane.places])
 
 
-def _noting(notes: resume.Notes, seed: int, sums: Sums, total: int) -> Callable[[Sums], None]:
+def _noting(notes: resumption.Notes, seed: int, sums: Sums, total: int) -> Callable[[Sums], None]:
     """Make what takes down how far a seed is, and logs it every few seconds."""
     notes.tensors |= {f"{seed}/wrong": sums.wrong, f"{seed}/loss": sums.loss}
     pace = Pace(total, sums.done)
@@ -62,7 +62,7 @@ def _noting(notes: resume.Notes, seed: int, sums: Sums, total: int) -> Callable[
     return report
 
 
-def _so_far(notes: resume.Notes, seed: int, num: int, total: int, place: torch.device) -> Sums:
+def _so_far(notes: resumption.Notes, seed: int, num: int, total: int, place: torch.device) -> Sums:
     """Read how far an earlier try came with a seed; nothing if it had not begun."""
 
     def read() -> Sums:
@@ -89,7 +89,7 @@ def run(job: Job) -> None:
     network, num_chunks = data.build(spec["task"], dataset), -(-len(dataset.test.y) // chunk_size(dataset.test))
     planes: Rows = []
     marks: Rows = []
-    with resume.noted(job) as notes:
+    with resumption.noted(job) as notes:
         for seed in spec["seeds"]:
             states, runs, prunable = _networks(job, seed, place)
             corners = [state for state in (states[mark] for mark in names) if state]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pipeline_lib import artifacts, tables
-from pipeline_lib.job import Job
+from pipeline_lib.store import artifacts
+from pipeline_lib.store.job import Job
+from pipeline_lib.tables import tabulation
 
 
 def run(job: Job) -> None:
     """Join the parts of one table."""
     name = job.spec["table"]
     parts = [folder / f"{name}.parquet" for folder in job.reads["parts"]]
-    artifacts.write_table(job.folder / "table.parquet", tables.tabulate(parts, name))
+    artifacts.write_table(job.folder / "table.parquet", tabulation.tabulate(parts, name))

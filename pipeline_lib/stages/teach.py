@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from pipeline_lib import artifacts, registry, tree
-from pipeline_lib.anatomy import prunable
-from pipeline_lib.job import Job
-from pipeline_lib.pretext import head_width, new_head
-from pipeline_lib.rng import torch_generator
-from pipeline_lib.stages import data, device, resume
+from pipeline_lib.core import algebra, registry
+from pipeline_lib.core.parameters import prunable
+from pipeline_lib.core.rng import torch_generator
+from pipeline_lib.core.types import Mask, State
+from pipeline_lib.pretexts.support.streams import head_width, new_head
+from pipeline_lib.stages import data
 from pipeline_lib.stages.training import Run, Setting, numerics, train_cohort
-from pipeline_lib.types import Mask, State
+from pipeline_lib.store import artifacts, device, resumption
+from pipeline_lib.store.job import Job
 
 
 def _fitting(mask: Mask, state: State) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def _fitting(mask: Mask, state: State) -> dict[str, Any]:
 
 
 def _masked(state: State, mask: Mask) -> State:
-    return tree.masked(state, _fitting(mask, state))
+    return algebra.masked(state, _fitting(mask, state))
 
 
 def _with_head(spec: dict[str, Any], setting: Setting, state: State, seed: int, draw: str) -> State:
@@ -61,7 +62,7 @@ def run(job: Job) -> None:
         begin = _masked(_with_head(spec, taught, state, seed, "pretext"), mask)
         begin = replace(begin, step=0 if spec["restart"] else state.step)
         runs.append(Run(begin, _fitting(mask, begin) or None, (seed, spec["order"])))
-    with resume.kept(job, spec["until"]) as keeper:
+    with resumption.kept(job, spec["until"]) as keeper:
         results = [result for result, _ in train_cohort(taught, runs, keeper)]
         for seed, result, mask in zip(spec["seeds"], results, masks, strict=True):
             state = _masked(_with_head(spec, main, result.state, seed, "main"), mask)

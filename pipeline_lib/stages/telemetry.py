@@ -8,15 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline_lib import artifacts, describe, tree
-from pipeline_lib.anatomy import prunable
-from pipeline_lib.describe import GRADIENT, WEIGHTS, Portrait, evaluated_steps, gradient_size, logged_steps
-from pipeline_lib.evaluate import evaluate
-from pipeline_lib.job import Job
-from pipeline_lib.rng import torch_generator
-from pipeline_lib.stages import data, device, resume
+from pipeline_lib.analysis import early_steps
+from pipeline_lib.analysis.early_steps import GRADIENT, WEIGHTS, Portrait, evaluated_steps, gradient_size, logged_steps
+from pipeline_lib.core import algebra
+from pipeline_lib.core.parameters import prunable
+from pipeline_lib.core.rng import torch_generator
+from pipeline_lib.core.types import Progress, State
+from pipeline_lib.stages import data
 from pipeline_lib.stages.training import Reporter, Run, Setting, numerics, train_cohort
-from pipeline_lib.types import Progress, State
+from pipeline_lib.store import artifacts, device, resumption
+from pipeline_lib.store.job import Job
+from pipeline_lib.training.evaluation import evaluate
 
 NUM_WEIGHTS = 10  # weights that are followed one by one (paper A, figure 3)
 _HELD = 50  # descriptions that wait on the device before the host asks for them
@@ -44,14 +46,14 @@ class Watcher(Reporter):
         total = sum(run.start.params[name].numel() for name in self._names)
         chosen = torch.randint(total, (NUM_WEIGHTS,), generator=torch_generator("followed weights", self._seed))
         # Resumed runs too: the job's start is W_0.
-        initial = tree.moved(run.start, setting.device)
+        initial = algebra.moved(run.start, setting.device)
         self._portrait = Portrait(initial.params, self._names, chosen)
         if not rows:
             self._describe(initial.step, initial)
 
     def _describe(self, step: int, state: State) -> None:
         if step in self._logged:
-            weights = describe.flattened(state.params, self._names).half()
+            weights = early_steps.flattened(state.params, self._names).half()
             self._held.append((step, _COLUMNS, self._portrait.weights(state.params), weights))
         if step in self._evaluated:
             s = self._setting
@@ -84,11 +86,11 @@ def _joined(job: Job, seed: int, rows: list[dict[str, Any]], final: State | None
     found: dict[int, dict[str, Any]] = {}
     for row in rows:
         found.setdefault(row["step"], dict.fromkeys((*_COLUMNS, *GRADIENT, *_FINAL, "test_error", "test_loss"))).update(row)
-    end = None if final is None else describe.flattened(final.params, names).half().double()
+    end = None if final is None else early_steps.flattened(final.params, names).half().double()
     for step, row in found.items():
         if end is not None and row[WEIGHTS[0]] is not None:
             weights = artifacts.read_tensors(_snapshot(job, seed, step))[0]["weights"].double()
-            values = (weights - end).norm(), describe.cosine(weights, end)
+            values = (weights - end).norm(), early_steps.cosine(weights, end)
             row.update(zip(_FINAL, map(float, values), strict=True))
     who = {"task": job.spec["task"]["name"], "seed": seed}
     return [who | found[step] for step in sorted(found)]
@@ -102,7 +104,7 @@ def run(job: Job) -> None:
     starts, _ = artifacts.read_states(job.file("start", "state.safetensors"))
     runs = [Run(start, None, (seed, spec["order"])) for seed, start in zip(spec["seeds"], starts, strict=True)]
     rows: list[dict[str, Any]] = []
-    with resume.kept(job, task["steps"]) as keeper:
+    with resumption.kept(job, task["steps"]) as keeper:
         for (seed, *_), (result, seen) in zip([run.order for run in runs], train_cohort(setting, runs, keeper), strict=True):
             final = None if result.last_finite is not None else result.state
             rows += _joined(job, seed, seen, final, prunable(setting.network))

@@ -6,14 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_lib import artifacts, masks, tree
-from pipeline_lib.anatomy import num_params, prunable
-from pipeline_lib.evaluate import evaluate
-from pipeline_lib.job import Job, log
-from pipeline_lib.stages import data, device, resume
+from pipeline_lib.core import algebra
+from pipeline_lib.core.parameters import num_params, prunable
+from pipeline_lib.core.types import Mask, State
+from pipeline_lib.pruning import masks
+from pipeline_lib.stages import data
 from pipeline_lib.stages.training import Run, Setting, numerics, train_cohort
-from pipeline_lib.train import Trained
-from pipeline_lib.types import Mask, State
+from pipeline_lib.store import artifacts, device, resumption
+from pipeline_lib.store.job import Job, log
+from pipeline_lib.training.evaluation import evaluate
+from pipeline_lib.training.loop import Trained
 
 _ERRORS = [f"{part}_{what}" for part in ("train", "test") for what in ("error", "loss")]
 
@@ -43,13 +45,13 @@ def _row(setting: Setting, result: Trained, mask: Mask, empty: bool) -> dict[str
     how |= {"diverged": lost and not empty, "last_finite_step": None if empty else result.last_finite}
     if lost:
         return sizes | how | dict.fromkeys(_ERRORS)
-    state = tree.moved(state, setting.device)
+    state = algebra.moved(state, setting.device)
     dataset = setting.dataset
     scores = [evaluate(setting.network, state, part, dataset, setting.numerics) for part in (dataset.train, dataset.test)]
     return sizes | how | dict(zip(_ERRORS, [value for s in scores for value in (s.error, s.loss)], strict=True))
 
 
-def _train(setting: Setting, runs: list[Run], doomed: list[bool], keeper: resume.Keeper) -> list[tuple[Trained, list[Any]]]:
+def _train(setting: Setting, runs: list[Run], doomed: list[bool], keeper: resumption.Keeper) -> list[tuple[Trained, list[Any]]]:
     """Train all runs but those that have no weight or come from a diverged run: these end where they start."""
     going = iter(train_cohort(setting, [run for run, lost in zip(runs, doomed, strict=True) if not lost], keeper))
     ended = [Trained(State(run.start.params, run.start.buffers, setting.until), run.start.step) for run in runs]
@@ -69,7 +71,7 @@ def run(job: Job) -> None:
     used = [None if criterion == "none" else seed_masks[at] for at in places]
     runs = [Run(starts[at], mask, (*member,)) for at, mask, member in zip(places, used, spec["members"], strict=True)]
     rows, curves = [], []
-    with resume.kept(job, task["steps"]) as keeper:
+    with resumption.kept(job, task["steps"]) as keeper:
         results = _train(setting, runs, [head["diverged"][at] or lost[at] for at in places], keeper)
         for (result, curve), (seed, order), at in zip(results, spec["members"], places, strict=True):
             who = {key: spec[key] for key in ("kind", "start", "k", "level")} | {

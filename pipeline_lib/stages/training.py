@@ -11,16 +11,18 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipeline_lib import artifacts, optim, registry, schedules, tree
-from pipeline_lib.evaluate import evaluate
-from pipeline_lib.job import Job, log
-from pipeline_lib.lesson import Lesson
-from pipeline_lib.pace import Pace
-from pipeline_lib.precision import Numerics
-from pipeline_lib.pretext import stream
-from pipeline_lib.stages.resume import Keeper, Saved
-from pipeline_lib.train import Member, Recipe, Trained, train
-from pipeline_lib.types import Dataset, Mask, Progress, State
+from pipeline_lib.core import algebra, registry
+from pipeline_lib.core.pace import Pace
+from pipeline_lib.core.types import Dataset, Mask, Progress, State
+from pipeline_lib.pretexts.support.lessons import Lesson
+from pipeline_lib.pretexts.support.streams import stream
+from pipeline_lib.store import artifacts
+from pipeline_lib.store.job import Job, log
+from pipeline_lib.store.resumption import Keeper, Saved
+from pipeline_lib.training import optimisers, schedules
+from pipeline_lib.training.evaluation import evaluate
+from pipeline_lib.training.loop import Member, Recipe, Trained, train
+from pipeline_lib.training.precision import Numerics
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def _prepare(setting: Setting, run: Run, saved: Saved | None, i: int, keeper: Ke
         if keeper:
             keeper.report(i, progress, reporter.rows)
 
-    start = tree.moved(saved.state if saved else run.start, setting.device)
+    start = algebra.moved(saved.state if saved else run.start, setting.device)
     return Member(start, run.mask, batches, monitor, saved.sums if saved else None), reporter
 
 
@@ -175,13 +177,13 @@ def train_cohort(setting: Setting, runs: list[Run], keeper: Keeper | None = None
         ValueError: not even one run fits into the GPU's memory.
     """
     if keeper:
-        keeper.check([run.start for run in runs], optim.slots(_recipe(setting).make_optimiser))
+        keeper.check([run.start for run in runs], optimisers.slots(_recipe(setting).make_optimiser))
     results = _train(setting, dict(enumerate(runs)), keeper)
     cpu = torch.device("cpu")
     found = []
     for i, run in enumerate(runs):
         trained, curve = results[i]
         diverged = trained.last_finite is not None
-        state = State(run.start.params, run.start.buffers, setting.until) if diverged else tree.moved(trained.state, cpu)
+        state = State(run.start.params, run.start.buffers, setting.until) if diverged else algebra.moved(trained.state, cpu)
         found.append((Trained(state, trained.last_finite), curve))
     return found

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_lib import artifacts
-from pipeline_lib.job import Job, log
-from pipeline_lib.rng import numpy_generator
-from pipeline_lib.wells import heights, long_tailed, probabilities, threshold
+from pipeline_lib.analysis.wells import heights, long_tailed, probabilities, threshold
+from pipeline_lib.core.rng import numpy_generator
+from pipeline_lib.store import artifacts
+from pipeline_lib.store.job import Job, log
 
 
 def run(job: Job) -> None:

@@ -18,28 +18,32 @@ import atheris
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 with atheris.instrument_imports(include=["pipeline_lib", "yaml", "jsonschema"]):
-    from pipeline_lib import artifacts, claims, config, plan_file, tables, validation, verify
+    from pipeline_lib.claims import verdicts
     from pipeline_lib.datasets import _archives
+    from pipeline_lib.experiments import config, validation
+    from pipeline_lib.planning import plan_file
+    from pipeline_lib.store import artifacts, verification
+    from pipeline_lib.tables import tabulation
 
 KEY = "0123456789ab"
 CLEAR = re.compile(r".+ must .+; .+", re.DOTALL)
 FOLDER = Path(tempfile.mkdtemp()) / f"fuzz-{KEY}"
 READERS = (
     artifacts.read_arrays,
-    tables.read,
+    tabulation.read,
     lambda path: plan_file.find_line(path, KEY),
-    claims.load,
+    verdicts.load,
     lambda path: config.resolve(validation.read_yaml(path)),
-    lambda path: list(verify._faults(path.parent)),
+    lambda path: list(verification._faults(path.parent)),
     lambda path: _archives.read_idx(path, 3),
 )
 
 
 def one(content: bytes) -> None:
     """Give all but the first byte to the reader that the first byte names."""
-    path = FOLDER / verify.RECORD if content[:1] == b"\5" else FOLDER / "file"
+    path = FOLDER / verification.RECORD if content[:1] == b"\5" else FOLDER / "file"
     FOLDER.mkdir(exist_ok=True)
-    (FOLDER / verify.RECORD).unlink(missing_ok=True)
+    (FOLDER / verification.RECORD).unlink(missing_ok=True)
     path.write_bytes(content[1:])
     try:
         READERS[(content or b"\0")[0] % len(READERS)](path)

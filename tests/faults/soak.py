@@ -34,8 +34,9 @@ import driver_kills  # noqa: E402
 from recompute import recompute  # noqa: E402
 from soak_world import STAGES, World  # noqa: E402
 
-from pipeline_lib import nodes  # noqa: E402
-from pipeline_lib.stages import resume, training  # noqa: E402
+from pipeline_lib.planning import nodes  # noqa: E402
+from pipeline_lib.stages import training  # noqa: E402
+from pipeline_lib.store import resumption  # noqa: E402
 
 CLEAR = re.compile(r"error: (?:artifact|record|file|plan|node) (\S+) must .+; .+")
 
@@ -80,7 +81,7 @@ def _at_step(world: World, rng: random.Random, number: int) -> None:
 
     def child() -> None:
         training.Reporter.__call__ = reported  # type: ignore[method-assign]
-        resume.SAVE_SECONDS = 0.0
+        resumption.SAVE_SECONDS = 0.0
 
     for _ in range(rng.randint(1, 3)):
         world.job(node, child=child)
@@ -146,7 +147,7 @@ def removed_file(world: World, rng: random.Random) -> None:
 def damaged_resume_file(world: World, rng: random.Random) -> None:
     """A training job is stopped, and a bit of what it kept is flipped or the end is cut off."""
     stop_training(world, rng)
-    for path in world.results.rglob(resume.NAME):
+    for path in world.results.rglob(resumption.NAME):
         _flip(path, rng) if rng.random() < 0.5 else os.truncate(path, rng.randrange(path.stat().st_size))
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import toys
 
 from pipeline_lib import __main__ as command
-from pipeline_lib import config_files, driver, nodes
+from pipeline_lib.experiments import config_files
+from pipeline_lib.planning import driver, nodes
 
 STAGES = ("prepare", "pretrain", "prune", "rewind", "train", "interpolate", "tabulate", "derive")
 FIGURES = ["accuracy_by_density", "instability_sparse"]

@@ -15,7 +15,7 @@ import pytest
 from checkout import Checkout, Outcome
 from safetensors.numpy import save_file
 
-from pipeline_lib import artifacts
+from pipeline_lib.store import artifacts
 
 
 def _assert_one_line(outcome: Outcome, *expected: str) -> None:

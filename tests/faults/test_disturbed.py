@@ -18,7 +18,7 @@ import pytest
 import toys
 from checkout import Checkout
 
-from pipeline_lib import driver
+from pipeline_lib.planning import driver
 
 # A job that is killed when it has written, but not yet renamed, its nth file.
 KILLED_WRITING = """

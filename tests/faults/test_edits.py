@@ -14,7 +14,7 @@ import pytest
 import toys
 import yaml
 
-from pipeline_lib import sources
+from pipeline_lib.core import sources
 
 MOMENTS = int(os.environ.get("REWIND_MOMENTS", "8"))
 NETWORK = ("pipeline_lib/networks/mlp.py", "nn.ReLU()", "nn.Hardtanh()")
@@ -22,9 +22,9 @@ EDITS = {
     "network": [NETWORK],
     "other revision": [
         ("pipeline_lib/networks/mlp.py", "nn.ReLU()", "nn.Tanh()"),  # as long: compiled code of either passes for the other's
-        ("pipeline_lib/optim.py", "torch.optim.SGD([vector], lr=lr", "torch.optim.SGD([vector], lr=3 * lr"),
-        ("pipeline_lib/tree.py", "def ", "def  "),
-        ("pipeline_lib/rng.py", "return ", "return ("),  # half a file
+        ("pipeline_lib/training/optimisers.py", "torch.optim.SGD([vector], lr=lr", "torch.optim.SGD([vector], lr=3 * lr"),
+        ("pipeline_lib/core/algebra.py", "def ", "def  "),
+        ("pipeline_lib/core/rng.py", "return ", "return ("),  # half a file
     ],
 }
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": ""}

@@ -20,10 +20,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from pipeline_lib import artifacts, claims, config, config_files, driver, plan, plan_file, tables, validation, verify
+from pipeline_lib.claims import verdicts
+from pipeline_lib.core.types import State
 from pipeline_lib.datasets import _archives
-from pipeline_lib.stages import resume
-from pipeline_lib.types import State
+from pipeline_lib.experiments import config, config_files, validation
+from pipeline_lib.planning import driver, plan, plan_file
+from pipeline_lib.store import artifacts, resumption, verification
+from pipeline_lib.tables import tabulation
 
 MORE = int(os.environ.get("REWIND_FUZZ", "1"))  # times as many examples as the gate tries; see tests/faults/soak.py
 KEY = "0123456789ab"
@@ -150,8 +153,8 @@ def _examples(folder: Path) -> dict[str, tuple[Path, bytes, Callable[[Path], obj
     own.mkdir()
     paths = {name: own / name for name in ("s.safetensors", ".r.safetensors", "t.parquet", "p.jsonl", "c.yaml", "y.yaml", "i")}
     artifacts.write_states(paths["s.safetensors"], [state, state], {"key": KEY, "params": list(state.params)})
-    saved = resume.Saved(State(state.params, state.buffers, 3), [1.0, 2.0, 3.0, 4.0], [{"step": 1}])
-    resume._write(paths[".r.safetensors"], {0: saved}, {"key": KEY})
+    saved = resumption.Saved(State(state.params, state.buffers, 3), [1.0, 2.0, 3.0, 4.0], [{"step": 1}])
+    resumption._write(paths[".r.safetensors"], {0: saved}, {"key": KEY})
     artifacts.write_rows(
         paths["t.parquet"], [{"a": i, "b": "x" * i, "c": i / 2, "d": None if i % 2 else True} for i in range(50)]
     )
@@ -159,21 +162,21 @@ def _examples(folder: Path) -> dict[str, tuple[Path, bytes, Callable[[Path], obj
     some = yaml.safe_load((config.CLAIMS / "A.yaml").read_text(encoding="utf-8"))["claims"][:3]
     artifacts.write_text(paths["c.yaml"], yaml.safe_dump({"claims": some}))
     artifacts.write_text(paths["y.yaml"], (config.ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
-    artifacts.write_text(own / f"other-{KEY}" / verify.RECORD, json.dumps({"key": KEY, "sha256": {"a": "0" * 64}}))
+    artifacts.write_text(own / f"other-{KEY}" / verification.RECORD, json.dumps({"key": KEY, "sha256": {"a": "0" * 64}}))
     paths["i"].write_bytes(bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, *range(6)]))
     train = next(node for node in made.nodes.values() if node.stage == "train")
     readers: dict[str, tuple[Path, Callable[[Path], object]]] = {
         "header": (paths["s.safetensors"], artifacts.read_meta),
         "arrays": (paths["s.safetensors"], artifacts.read_arrays),
         "states": (paths["s.safetensors"], artifacts.read_states),
-        "resume file": (paths[".r.safetensors"], resume._read),
-        "table": (paths["t.parquet"], tables.read),
+        "resume file": (paths[".r.safetensors"], resumption._read),
+        "table": (paths["t.parquet"], tabulation.read),
         "plan": (paths["p.jsonl"], lambda path: plan_file.find_line(path, train.key)),
         "current plan": (paths["p.jsonl"], lambda path: driver._check_current(*plan_file.find_line(path, train.key))),
-        "claims": (paths["c.yaml"], claims.load),
+        "claims": (paths["c.yaml"], verdicts.load),
         "config": (paths["y.yaml"], config_files.content_hash),
         "merged config": (paths["y.yaml"], lambda path: config.resolve(validation.read_yaml(path))),
-        "record": (own / f"other-{KEY}" / verify.RECORD, lambda path: list(verify._faults(path.parent))),
+        "record": (own / f"other-{KEY}" / verification.RECORD, lambda path: list(verification._faults(path.parent))),
         "idx": (paths["i"], lambda path: _archives.read_idx(path, 2)),
     }
     return {name: (path, path.read_bytes(), read) for name, (path, read) in readers.items()}

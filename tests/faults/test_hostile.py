@@ -16,7 +16,10 @@ import toys
 import yaml
 from safetensors.numpy import save_file
 
-from pipeline_lib import artifacts, config, driver, nodes, plan_file, tables, validation, verify
+from pipeline_lib.experiments import config, validation
+from pipeline_lib.planning import driver, nodes, plan_file
+from pipeline_lib.store import artifacts, verification
+from pipeline_lib.tables import tabulation
 
 KEY = "0123456789ab"
 TRICKS = ["../up", "a/b", "a b", "a;b", "$(touch x)", "`x`", "a\n", "a|b", "{input}", "", "-rf", "é", "A"]
@@ -107,7 +110,7 @@ YAMLS = [
 
 
 @pytest.mark.parametrize("text", YAMLS)
-@pytest.mark.parametrize("read", [validation.read_yaml, __import__("pipeline_lib.claims").claims.load])
+@pytest.mark.parametrize("read", [validation.read_yaml, __import__("pipeline_lib.claims.verdicts").claims.load])
 def test_yaml_builds_no_objects(tmp_path, text, read):
     path, bait = tmp_path / "c.yaml", tmp_path / "created"
     path.write_text(text.format(bait=bait))
@@ -141,7 +144,7 @@ def test_a_config_with_expressions_is_refused_by_planning(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "read", [artifacts.read_meta, artifacts.read_arrays, artifacts.read_tensors, artifacts.read_states, tables.read]
+    "read", [artifacts.read_meta, artifacts.read_arrays, artifacts.read_tensors, artifacts.read_states, tabulation.read]
 )
 @pytest.mark.parametrize("as_torch", [False, True])
 def test_a_pickle_is_no_artifact(tmp_path, read, as_torch):
@@ -165,7 +168,7 @@ def test_a_table_with_a_pickled_type_is_not_unpickled(tmp_path):
     extension = {"ARROW:extension:name": "arrow.py_extension_type", "ARROW:extension:metadata": pickle.dumps(Bait(bait))}
     schema = pa.schema([pa.field("a", pa.int64(), metadata=extension)])
     pq.write_table(pa.table({"a": [1]}, schema), path)
-    tables.read(path)
+    tabulation.read(path)
     assert not bait.exists()
 
 
@@ -210,12 +213,12 @@ def test_digests_of_arrays_and_tensors_agree(tmp_path):
 def test_a_damaged_record_is_one_error(tmp_path, record):
     path = tmp_path / "t.parquet"
     artifacts.write_rows(path, [{"a": 1}])
-    tables.read(path)
-    (tmp_path / verify.RECORD).write_text(record)
+    tabulation.read(path)
+    (tmp_path / verification.RECORD).write_text(record)
     with pytest.raises(
         ValueError, match=r"record .*spec\.json must be what its job wrote, got a damaged file; remove the folder"
     ):
-        tables.read(path)
+        tabulation.read(path)
 
 
 def test_no_module_can_run_what_it_reads():

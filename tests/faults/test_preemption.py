@@ -9,8 +9,10 @@ import pytest
 import toys
 
 from pipeline_lib import __main__ as command
-from pipeline_lib import artifacts, driver, nodes, tables
-from pipeline_lib.stages import resume, training
+from pipeline_lib.planning import driver, nodes
+from pipeline_lib.stages import training
+from pipeline_lib.store import artifacts, resumption
+from pipeline_lib.tables import tabulation
 
 
 def _plan(results: Path) -> tuple[nodes.Plan, nodes.Node, Path]:
@@ -31,7 +33,7 @@ def _train(made: nodes.Plan, node: nodes.Node, plan_file: Path) -> int:
 def _content(made: nodes.Plan, node: nodes.Node):
     folder = made.config.results / node.folder
     arrays, meta = artifacts.read_arrays(folder / "state.safetensors")
-    frames = [tables.read(folder / name).to_dict("list") for name in ("runs.parquet", "curves.parquet")]
+    frames = [tabulation.read(folder / name).to_dict("list") for name in ("runs.parquet", "curves.parquet")]
     return {name: array.tobytes() for name, array in arrays.items()}, meta, repr(frames)
 
 
@@ -62,7 +64,7 @@ def test_a_job_that_is_told_to_stop_goes_on_to_the_same_files(at, steps, tmp_pat
     handler = signal.getsignal(signal.SIGTERM)
     assert _train(*stopped) == command.STOPPED
     assert signal.getsignal(signal.SIGTERM) is handler
-    assert [path.name for path in folder.iterdir()] == [resume.NAME]
+    assert [path.name for path in folder.iterdir()] == [resumption.NAME]
     done = steps["steps"] - begun
     assert at <= done <= at + 2
     assert _train(*stopped) == 0
@@ -77,7 +79,7 @@ def test_a_resume_file_that_cannot_be_used_is_left_aside(content, tmp_path, capl
     made, node, plan_file = _plan(tmp_path)
     folder = tmp_path / node.folder
     folder.mkdir(parents=True)
-    (folder / resume.NAME).write_bytes(content)
+    (folder / resumption.NAME).write_bytes(content)
     assert _train(made, node, plan_file) == 0
     assert "starting anew, what was kept cannot be used" in caplog.text
-    assert not (folder / resume.NAME).exists()
+    assert not (folder / resumption.NAME).exists()

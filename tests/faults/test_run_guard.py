@@ -39,7 +39,7 @@ def test_files_that_describe_other_tasks_do_not_matter(single: Checkout) -> None
 
 
 def test_edited_code_is_refused(single: Checkout) -> None:
-    single.edit("pipeline_lib/tables.py", '("stable", "onset")}', '("stable", "onset"), "none": ()}')
+    single.edit("pipeline_lib/tables/tabulation.py", '("stable", "onset")}', '("stable", "onset"), "none": ()}')
     outcome = co.stage(single, single.path("artifacts/tabulate/single-runs-*"))
     assert _refused(outcome), outcome.text
     assert "stage tabulate" in outcome.text
@@ -48,7 +48,7 @@ def test_edited_code_is_refused(single: Checkout) -> None:
 def test_comments_are_accepted(single: Checkout) -> None:
     target = single.path("artifacts/tabulate/single-runs-*")
     before = co.contents(target)
-    single.append("pipeline_lib/tables.py", "\n# A comment.\n")
+    single.append("pipeline_lib/tables/tabulation.py", "\n# A comment.\n")
     single.append("experiment.yaml", "# A comment.\n")
     outcome = co.stage(single, target)
     assert (outcome.code, outcome.text) == (0, "")
@@ -56,7 +56,7 @@ def test_comments_are_accepted(single: Checkout) -> None:
 
 
 def test_code_of_other_stages_does_not_matter_to_a_job(single: Checkout) -> None:
-    single.edit("pipeline_lib/train.py", "CHECK_EVERY = 100", "CHECK_EVERY = 101")
+    single.edit("pipeline_lib/training/loop.py", "CHECK_EVERY = 100", "CHECK_EVERY = 101")
     assert co.stage(single, single.path("artifacts/tabulate/single-runs-*")).code == 0
 
 

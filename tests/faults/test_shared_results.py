@@ -13,7 +13,7 @@ import checkout as co
 import pytest
 from checkout import Checkout
 
-from pipeline_lib import lease
+from pipeline_lib.store import lease
 
 
 @pytest.fixture

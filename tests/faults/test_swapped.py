@@ -16,7 +16,9 @@ import pytest
 import toys
 
 from pipeline_lib import __main__ as command
-from pipeline_lib import artifacts, driver, estimate, nodes, plan_file, seals, tables, verify
+from pipeline_lib.planning import driver, estimate, nodes, plan_file
+from pipeline_lib.store import artifacts, seals, verification
+from pipeline_lib.tables import tabulation
 
 STAGES = ("prepare", "pretrain", "prune", "rewind", "train", "interpolate", "tabulate", "derive", "plot")
 
@@ -84,9 +86,9 @@ def _files_but_the_record(own: Path, other: Path) -> None:
 
 def _files_under_own_record(own: Path, other: Path) -> None:
     """As one would do who wants the digests to fit."""
-    record = json.loads((own / verify.RECORD).read_text())
+    record = json.loads((own / verification.RECORD).read_text())
     _files(own, other)
-    artifacts.write_text(own / verify.RECORD, json.dumps(record | {"sha256": verify.digests(own)}))
+    artifacts.write_text(own / verification.RECORD, json.dumps(record | {"sha256": verification.digests(own)}))
 
 
 SWAPS = [_link, _copy, _files, _files_but_the_record, _files_under_own_record]
@@ -99,7 +101,7 @@ def test_a_folder_with_another_nodes_tables_is_refused(results, swap, stage, tab
     swap(results.folder(own), results.folder(other))
     results.refuses(results.of("tabulate", table=table)[0], "must belong to its folder", f"node {other.key}", "remove")
     if swap in (_link, _copy, _files):
-        assert own.key in "".join(verify.verify(results.root)[1])
+        assert own.key in "".join(verification.verify(results.root)[1])
 
 
 def test_another_nodes_state_is_refused_through_a_link_too(results):
@@ -123,9 +125,9 @@ def test_a_folder_that_was_moved_and_linked_is_still_what_it_is(results, tmp_pat
         own.unlink(missing_ok=True)
         own.symlink_to(place)
         (table,) = results.of("tabulate", table="runs")
-        before = tables.read(results.folder(table) / "table.parquet")
+        before = tabulation.read(results.folder(table) / "table.parquet")
         results.make(table)
-        assert tables.read(results.folder(table) / "table.parquet").equals(before)
+        assert tabulation.read(results.folder(table) / "table.parquet").equals(before)
 
 
 def test_a_published_copy_is_read_and_its_seal_too(results, tmp_path):
@@ -133,27 +135,27 @@ def test_a_published_copy_is_read_and_its_seal_too(results, tmp_path):
     copy = tmp_path / "tiny" / "runs.parquet"
     copy.parent.mkdir()
     shutil.copy(table, copy)
-    assert tables.read(copy).equals(tables.read(table))
+    assert tabulation.read(copy).equals(tabulation.read(table))
     assert json.loads(pq.read_metadata(copy).metadata[seals.NAME])["key"] == table.parent.name[-12:]
     content = copy.read_bytes()
     assert [seals.is_sealed(c) for c in (content, content[:-9], content.replace(b"toy", b"toi"), b"")] == [True] + [False] * 3
     pq.write_table(pq.read_table(copy).replace_schema_metadata(None), copy)  # as users do
     assert not seals.is_sealed(copy.read_bytes())
-    assert len(tables.read(copy)) == len(tables.read(table))
+    assert len(tabulation.read(copy)) == len(tabulation.read(table))
     pq.write_table(pq.read_table(table).replace_schema_metadata(None), table)
     with pytest.raises(ValueError, match="must have been made by this pipeline, got a foreign file"):
-        tables.read(table)
+        tabulation.read(table)
 
 
 def test_no_bit_of_a_table_can_be_flipped(results):
     table = results.folder(results.of("tabulate", table="runs")[0]) / "table.parquet"
-    (table.parent / verify.RECORD).unlink()  # the file speaks for itself
+    (table.parent / verification.RECORD).unlink()  # the file speaks for itself
     content = table.read_bytes()
-    tables.read(table)
+    tabulation.read(table)
     for at in [*range(0, len(content), 97), *range(len(content) - 200, len(content))]:
         table.write_bytes(content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :])
         with pytest.raises(ValueError, match=r"(?s)artifact .* must .*; remove the folder"):
-            tables.read(table)
+            tabulation.read(table)
 
 
 PLACES = '{"key": "000000000000", "sha256": {}, "made_in": [1]}'
@@ -165,14 +167,14 @@ PLACES = '{"key": "000000000000", "sha256": {}, "made_in": [1]}'
 def test_a_damaged_record_that_nobody_needs_stops_nothing(results, damage, caplog):
     odd = results.root / "artifacts" / "train" / "old-000000000000"
     odd.mkdir()
-    text = (results.folder(results.of("train")[0]) / verify.RECORD).read_text() if damage == "another's" else damage
-    (odd / verify.RECORD).write_text(text)
+    text = (results.folder(results.of("train")[0]) / verification.RECORD).read_text() if damage == "another's" else damage
+    (odd / verification.RECORD).write_text(text)
     before = pq.read_table(results.root / "index.parquet")
     driver.write_index(results.root)
     assert pq.read_table(results.root / "index.parquet").equals(before)
     assert "left out of the index" in caplog.text
     assert odd.name in caplog.text
-    (line,) = verify.verify(results.root)[1]
+    (line,) = verification.verify(results.root)[1]
     assert str(odd) in line
     assert "train" in estimate.report(results.made, lambda task, root: (1.0, 1.0))
     results.make(results.of("tabulate", table="runs")[0])
@@ -233,9 +235,9 @@ READERS: list[tuple[str, Callable[[Path], object]]] = [
     ("state.safetensors", artifacts.read_arrays),
     ("state.safetensors", artifacts.read_tensors),
     ("state.safetensors", artifacts.read_states),
-    ("runs.parquet", tables.read),
-    (verify.RECORD, lambda path: verify.record(path.parent)),
-    (verify.RECORD, lambda path: verify.check(path.parent / "runs.parquet")),
+    ("runs.parquet", tabulation.read),
+    (verification.RECORD, lambda path: verification.record(path.parent)),
+    (verification.RECORD, lambda path: verification.check(path.parent / "runs.parquet")),
     ("plan.jsonl", lambda path: plan_file.find_line(path, "0" * 12)),
     ("plan.jsonl", plan_file.Written),
     ("plan.jsonl", plan_file.folders),

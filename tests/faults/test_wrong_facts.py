@@ -13,9 +13,10 @@ import pytest
 import torch
 import toys
 
-from pipeline_lib import artifacts, driver, nodes, tables
-from pipeline_lib.job import Preempted
-from pipeline_lib.stages import resume
+from pipeline_lib.planning import driver, nodes
+from pipeline_lib.store import artifacts, resumption
+from pipeline_lib.store.job import Preempted
+from pipeline_lib.tables import tabulation
 
 Tensors = dict[str, Any]
 Change = Callable[[Tensors, dict[str, Any]], None]
@@ -33,14 +34,14 @@ class Stopped:
         self.plan = driver.write_plan(self.made, [])
         self.stage, self.node = stage, next(node for node in self.made.nodes.values() if node.stage == stage)
         self.folder = root / self.node.folder
-        self.of, self.name, self.at = (resume.Keeper, "report", 5) if stage == "train" else (resume.Notes, "save", 4)
+        self.of, self.name, self.at = (resumption.Keeper, "report", 5) if stage == "train" else (resumption.Notes, "save", 4)
         for node in self.made.nodes.values():
             if node.stage in ("prepare", "pretrain", "rewind", "prune", "train", stage):
                 self.run(node)
         self.whole = self.content()
         self._stop()
         self.kept = root / "kept"
-        shutil.copy(self.folder / resume.NAME, self.kept)
+        shutil.copy(self.folder / resumption.NAME, self.kept)
 
     def run(self, node: nodes.Node | None = None) -> None:
         node = node or self.node
@@ -62,7 +63,7 @@ class Stopped:
                 self.run()
 
     def content(self) -> dict[str, Any]:
-        frames = {p.name: tables.read(p).to_dict("list") for p in self.folder.glob("*.parquet")}
+        frames = {p.name: tabulation.read(p).to_dict("list") for p in self.folder.glob("*.parquet")}
         arrays = {p.name: artifacts.read_arrays(p)[0] for p in self.folder.glob("*.safetensors")}
         return {"tables": repr(frames)} | {f"{p}/{n}": a.tobytes() for p, each in arrays.items() for n, a in each.items()}
 
@@ -70,13 +71,13 @@ class Stopped:
         """Change what was kept, with digests that fit, and go on."""
         shutil.rmtree(self.folder)
         self.folder.mkdir()
-        shutil.copy(self.kept, self.folder / resume.NAME)
-        tensors, meta = artifacts.read_tensors(self.folder / resume.NAME)
+        shutil.copy(self.kept, self.folder / resumption.NAME)
+        tensors, meta = artifacts.read_tensors(self.folder / resumption.NAME)
         change(tensors, meta)
-        artifacts.write_tensors(self.folder / resume.NAME, tensors, meta)
+        artifacts.write_tensors(self.folder / resumption.NAME, tensors, meta)
         self.run()
         assert self.content() == self.whole
-        assert not (self.folder / resume.NAME).exists()
+        assert not (self.folder / resumption.NAME).exists()
 
 
 def _member(change: Callable[[dict[str, Any]], None]) -> Change:

@@ -16,12 +16,9 @@ import toys
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from pipeline_lib.anatomy import prunable
-from pipeline_lib.curvature import gauss_newton_product, hessian_product
-from pipeline_lib.lanczos import lanczos, ritz, side_by_side
-from pipeline_lib.networks.resnet import resnet_cifar
-from pipeline_lib.rng import torch_generator
-from pipeline_lib.spectra import (
+from pipeline_lib.analysis.curvature import gauss_newton_product, hessian_product
+from pipeline_lib.analysis.lanczos import lanczos, ritz, side_by_side
+from pipeline_lib.analysis.spectra import (
     Spectrum,
     f_max,
     f_max_bounds,
@@ -32,7 +29,10 @@ from pipeline_lib.spectra import (
     top_values,
     trace,
 )
-from pipeline_lib.types import State
+from pipeline_lib.core.parameters import prunable
+from pipeline_lib.core.rng import torch_generator
+from pipeline_lib.core.types import State
+from pipeline_lib.networks.resnet import resnet_cifar
 
 # Forward mode, which the library does without, imports a module of torch's that torch itself deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")

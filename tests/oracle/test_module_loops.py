@@ -9,12 +9,12 @@ import torch
 import toys
 from torch import Tensor, nn
 
-from pipeline_lib.evaluate import Score, evaluate
-from pipeline_lib.interpolate import alphas, paths
+from pipeline_lib.analysis.paths import alphas, paths
+from pipeline_lib.core.types import Split, State
 from pipeline_lib.networks.mlp import mlp
 from pipeline_lib.networks.resnet import resnet_cifar
-from pipeline_lib.precision import Numerics
-from pipeline_lib.types import Split, State
+from pipeline_lib.training.evaluation import Score, evaluate
+from pipeline_lib.training.precision import Numerics
 
 SHAPE = (1, 8, 8)
 DATA = toys.dataset(num_train=43, num_test=8, shape=SHAPE)
@@ -31,7 +31,7 @@ def network(request):
 
 @pytest.fixture(autouse=True)
 def ragged(monkeypatch):
-    monkeypatch.setattr("pipeline_lib.evaluate.chunk_size", lambda split: 10)
+    monkeypatch.setattr("pipeline_lib.training.evaluation.chunk_size", lambda split: 10)
 
 
 def _by_hand(network: nn.Sequential, tensors: dict[str, Tensor], split: Split) -> Score:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from pipeline_lib.rng import numpy_generator
-from pipeline_lib.wells import heights, long_tailed, probabilities, threshold
+from pipeline_lib.analysis.wells import heights, long_tailed, probabilities, threshold
+from pipeline_lib.core.rng import numpy_generator
 
 EPSILON = 1.0
 

@@ -19,15 +19,15 @@ from torch import Tensor
 from torch.func import functional_call
 from toys import random_mask
 
-from pipeline_lib import registry
-from pipeline_lib.anatomy import prunable
-from pipeline_lib.curvature import gauss_newton_product, hessian_product
-from pipeline_lib.initialise import kaiming_normal
-from pipeline_lib.lanczos import Matvec
+from pipeline_lib.analysis.curvature import gauss_newton_product, hessian_product
+from pipeline_lib.analysis.lanczos import Matvec
+from pipeline_lib.analysis.spectra import Spectrum, f_max, negative_mass, rademacher, spectrum, top_values, trace
+from pipeline_lib.core import registry
+from pipeline_lib.core.parameters import prunable
+from pipeline_lib.core.rng import numpy_generator, torch_generator
+from pipeline_lib.core.types import State
 from pipeline_lib.networks.mlp import mlp
-from pipeline_lib.rng import numpy_generator, torch_generator
-from pipeline_lib.spectra import Spectrum, f_max, negative_mass, rademacher, spectrum, top_values, trace
-from pipeline_lib.types import State
+from pipeline_lib.training.initialisers import kaiming_normal
 
 NUM = 300
 PRODUCTS = {"hessian": hessian_product, "gauss_newton": gauss_newton_product}

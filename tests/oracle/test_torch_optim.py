@@ -12,19 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from pipeline_lib import optim
-from pipeline_lib.schedules import step_drops
-from pipeline_lib.types import State
+from pipeline_lib.core.types import State
+from pipeline_lib.training import optimisers
+from pipeline_lib.training.schedules import step_drops
 
 DROPS, STEPS, LR = [2, 4], 6, 0.05
 SETTINGS: dict[str, tuple[Callable[..., torch.optim.Optimizer], Callable[..., torch.optim.Optimizer]]] = {
-    "plain sgd": (lambda v: optim.sgd(v, LR), lambda ps: torch.optim.SGD(ps, LR, foreach=False, fused=False)),
+    "plain sgd": (lambda v: optimisers.sgd(v, LR), lambda ps: torch.optim.SGD(ps, LR, foreach=False, fused=False)),
     "sgd": (
-        lambda v: optim.sgd(v, LR, 0.9, 0.01),
+        lambda v: optimisers.sgd(v, LR, 0.9, 0.01),
         lambda ps: torch.optim.SGD(ps, LR, 0.9, weight_decay=0.01, foreach=False, fused=False),
     ),
     "adam": (
-        lambda v: optim.adam(v, LR, 0.8, 0.99, 1e-6),
+        lambda v: optimisers.adam(v, LR, 0.8, 0.99, 1e-6),
         lambda ps: torch.optim.Adam(ps, LR, (0.8, 0.99), 1e-6, foreach=False, fused=False),
     ),
 }

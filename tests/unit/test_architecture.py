@@ -13,73 +13,11 @@ import yte
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "pipeline_lib"
-LAYERS: list[set[str]] = [
-    {
-        *("types", "rng", "tree", "values", "registry", "replay", "allocator", "processors", "places", "files", "screen"),
-        *("pace", "scopes", "syntax", "wordless", "reach", "environment", "sources", "effects"),
-    },
-    {
-        *("schedules", "masks", "optim", "initialise", "anatomy", "precision", "jpegs", "networks", "datasets"),
-        *("around", "lesson", "lanczos", "retraining", "perturbations", "pretexts", "torchvision_import"),
-    },
-    {"batches", "pretext", "train", "evaluate"},
-    {
-        *("prune", "rewind", "interpolate", "perturb", "describe", "curvature", "spectra"),
-        *("landscape", "sublevel", "magnitudes", "adaptive", "wells"),
-    },
-    {
-        "experiment",
-        "options",
-        "survey",
-        "config",
-        "config_files",
-        "lengths",
-        "validation",
-        "demands",
-        "changes",
-        "starts",
-        "families",
-        "walk",
-        "verify",
-        "columns",
-        "fingerprint",
-        "nodes",
-        "plan",
-        "plan_file",
-        "summaries",
-        "refine",
-        "runs",
-        "claims",
-        "measured",
-        "measures",
-        "artifacts",
-        "seals",
-        "tables",
-        "job",
-        "adopted",
-        "known_code",
-        "inventory",
-    },
-    {
-        "figure_gaps",
-        "figure_style",
-        "figures",
-        "catalogue",
-        "estimate",
-        "footprint",
-        "garbage",
-        "adoption",
-        "explanation",
-        "lineage",
-        "driver",
-        "lease",
-        "ledger",
-        "publication",
-        "loose_ends",
-        "stages",
-        "__main__",
-    },
-]
+# Packages in the order in which they know of each other: none imports from a later one.
+ORDER = (
+    *("core", "networks", "datasets", "training", "pruning", "perturbations", "pretexts", "analysis", "experiments", "store"),
+    *("tables", "claims", "figures", "stages", "planning", "__main__"),
+)
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -104,18 +42,20 @@ def _imports(path: Path) -> set[str]:
     return found
 
 
-def _layer(module: str) -> int:
-    return next(i for i, layer in enumerate(LAYERS) if _part(module) in layer)
+def test_packages_are_the_layers() -> None:
+    there = {path.stem for path in PACKAGE.iterdir() if path.name != "__pycache__"}
+    assert there == {*ORDER, "__init__"}, "the root has no modules but these"
+    for folder in {path.parent for path in MODULES}:
+        assert len(list(folder.glob("*.py"))) <= 30, f"{folder.name} has too many modules: divide it"
 
 
 @pytest.mark.parametrize("path", [p for p in MODULES if p.parent != PACKAGE or p.name != "__init__.py"], ids=_name)
 def test_imports_point_down(path: Path) -> None:
     own = _name(path)
     for module in _imports(path):
-        assert _layer(module) <= _layer(own), f"{own} may not import {module}, which is above it"
-        same_folder = _part(module) == _part(own)
-        if _layer(own) == 3 and not same_folder:
-            assert _layer(module) < 3, f"{own} may not import its sibling {module}"
+        assert ORDER.index(_part(module)) <= ORDER.index(_part(own)), f"{own} may not import {module}, which is above it"
+        if _part(own) == _part(module) == "analysis":
+            assert module == "pipeline_lib.analysis.lanczos", f"{own} may not import its sibling {module}"
 
 
 def test_no_import_cycles() -> None:
@@ -135,22 +75,12 @@ def test_no_import_cycles() -> None:
 
 def test_carriers_are_few_and_compute_nothing() -> None:
     """Their text has no part in keys: files, resumption, logging, lookups, the device; numbers pass through them as they are."""
-    from pipeline_lib import fingerprint, nodes
+    from pipeline_lib.planning import nodes
+    from pipeline_lib.planning.keys import fingerprint
 
-    carriers = {
-        "artifacts",
-        "files",
-        "seals",
-        "verify",
-        "job",
-        "pace",
-        "registry",
-        "values",
-        "processors",
-        "sources",
-        "environment",
-    }
-    assert set(fingerprint.CARRIERS) == carriers | {"stages.resume", "stages.device"}
+    carriers = {f"core.{name}" for name in ("files", "pace", "processors", "registry", "sources", "values")}
+    carriers |= {f"store.{name}" for name in ("artifacts", "device", "environment", "job", "resumption", "seals", "verification")}
+    assert set(fingerprint.CARRIERS) == carriers
     reached = {at.module for stage in nodes.OUTPUTS for at in fingerprint.reached(stage)}
     assert {f"pipeline_lib.{name}" for name in fingerprint.CARRIERS} <= reached, "a carrier that no stage uses"
     allowed = {"ndarray", "ascontiguousarray", "uint8", "device", "cuda", "cuda.is_available", "Tensor"}
@@ -165,13 +95,15 @@ def test_carriers_are_few_and_compute_nothing() -> None:
             for each in node.names if isinstance(node, ast.Import) else ():
                 assert each.name in ("torch", "numpy") or each.name.partition(".")[0] not in ("torch", "numpy", "math", "scipy")
             assert not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.MatMult)
-        parts = {_part(name) for name in _imports(path)} - carriers
-        assert parts <= {"tree", "types", "precision"}, f"{carrier} may not use {parts}"
+        parts = {name.removeprefix("pipeline_lib.") for name in _imports(path)} - carriers
+        assert parts <= {"core.algebra", "core.types", "training.precision"}, f"{carrier} may not use {parts}"
 
 
 def test_all_that_stages_use_can_be_followed() -> None:
     """No star import, module as a value, `eval`, data file or import by name in what enters keys."""
-    from pipeline_lib import fingerprint, nodes, registry
+    from pipeline_lib.core import registry
+    from pipeline_lib.planning import nodes
+    from pipeline_lib.planning.keys import fingerprint
 
     for stage in nodes.OUTPUTS:
         named = tuple((kind, name) for kind in fingerprint.asked(stage) for name in registry.entries(kind))
@@ -179,8 +111,8 @@ def test_all_that_stages_use_can_be_followed() -> None:
 
 
 def test_only_stages_and_their_helpers_touch_artifacts() -> None:
-    allowed = {"driver", "garbage", "lease", "adopted", "stages", "artifacts"}
-    users = {_name(path) for path in MODULES if "pipeline_lib.artifacts" in _imports(path)}
+    allowed = {"planning", "store", "stages"}
+    users = {_name(path) for path in MODULES if "pipeline_lib.store.artifacts" in _imports(path)}
     assert {_part(user) for user in users} <= allowed
 
 
@@ -229,7 +161,7 @@ def test_packages_are_all_installed() -> None:
 
 
 def test_every_stage_is_short_or_has_resources_on_a_cluster() -> None:
-    from pipeline_lib.nodes import OUTPUTS
+    from pipeline_lib.planning.nodes import OUTPUTS
 
     rules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow" / "rules").glob("*.smk"))
     short = {
@@ -241,8 +173,8 @@ def test_every_stage_is_short_or_has_resources_on_a_cluster() -> None:
 
 
 def test_every_figure_has_a_demand_a_drawing_and_a_caption() -> None:
-    from pipeline_lib import registry
-    from pipeline_lib.demands import FIGURES
+    from pipeline_lib.core import registry
+    from pipeline_lib.experiments.figure_needs import FIGURES
 
     captions = {path.stem for path in (ROOT / "workflow" / "report").glob("*.rst")} - {"workflow"}
     assert set(FIGURES) == set(registry.entries("figures")) == captions

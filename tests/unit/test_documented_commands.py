@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 
-from pipeline_lib.config import ROOT
+from pipeline_lib.experiments.config import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 

@@ -9,8 +9,8 @@ import toys
 import yaml
 
 from pipeline_lib import __main__ as cli
-from pipeline_lib import lease
-from pipeline_lib.config import ROOT
+from pipeline_lib.experiments.config import ROOT
+from pipeline_lib.store import lease
 
 
 @pytest.fixture

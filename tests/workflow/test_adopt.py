@@ -8,7 +8,7 @@ import signal
 import checkout as co
 from checkout import Checkout
 
-EDIT = ("pipeline_lib/train.py", "CHECK_EVERY = 100", "CHECK_EVERY = 101")
+EDIT = ("pipeline_lib/training/loop.py", "CHECK_EVERY = 100", "CHECK_EVERY = 101")
 
 
 def _adopt(checkout: Checkout, *arguments: str, **options: object) -> co.Outcome:
@@ -76,7 +76,7 @@ def test_results_of_an_earlier_kind_are_made_once_more_and_told_once(single: Che
     for path in single.results.glob("artifacts/*/*/spec.json"):
         record = json.loads(path.read_text(encoding="utf-8"))
         path.write_text(json.dumps({name: fact for name, fact in record.items() if name not in ("code", "format")}))
-    single.edit("pipeline_lib/fingerprint.py", "FORMAT = 1 ", "FORMAT = 2 ")
+    single.edit("pipeline_lib/planning/keys/fingerprint.py", "FORMAT = 1 ", "FORMAT = 2 ")
     for told in (True, False):
         text = co.succeed(single)
         command = f"python -m pipeline_lib gc {single.config} --remove"

@@ -9,10 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 from checkout import Checkout
 
-from pipeline_lib import columns, demands, families
+from pipeline_lib.experiments import comparisons, figure_needs
+from pipeline_lib.tables import columns
 
 OPTIONS = (None, "perturbed", "pretraining", "telemetry", "curvature", "starts")
-PRETEXTS, CALLS = len(families.PRETEXTS), len(families.EVERY)
+PRETEXTS, CALLS = len(comparisons.PRETEXTS), len(comparisons.EVERY)
 ROWS = {
     # two ladders; every change at both levels; ladders from each pretext; sparse pretraining; a deficit; controls at k = 10
     "runs": 2 * 2 + 2 * CALLS + 2 * PRETEXTS + 3 + 2 + 2,
@@ -37,13 +38,13 @@ def test_tables_have_their_schema_and_rows(early_done: Checkout, name: str) -> N
 def test_every_figure_is_published(early_done: Checkout) -> None:
     found = {path.name for path in (early_done.results / "early" / "figures").iterdir()}
     of_pairs = {"interpolation", "instability", "distances"}  # one order makes no pair
-    asked = [n for n, demand in demands.FIGURES.items() if demand.option in OPTIONS and not of_pairs & set(demand.tables)]
+    asked = [n for n, demand in figure_needs.FIGURES.items() if demand.option in OPTIONS and not of_pairs & set(demand.tables)]
     assert found == {f"{name}.{suffix}" for name in asked for suffix in ("svg", "png")}
 
 
 def test_perturbed_networks_train_on_from_their_step(early_done: Checkout) -> None:
     runs = early_done.table("early", "runs").set_index("start")
-    for call in families.EVERY:
+    for call in comparisons.EVERY:
         assert set(runs.loc[f"k10 | {call}", "start_step"]) == {10}
     assert set(runs.loc["k10 | mask | rotation(false) for 4", "kind"]) == {"imp", "reinit", "random_prune"}
     assert set(runs.loc["k0 | random_labels(1) for 4", "start_step"]) == {0}

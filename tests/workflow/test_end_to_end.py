@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from checkout import Checkout
 
-from pipeline_lib import columns, demands
+from pipeline_lib.experiments import figure_needs
+from pipeline_lib.tables import columns
 
 # Runs of one seed: the ladder at two rewind steps (three orders dense and at level 1, one at level 2), and two controls
 # (level 1 with three orders at each rewind step, level 2 with one at the first).
@@ -51,7 +52,7 @@ def test_tables_have_their_schema_and_rows(tiny_done: Checkout, name: str) -> No
 
 def test_every_figure_is_published(tiny_done: Checkout) -> None:
     found = {path.name for path in (tiny_done.results / "tiny" / "figures").iterdir()}
-    asked = [name for name, demand in demands.FIGURES.items() if demand.option in (None, "throughout", "layerwise")]
+    asked = [name for name, demand in figure_needs.FIGURES.items() if demand.option in (None, "throughout", "layerwise")]
     assert found == {f"{name}.{suffix}" for name in asked for suffix in ("svg", "png")}
 
 

@@ -17,7 +17,7 @@ def test_a_run_says_in_one_line_which_tables_mix_environments(empty: Checkout) -
     empty.configure(_config(seeds=1))
     assert "mix environments" not in co.succeed(empty)
     here = empty.table("small", "runs")["environment"].unique().item()
-    empty.edit("pipeline_lib/environment.py", 'return _stated(_CPU, "model name") or', 'return "Another processor" or')
+    empty.edit("pipeline_lib/store/environment.py", 'return _stated(_CPU, "model name") or', 'return "Another processor" or')
     empty.configure(_config(seeds=2))
     (line,) = [line for line in co.succeed(empty).splitlines() if "mix environments" in line]
     assert line.startswith("tables of results/small mix environments (curves, distances, instability, interpolation, ")

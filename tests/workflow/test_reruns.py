@@ -32,9 +32,9 @@ def test_nothing_changed_means_no_job(tiny: Checkout) -> None:
 
 
 def test_comments_docstrings_and_layout_rerun_nothing(tiny: Checkout) -> None:
-    tiny.append("pipeline_lib/train.py", "\n\n# A comment.\n")
+    tiny.append("pipeline_lib/training/loop.py", "\n\n# A comment.\n")
     tiny.append("pipeline_lib/stages/train.py", "\n\n\n")
-    for name in ("pipeline_lib/prune.py", "pipeline_lib/tables.py"):
+    for name in ("pipeline_lib/pruning/criteria.py", "pipeline_lib/tables/tabulation.py"):
         path = tiny.root / name
         path.write_text(path.read_text(encoding="utf-8").replace('"""', '"""In other words: ', 1), encoding="utf-8")
     tiny.append("config/tasks/digits_mlp.yaml", "# A comment.\n")
@@ -42,13 +42,13 @@ def test_comments_docstrings_and_layout_rerun_nothing(tiny: Checkout) -> None:
 
 
 def test_what_is_new_and_what_is_said_reruns_nothing(tiny: Checkout) -> None:
-    tiny.append("pipeline_lib/train.py", "\n\nUNUSED = 1\n")
+    tiny.append("pipeline_lib/training/loop.py", "\n\nUNUSED = 1\n")
     tiny.append(
-        "pipeline_lib/optim.py",
+        "pipeline_lib/training/optimisers.py",
         "\n\ndef plain(vector: Tensor, lr: Positive) -> Any:\n    return torch.optim.SGD([vector], lr=lr)\n",
     )
     tiny.edit("pipeline_lib/stages/training.py", "loss %.4f %.1f steps/s", "loss %.3f, %.1f steps a second")
-    tiny.edit("pipeline_lib/artifacts.py", "must be a whole safetensors file", "has to be whole")
+    tiny.edit("pipeline_lib/store/artifacts.py", "must be a whole safetensors file", "has to be whole")
     assert co.dry(tiny) == {}
 
 
@@ -56,7 +56,7 @@ def test_edited_interpolation_reruns_it_and_what_follows(tiny: Checkout) -> None
     expected = _follow(tiny, _of_stage(tiny, "interpolate", "follow", "layers"))
     assert set(expected) == {"interpolate", "follow", "layers", "publish", *PUBLISHED}
     assert expected["tabulate"] == 5  # interpolation, instability, distances, throughout, layers
-    tiny.edit("pipeline_lib/interpolate.py", "for i in range(num)]", "for i in range(0, num)]")
+    tiny.edit("pipeline_lib/analysis/paths.py", "for i in range(num)]", "for i in range(0, num)]")
     assert co.dry(tiny) == expected
 
 
@@ -64,7 +64,11 @@ def test_edited_pruning_reruns_what_follows_from_masks(tiny: Checkout) -> None:
     expected = _follow(tiny, _of_stage(tiny, "prune"))
     dense = [n for n in tiny.nodes().values() if n["stage"] == "train" and n["spec"]["level"] == 0]
     assert expected["train"] == len(_of_stage(tiny, "train")) - len(dense)
-    tiny.edit("pipeline_lib/prune.py", "math.ceil(round(fraction * remaining, 6))", "math.ceil(round(fraction * remaining, 7))")
+    tiny.edit(
+        "pipeline_lib/pruning/criteria.py",
+        "math.ceil(round(fraction * remaining, 6))",
+        "math.ceil(round(fraction * remaining, 7))",
+    )
     assert co.dry(tiny) == expected
 
 
@@ -99,9 +103,9 @@ def test_jobs_of_the_tiny_grid(tiny_done: Checkout) -> None:
 
 
 def test_back_to_the_old_code_means_no_job(tiny: Checkout) -> None:
-    path = tiny.root / "pipeline_lib/train.py"
+    path = tiny.root / "pipeline_lib/training/loop.py"
     before = path.read_text(encoding="utf-8")
-    tiny.edit("pipeline_lib/train.py", "CHECK_EVERY = 100", "CHECK_EVERY = 101")
+    tiny.edit("pipeline_lib/training/loop.py", "CHECK_EVERY = 100", "CHECK_EVERY = 101")
     again = co.dry(tiny)
     assert [again[stage] for stage in TRAINING] == [len(_of_stage(tiny, stage)) for stage in TRAINING]
     path.write_text(before, encoding="utf-8")
@@ -110,9 +114,9 @@ def test_back_to_the_old_code_means_no_job(tiny: Checkout) -> None:
 
 def test_after_running_new_code_the_old_one_only_publishes(single: Checkout) -> None:
     published = co.contents(single.results / "single")
-    path = single.root / "pipeline_lib/interpolate.py"
+    path = single.root / "pipeline_lib/analysis/paths.py"
     before = path.read_text(encoding="utf-8")
-    single.edit("pipeline_lib/interpolate.py", "tree.distance(first.params, second.params, prunable)", "12.5")
+    single.edit("pipeline_lib/analysis/paths.py", "algebra.distance(first.params, second.params, prunable)", "12.5")
     expected = _follow(single, _of_stage(single, "interpolate"))
     co.succeed(single, "results/single/distances.parquet")
     assert (single.table("single", "distances")["l2_weights"] == 12.5).all()

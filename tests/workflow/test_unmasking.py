@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from checkout import Checkout
 
-from pipeline_lib import columns, demands
+from pipeline_lib.experiments import figure_needs
+from pipeline_lib.tables import columns
 
 OPTIONS = ("connectivity", "planes", "limits", "retraining", "adaptive", "lemma")
 ROWS = {
@@ -38,7 +39,7 @@ def test_tables_have_their_schema_and_rows(unmasking_done: Checkout, name: str) 
 
 def test_every_figure_is_published(unmasking_done: Checkout) -> None:
     found = {path.name for path in (unmasking_done.results / "unmasking" / "figures").iterdir()}
-    asked = [name for name, demand in demands.FIGURES.items() if demand.option in OPTIONS]
+    asked = [name for name, demand in figure_needs.FIGURES.items() if demand.option in OPTIONS]
     assert {f"{name}.{suffix}" for name in asked for suffix in ("svg", "png")} <= found
 
 

@@ -2,19 +2,10 @@
 import re
 import shlex
 
-from pipeline_lib import (
-    adopted,
-    demands,
-    driver,
-    inventory,
-    lease,
-    ledger,
-    nodes,
-    processors,
-    publication,
-    screen,
-    verify,
-)
+from pipeline_lib.core import processors, terminal
+from pipeline_lib.experiments import figure_needs
+from pipeline_lib.planning import adopted, driver, inventory, ledger, nodes, publication
+from pipeline_lib.store import lease, verification
 
 ENVIRONMENT = str(ROOT / "environment.yml")
 
@@ -24,7 +15,7 @@ def refused_by(check, *arguments, **named):
     try:
         return check(*arguments, **named)
     except (ValueError, OSError) as error:
-        raise WorkflowError(screen.printable(str(error))) from None
+        raise WorkflowError(terminal.printable(str(error))) from None
 
 
 PLAN = refused_by(
@@ -43,7 +34,7 @@ def tell_of_leftover():
         PLAN.results, f"python -m pipeline_lib gc {files} --remove"
     )
     if text:
-        print(screen.printable(text), file=sys.stderr)
+        print(terminal.printable(text), file=sys.stderr)
 
 
 if workflow.is_main_process:
@@ -69,7 +60,7 @@ def made_by(stage):
     """Output files of a stage: what it is for, and the record of it."""
     folder = f"{RESULTS}/artifacts/{stage}/{{node}}"
     files = [f"{folder}/{name}" for name in nodes.OUTPUTS[stage]]
-    return {"files": files, "record": f"{folder}/{verify.RECORD}"}
+    return {"files": files, "record": f"{folder}/{verification.RECORD}"}
 
 
 def read_by(stage):
@@ -161,7 +152,7 @@ def begin():
     refused_by(lease.Lease, PLAN.results, ROOT)
     for name in publication.remove_outdated(PLAN, up_to_date()):
         print(
-            screen.printable(
+            terminal.printable(
                 f"removed outdated {RESULTS}/{name}; its artifact is kept"
             ),
             file=sys.stderr,
@@ -172,7 +163,7 @@ def finish():
     """Write the index, and say which tables mix environments."""
     driver.write_index(PLAN.results)
     for line in ledger.mixtures(PLAN.results, PLAN.published):
-        print(screen.printable(line), file=sys.stderr)
+        print(terminal.printable(line), file=sys.stderr)
 
 
 def up_to_date():

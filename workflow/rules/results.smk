@@ -89,7 +89,7 @@ rule publish_table:
         "cp {input:q} {output:q} 2> {log:q}"
 
 
-for figure in demands.FIGURES:
+for figure in figure_needs.FIGURES:
 
     rule:
         # keyed figure -> results/<experiment>/figures/<figure>.{svg,png}; the SVG is in the report
@@ -126,7 +126,7 @@ rule unknown:
     log:
         f"{RESULTS}/logs/publish/unknown-{{target}}.log",
     wildcard_constraints:
-        target=rf"(?!artifacts/)(?![a-z0-9_]+/([a-z]+[.]parquet|figures/({'|'.join(demands.FIGURES)})[.](svg|png))$).+",
+        target=rf"(?!artifacts/)(?![a-z0-9_]+/([a-z]+[.]parquet|figures/({'|'.join(figure_needs.FIGURES)})[.](svg|png))$).+",
     localrule: True
     conda:
         ENVIRONMENT

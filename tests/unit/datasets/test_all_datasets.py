@@ -6,8 +6,9 @@ import importlib
 
 import pytest
 
-from pipeline_lib import catalogue, registry
+from pipeline_lib.core import registry
 from pipeline_lib.datasets.digits import digits
+from pipeline_lib.planning import task_list
 
 DATASETS = registry.entries("datasets")
 
@@ -36,5 +37,5 @@ def test_the_number_of_training_images_is_an_option(name):
 @pytest.mark.parametrize("size", [8, 16])
 def test_the_digits_are_like_their_example(size):
     data = digits(None, size)
-    shape, num_classes = catalogue.examples({"name": "digits", "size": size})
+    shape, num_classes = task_list.examples({"name": "digits", "size": size})
     assert (tuple(data.train.x.shape[1:]), data.num_classes) == (shape, num_classes)

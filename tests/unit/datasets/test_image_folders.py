@@ -8,10 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
+from pipeline_lib.core.jpegs import Jpegs
+from pipeline_lib.core.rng import numpy_generator
+from pipeline_lib.core.types import Dataset, Images
 from pipeline_lib.datasets.image_folders import image_folder
-from pipeline_lib.jpegs import Jpegs
-from pipeline_lib.rng import numpy_generator
-from pipeline_lib.types import Dataset, Images
 
 # Written out of order; listed in order.
 FILES = {

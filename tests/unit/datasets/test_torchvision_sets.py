@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline_lib.core.rng import numpy_generator
+from pipeline_lib.core.types import Dataset
 from pipeline_lib.datasets import _archives, torchvision_sets
-from pipeline_lib.rng import numpy_generator
-from pipeline_lib.types import Dataset
 
 GREY = {"MNIST": torchvision_sets.mnist, "FashionMNIST": torchvision_sets.fashionmnist}
 COLOUR = {"CIFAR10": torchvision_sets.cifar10, "CIFAR100": torchvision_sets.cifar100}

@@ -6,8 +6,10 @@ import made_up
 import pandas as pd
 import pytest
 
-from pipeline_lib import figure_style, registry, tables
-from pipeline_lib.demands import FIGURES
+from pipeline_lib.core import registry
+from pipeline_lib.experiments.figure_needs import FIGURES
+from pipeline_lib.figures.support import style
+from pipeline_lib.tables import tabulation
 
 Frames = dict[str, pd.DataFrame]
 
@@ -16,16 +18,16 @@ def _draw(name: str, frames: Frames, folder: Path, *suffixes: str) -> tuple[byte
     import matplotlib.pyplot as plt
 
     folder.mkdir()
-    with figure_style.applied():
+    with style.applied():
         drawn = registry.entries("figures")[name].load()(frames, sparse_levels={"a": 2, "b": 2})
         for suffix in suffixes:
-            figure_style.save(drawn, folder / f"figure.{suffix}", suffix)
+            style.save(drawn, folder / f"figure.{suffix}", suffix)
         plt.close(drawn)
     return tuple((folder / f"figure.{suffix}").read_bytes() for suffix in suffixes)
 
 
 def _used(name: str) -> Frames:
-    return tables.divided({table: frame for table, frame in made_up.frames().items() if table in FIGURES[name].tables})
+    return tabulation.divided({table: frame for table, frame in made_up.frames().items() if table in FIGURES[name].tables})
 
 
 @pytest.fixture(scope="module", params=list(FIGURES))
@@ -88,10 +90,10 @@ def _is_drawn(axes: object) -> bool:
 def test_no_panel_is_blank_without_words(name, world, tmp_path):
     import matplotlib.pyplot as plt
 
-    frames = tables.divided({table: frame for table, frame in WORLDS[world]().items() if table in FIGURES[name].tables})
-    with figure_style.applied():
+    frames = tabulation.divided({table: frame for table, frame in WORLDS[world]().items() if table in FIGURES[name].tables})
+    with style.applied():
         drawn = registry.entries("figures")[name].load()(frames, sparse_levels={"a": 2, "b": 2})
-        figure_style.save(drawn, tmp_path / "figure.png", "png")
+        style.save(drawn, tmp_path / "figure.png", "png")
         shown = [axes for axes in drawn.axes if axes.get_visible()]
         assert shown
         assert [axes.get_title() for axes in shown if not _is_drawn(axes)] == []

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from pipeline_lib import figure_style
 from pipeline_lib.figures import density
+from pipeline_lib.figures.support import style
 
 
 def _run(level: int, k: int, test_error: float, seed: int = 0, order: int = 0) -> dict[str, object]:
@@ -34,13 +34,13 @@ def _lines(figure) -> dict[str, tuple[list[float], list[float]]]:
 
 
 def test_imp_is_drawn_from_the_first_k_in_percent():
-    with figure_style.applied():
+    with style.applied():
         x, y = _lines(density.accuracy_by_density({"runs": RUNS}, {"toy": 2}))["IMP, k = 0"]
     assert (x, y) == ([25, 50, 100], pytest.approx([80, 70, 90]))
 
 
 def test_the_best_rewind_step_is_chosen_level_by_level():
-    with figure_style.applied():
+    with style.applied():
         x, y = _lines(density.best_rewind({"runs": RUNS}, {"toy": 2}))["IMP, best k"]
     assert (x, y) == ([25, 50, 100], pytest.approx([80, 90, 90]))
 
@@ -48,13 +48,13 @@ def test_the_best_rewind_step_is_chosen_level_by_level():
 def test_learning_curves_are_of_dense_networks_from_the_first_k():
     point = {"task": "toy", "seed": 0, "k": 0, "level": 0, "step": 5, "split": "test", "error": 0.25}
     others = [point | {"k": 9, "error": 0.9}, point | {"level": 1, "error": 0.8}, point | {"split": "batch", "error": 0.5}]
-    with figure_style.applied():
+    with style.applied():
         lines = _lines(density.learning_curves({"curves": pd.DataFrame([point, *others])}, {"toy": 2}))
     assert lines == {"batch": ([5], [50]), "test": ([5], [25])}
 
 
 def test_imp_has_a_line_a_rewind_step():
-    with figure_style.applied():
+    with style.applied():
         lines = _lines(density.accuracy_by_rewind({"runs": RUNS}, {"toy": 2}))
     assert lines["IMP, k = 0"] == ([25, 50, 100], pytest.approx([80, 70, 90]))
     assert lines["IMP, k = 9"] == ([25, 50, 100], pytest.approx([60, 90, 80]))
@@ -63,6 +63,6 @@ def test_imp_has_a_line_a_rewind_step():
 
 def test_tasks_with_other_densities_do_not_move_each_others_points():
     other = RUNS.assign(task="other", density=0.8 ** RUNS["level"])
-    with figure_style.applied():
+    with style.applied():
         x, _ = _lines(density.accuracy_by_rewind({"runs": pd.concat([RUNS, other])}, {"toy": 2}))["IMP, k = 0"]
     assert x == [25, 50, 100]

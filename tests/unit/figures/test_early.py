@@ -4,8 +4,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from pipeline_lib import figure_style
 from pipeline_lib.figures import early
+from pipeline_lib.figures.support import style
 
 WEIGHTS = {f"weight_{i}": float(i) for i in range(10)}
 STATE = {"task": "toy", "seed": 0, "step": 0, "test_error": 0.75, "test_loss": 2.0, "mean_magnitude": 0.5, "signs_changed": 0.0}
@@ -47,7 +47,7 @@ TIMELINE = [
 @pytest.fixture
 def draw():
     def drawn(function, rows):
-        with figure_style.applied():
+        with style.applied():
             return function({function.__name__.replace("sign_changes", "signs"): pd.DataFrame(rows)}, {"toy": 2, "other": 2})
 
     yield drawn

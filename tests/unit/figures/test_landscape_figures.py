@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline_lib import figure_gaps, figure_style, registry, tables
-from pipeline_lib.demands import FIGURES
+from pipeline_lib.core import registry
+from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.figures import landscape, limits, planes
+from pipeline_lib.figures.support import gaps, style
+from pipeline_lib.tables import tabulation
 
 RUN = {"task": "toy", "seed": 0, "order": 0, "kind": "imp", "k": 9, "start": "k9", "level": 0, "density": 1.0, "test_error": 0.1}
 ONCE = RUN | {"level": 1, "density": 0.5, "test_error": 0.2}
@@ -25,8 +27,8 @@ DRAWN += ["magnitudes", "rewound_masks", "retraining", "adaptive", "error_by_rew
 def draw():
     def drawn(function, **rows):
         frames = {name: pd.DataFrame(each) for name, each in rows.items()}
-        with figure_style.applied():
-            return function(tables.divided(frames), {"toy": 2, "other": 2})
+        with style.applied():
+            return function(tabulation.divided(frames), {"toy": 2, "other": 2})
 
     yield drawn
     plt.close("all")
@@ -45,9 +47,9 @@ def _panels(figure) -> dict[str, object]:
 def test_without_a_row_there_is_an_empty_panel_that_says_so(draw, name):
     rows = {table: frame[:0] for table, frame in made_up.frames().items() if table in FIGURES[name].tables}
     figure = draw(registry.entries("figures")[name].load(), **rows)
-    figure_gaps.explain(figure)
+    gaps.explain(figure)
     (axes,) = figure.axes
-    assert [text.get_text() for text in axes.texts] == [figure_gaps.NOTHING]
+    assert [text.get_text() for text in axes.texts] == [gaps.NOTHING]
     assert not axes.lines
 
 
@@ -265,7 +267,7 @@ def test_the_lemma_has_a_line_and_a_prediction_a_distance(draw):
 
 
 def test_levels_are_spread_over_rows_of_about_equal_length(draw):
-    with figure_style.applied():
-        figure, panels = figure_style.each_level(pd.DataFrame({"task": "toy", "level": range(6)}))
+    with style.applied():
+        figure, panels = style.each_level(pd.DataFrame({"task": "toy", "level": range(6)}))
     assert [level for _, (_, level) in panels] == list(range(6))
     assert figure.axes[0].get_gridspec().get_geometry() == (2, 3)

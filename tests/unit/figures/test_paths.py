@@ -3,8 +3,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from pipeline_lib import figure_style
 from pipeline_lib.figures import paths
+from pipeline_lib.figures.support import style
 
 POINT = {"batchnorm": "averaged"} | {
     "task": "toy",
@@ -34,7 +34,7 @@ def _lines(draw) -> list[dict[str, float]]:
     """For each panel, the only point of each line."""
     import matplotlib.pyplot as plt
 
-    with figure_style.applied():
+    with style.applied():
         figure = draw({"interpolation": FRAME}, {"toy": 2})
         found = [{line.get_label(): pytest.approx(line.get_ydata()[0]) for line in axes.lines} for axes in figure.axes]
         plt.close(figure)

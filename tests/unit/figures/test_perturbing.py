@@ -4,13 +4,15 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from pipeline_lib import families, figure_style, tables
+from pipeline_lib.experiments import comparisons
 from pipeline_lib.figures import perturbing
+from pipeline_lib.figures.support import style
+from pipeline_lib.tables import tabulation
 
 RUN = {"task": "toy", "seed": 0, "order": 0, "kind": "imp", "start": "k0", "k": 0, "level": 0, "density": 1.0, "test_error": 0.1}
 AT_9 = RUN | {"k": 9, "start": "k9"}
 SPARSE = {"level": 2, "density": 0.25}
-CALLS = {name: call for call, name in families.EVERY.items()}
+CALLS = {name: call for call, name in comparisons.EVERY.items()}
 
 
 def _changed(name: str, error: float, **other: object) -> dict[str, object]:
@@ -50,8 +52,8 @@ CORRELATIONS = [NUMBERS | {"set": "all", "r": 0.75}, NUMBERS | {"set": "paper"},
 def draw():
     def drawn(function, correlations=CORRELATIONS, runs=RUNS):
         frames = {"runs": pd.DataFrame(runs), "perturbations": pd.DataFrame(SIZES), "correlations": pd.DataFrame(correlations)}
-        with figure_style.applied():
-            return function(tables.divided(frames), {"toy": 2})
+        with style.applied():
+            return function(tabulation.divided(frames), {"toy": 2})
 
     yield drawn
     plt.close("all")

@@ -4,13 +4,15 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from pipeline_lib import families, figure_style, tables
+from pipeline_lib.experiments import comparisons
 from pipeline_lib.figures import pretraining
+from pipeline_lib.figures.support import style
+from pipeline_lib.tables import tabulation
 
 RUN = {"task": "toy", "seed": 0, "order": 0, "kind": "imp", "k": 0, "test_error": 0.1, "start": "k0", "level": 0, "density": 1.0}
 SPARSE = RUN | {"level": 1, "density": 0.5}
-BLUR = next(pretext for pretext in families.PRETEXTS if pretext.startswith("blur") and "+" not in pretext)
-AT_9 = f"k9 | mask | {families.ROTATION} for 40ep"
+BLUR = next(pretext for pretext in comparisons.PRETEXTS if pretext.startswith("blur") and "+" not in pretext)
+AT_9 = f"k9 | mask | {comparisons.ROTATION} for 40ep"
 LADDERS = [
     RUN,
     RUN | {"seed": 1, "test_error": 0.3},
@@ -22,8 +24,8 @@ LADDERS = [
 TAUGHT = [
     SPARSE | {"start": f"k0 | {BLUR} for 40ep", "test_error": 0.25},
     SPARSE | {"start": f"k0 | {BLUR} for 5ep", "test_error": 0.45},
-    SPARSE | {"start": f"k0 | {families.ROTATION} for 5ep", "test_error": 0.35},
-    SPARSE | {"start": f"k0 | {families.ROTATION} for 5ep", "test_error": 0.9, "kind": "reinit"},
+    SPARSE | {"start": f"k0 | {comparisons.ROTATION} for 5ep", "test_error": 0.35},
+    SPARSE | {"start": f"k0 | {comparisons.ROTATION} for 5ep", "test_error": 0.9, "kind": "reinit"},
 ]
 SPARSE_TAUGHT = [
     SPARSE | {"k": 9, "start": AT_9, "test_error": 0.3},
@@ -31,7 +33,7 @@ SPARSE_TAUGHT = [
     SPARSE | {"k": 9, "start": "k9", "test_error": 0.7, "kind": "reinit"},
     SPARSE | {"k": 9, "start": AT_9, "test_error": 0.8, "kind": "random_prune"},
 ]
-NOISE = f"k9 | {next(iter(families.NOISE))}"
+NOISE = f"k9 | {next(iter(comparisons.NOISE))}"
 FURTHER = [
     SPARSE | {"k": 9, "start": NOISE},
     SPARSE | {"k": 9, "start": "k9 | sphere(1)", "test_error": 0.4},
@@ -43,8 +45,8 @@ FURTHER = [
 @pytest.fixture
 def draw():
     def drawn(function, rows):
-        with figure_style.applied():
-            return function(tables.divided({"runs": pd.DataFrame(rows)}), {"toy": 1})
+        with style.applied():
+            return function(tabulation.divided({"runs": pd.DataFrame(rows)}), {"toy": 1})
 
     yield drawn
     plt.close("all")

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from pipeline_lib import figure_style
 from pipeline_lib.figures import rewinding
+from pipeline_lib.figures.support import style
 
 PAIR = {"batchnorm": "averaged"} | {
     "task": "toy",
@@ -33,7 +33,7 @@ RUNS = pd.DataFrame([RUN, RUN | {"k": 500}, RUN | {"level": 2, "density": 0.25, 
 def _lines(draw) -> list[dict[str, tuple[list[float], list[float]]]]:
     import matplotlib.pyplot as plt
 
-    with figure_style.applied():
+    with style.applied():
         figure = draw({"instability": PAIRS, "distances": PAIRS[PAIRS["split"] == "test"], "runs": RUNS}, {"toy": 2})
         found = [
             {line.get_label(): (list(line.get_xdata()), pytest.approx(list(line.get_ydata()))) for line in axes.lines}

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from pipeline_lib import registry, tree
-from pipeline_lib.anatomy import prunable
-from pipeline_lib.initialise import kaiming_normal
-from pipeline_lib.rng import torch_generator
+from pipeline_lib.core import algebra, registry
+from pipeline_lib.core.parameters import prunable
+from pipeline_lib.core.rng import torch_generator
+from pipeline_lib.training.initialisers import kaiming_normal
 
 CLASSES = 3
 SMALL = {
@@ -53,7 +53,7 @@ def test_the_stem_is_affine_in_its_parameters(name):
     first, second = (_random(stem, seed) for seed in (0, 1))
     ends = [functional_call(stem, params, (x,)) for params in (first, second)]
     for weight in (-0.5, 0.3, 1.7):
-        mixed = functional_call(stem, tree.lerp(first, second, weight), (x,))
+        mixed = functional_call(stem, algebra.lerp(first, second, weight), (x,))
         torch.testing.assert_close(mixed, torch.lerp(ends[0], ends[1], weight), rtol=0, atol=1e-12)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.func import functional_call
 
-from pipeline_lib import tree
+from pipeline_lib.core import algebra
 from pipeline_lib.networks.mlp import mlp
 
 
@@ -25,7 +25,7 @@ def test_the_stem_is_affine_in_its_parameters(weight):
     stem = toys.dense_net()[0].double()
     x = toys.DoubleStream().at(0)[0]
     first, second = (_random(stem, seed) for seed in (0, 1))
-    mixed = functional_call(stem, tree.lerp(first, second, weight), (x,))
+    mixed = functional_call(stem, algebra.lerp(first, second, weight), (x,))
     ends = [functional_call(stem, params, (x,)) for params in (first, second)]
     torch.testing.assert_close(mixed, torch.lerp(ends[0], ends[1], weight), rtol=0, atol=1e-12)
 

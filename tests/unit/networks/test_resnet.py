@@ -5,10 +5,10 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from pipeline_lib import tree
+from pipeline_lib.core import algebra
+from pipeline_lib.core.rng import torch_generator
+from pipeline_lib.core.torchvision_import import torchvision_models
 from pipeline_lib.networks.resnet import resnet_cifar
-from pipeline_lib.rng import torch_generator
-from pipeline_lib.torchvision_import import torchvision_models
 
 
 def _tiny() -> nn.Sequential:
@@ -40,7 +40,7 @@ def test_the_number_of_weight_layers(blocks, layers):
 def test_the_stem_is_affine_in_its_parameters():
     stem, x = _tiny()[0].double(), torch.rand(2, 1, 8, 8, dtype=torch.float64)
     first, second = ({n: torch.full_like(p, value) for n, p in stem.named_parameters()} for value in (0.3, -2.0))
-    mixed = functional_call(stem, tree.lerp(first, second, 0.7), (x,))
+    mixed = functional_call(stem, algebra.lerp(first, second, 0.7), (x,))
     ends = [functional_call(stem, params, (x,)) for params in (first, second)]
     torch.testing.assert_close(mixed, torch.lerp(ends[0], ends[1], 0.7), rtol=0, atol=1e-12)
 

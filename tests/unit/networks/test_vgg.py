@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline_lib.initialise import kaiming_normal
+from pipeline_lib.core.rng import torch_generator
+from pipeline_lib.core.torchvision_import import torchvision_models
 from pipeline_lib.networks.vgg import vgg
-from pipeline_lib.rng import torch_generator
-from pipeline_lib.torchvision_import import torchvision_models
+from pipeline_lib.training.initialisers import kaiming_normal
 
 CONVOLUTIONS = {13: 10, 16: 13}
 

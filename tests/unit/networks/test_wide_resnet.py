@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.networks.wide_resnet import wide_resnet
-from pipeline_lib.rng import torch_generator
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_lib import artifacts
-from pipeline_lib.job import Job
-from pipeline_lib.types import State
+from pipeline_lib.core.types import State
+from pipeline_lib.store import artifacts
+from pipeline_lib.store.job import Job
 
 Arrays = dict[str, np.ndarray]
 

@@ -13,15 +13,18 @@ import torch.nn.functional as F
 import toys
 from torch.func import functional_call
 
-from pipeline_lib import artifacts, config, masks, prune, tables
-from pipeline_lib.anatomy import prunable
-from pipeline_lib.evaluate import evaluate
-from pipeline_lib.pretext import stream
-from pipeline_lib.rng import numpy_generator
+from pipeline_lib.core.parameters import prunable
+from pipeline_lib.core.rng import numpy_generator
+from pipeline_lib.core.types import Split, State
+from pipeline_lib.experiments import config
+from pipeline_lib.pretexts.support.streams import stream
+from pipeline_lib.pruning import criteria, masks
 from pipeline_lib.stages import adapt, data
 from pipeline_lib.stages.adapt import batch_losses, example_losses
 from pipeline_lib.stages.training import Run, Setting, train_cohort
-from pipeline_lib.types import Split, State
+from pipeline_lib.store import artifacts
+from pipeline_lib.tables import tabulation
+from pipeline_lib.training.evaluation import evaluate
 
 SEEDS, ORDER, STEPS, EXAMPLES = [0, 1], 4, 60, 25
 DATASET = toys.dataset(num_train=40)
@@ -69,7 +72,7 @@ def _run(
     adapt.run(job)
     arrays, head = artifacts.read_arrays(job.folder / "mask.safetensors")
     made = [{name: array[i] for name, array in arrays.items()} for i in range(len(seeds))]
-    return tables.read(job.folder / "ratios.parquet"), made, head
+    return tabulation.read(job.folder / "ratios.parquet"), made, head
 
 
 def _masks() -> list[dict[str, np.ndarray]]:
@@ -78,7 +81,7 @@ def _masks() -> list[dict[str, np.ndarray]]:
 
 def _pruned(state: State, mask: dict[str, np.ndarray], fraction: float) -> dict[str, np.ndarray]:
     weights = {name: state.params[name].numpy() for name in mask}
-    return prune.magnitude(weights, mask, fraction, "global", numpy_generator())
+    return criteria.magnitude(weights, mask, fraction, "global", numpy_generator())
 
 
 @pytest.mark.parametrize("toy", ["dense", "norm"])
@@ -126,7 +129,7 @@ def test_each_row_says_what_the_ratio_costs_and_the_mask_is_made_with_the_chosen
     kept = _masks() if sparse else None
     solutions = [_trained(seed, mask) for seed, mask in zip(SEEDS, kept, strict=True)] if kept else dense
     rows, made, head = _run(tmp_path, solutions, dense, kept, threshold=threshold)
-    assert set(rows.columns) == set(tables.measured("ratios"))
+    assert set(rows.columns) == set(tabulation.measured("ratios"))
     assert rows[["task", "k", "start", "level"]].drop_duplicates().values.tolist() == [["toy", 2, "k2 | adaptive(25)", 3]]
     assert head["diverged"] == [False, False]
     assert head["spec"]["criterion"] == "magnitude"  # what a run with this mask says of it

@@ -10,13 +10,15 @@ import pandas as pd
 import pytest
 import toys
 
-from pipeline_lib import artifacts, tables, tree
-from pipeline_lib.anatomy import prunable
-from pipeline_lib.evaluate import Score, evaluate
-from pipeline_lib.interpolate import alphas
-from pipeline_lib.job import Job
-from pipeline_lib.stages import connect, data, device
-from pipeline_lib.types import State
+from pipeline_lib.analysis.paths import alphas
+from pipeline_lib.core import algebra
+from pipeline_lib.core.parameters import prunable
+from pipeline_lib.core.types import State
+from pipeline_lib.stages import connect, data
+from pipeline_lib.store import artifacts, device
+from pipeline_lib.store.job import Job
+from pipeline_lib.tables import tabulation
+from pipeline_lib.training.evaluation import Score, evaluate
 
 SEEDS = [5, 2]
 DATA = toys.dataset(num_train=61, num_test=47)
@@ -105,7 +107,7 @@ class Chunk:
 
     def run(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         connect.run(self.job)
-        paths, barriers = (tables.read(self.job.folder / f"{name}.parquet") for name in ("paths", "barriers"))
+        paths, barriers = (tabulation.read(self.job.folder / f"{name}.parquet") for name in ("paths", "barriers"))
         return paths, barriers
 
 
@@ -119,13 +121,13 @@ def _of(frame: pd.DataFrame, pair: dict[str, Any], seed: int, split: str = "test
 def _on_the_line(network, pair: dict[str, Any], seed: int, alpha: float, split: str) -> Score:
     states = _networks(network, seed)
     first, second = states[pair["i"]], states[pair["j"]]
-    mixture = State(tree.lerp(second.params, first.params, alpha), tree.lerp(second.buffers, first.buffers, alpha))
+    mixture = State(algebra.lerp(second.params, first.params, alpha), algebra.lerp(second.buffers, first.buffers, alpha))
     return evaluate(network, mixture, getattr(DATA, split), DATA)
 
 
 def test_rows_have_the_documented_columns_and_there_is_one_a_point_and_one_a_line(network, tmp_path):
     for name, frame in zip(("paths", "barriers"), Chunk(tmp_path, network, SEEDS).run(), strict=True):
-        assert set(frame.columns) == set(tables.measured(name))
+        assert set(frame.columns) == set(tabulation.measured(name))
         assert len(frame) == len(SEEDS) * len(PAIRS) * 2 * (5 if name == "paths" else 1)
         assert frame.notna().all(axis=None)
         assert set(frame["k"]) == {2}

@@ -13,13 +13,16 @@ import pytest
 import torch
 import toys
 
-from pipeline_lib import artifacts, columns, driver, nodes, prune, tables
-from pipeline_lib.evaluate import Score, evaluate
-from pipeline_lib.job import Job
-from pipeline_lib.precision import Numerics
-from pipeline_lib.rng import numpy_generator
+from pipeline_lib.core.rng import numpy_generator
+from pipeline_lib.core.types import State
+from pipeline_lib.planning import driver, nodes
+from pipeline_lib.pruning import criteria
 from pipeline_lib.stages import cut, data
-from pipeline_lib.types import State
+from pipeline_lib.store import artifacts
+from pipeline_lib.store.job import Job
+from pipeline_lib.tables import columns, tabulation
+from pipeline_lib.training.evaluation import Score, evaluate
+from pipeline_lib.training.precision import Numerics
 
 FRACTIONS = {"magnitude": [0.2, 0.5], "random": [0.1, 0.5]}
 MEASURED = ["distance", "train_error", "train_loss", "test_error", "test_loss"]
@@ -53,7 +56,7 @@ def _job(made: nodes.Plan, level: int, folder: Path, **more: Any) -> Job:
 
 def _cut(job: Job) -> pd.DataFrame:
     cut.run(job)
-    return tables.tabulate([job.folder / "cuts.parquet"], "cuts").to_pandas()
+    return tabulation.tabulate([job.folder / "cuts.parquet"], "cuts").to_pandas()
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +87,7 @@ def test_there_is_a_row_a_cut_with_the_documented_columns(cuts):
     wanted = {("none", 0.0), *((criterion, f) for criterion, each in FRACTIONS.items() for f in each)}
     for level, frame in cuts.items():
         assert list(frame.columns) == [column.name for column in columns.COLUMNS["cuts"]]
-        assert not frame[tables.measured("cuts")].isna().any(axis=None)
+        assert not frame[tabulation.measured("cuts")].isna().any(axis=None)
         assert set(zip(frame["task"], frame["k"], frame["level"], strict=True)) == {("toy", 2, level)}
         for _, own in frame.groupby("seed"):
             assert sorted(zip(own["criterion"], own["fraction"], strict=True)) == sorted(wanted)
@@ -93,7 +96,7 @@ def test_there_is_a_row_a_cut_with_the_documented_columns(cuts):
 
 @pytest.mark.parametrize("level", [0, 1])
 def test_nothing_pruned_is_the_solution_with_its_own_errors(made, cuts, level):
-    runs = tables.read(_folder(made, "train", level=level) / "runs.parquet").set_index("seed")
+    runs = tabulation.read(_folder(made, "train", level=level) / "runs.parquet").set_index("seed")
     for seed in (0, 1):
         row = _row(cuts[level], seed, "none", 0.0)
         assert row["distance"] == 0
@@ -125,7 +128,7 @@ def test_random_draws_are_named(made, cuts, level):
     for seed in (0, 1):
         _, weights, mask = _solution(made, level, seed)
         rng = numpy_generator("cut", seed, 2, level, "0.5")
-        kept = prune.random(weights, mask, 0.5, "global", rng)
+        kept = criteria.random(weights, mask, 0.5, "global", rng)
         gone = _survivors(weights, {name: mask[name] & ~keep for name, keep in kept.items()})
         row = _row(cuts[level], seed, "random", 0.5)
         assert row["distance"] == pytest.approx(np.linalg.norm(gone), rel=1e-9)

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline_lib import columns, tables
-from pipeline_lib.magnitudes import quantiles
-from pipeline_lib.rng import numpy_generator
+from pipeline_lib.analysis.magnitudes import quantiles
+from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.stages import describe
+from pipeline_lib.tables import columns, tabulation
 
 SEEDS = [3, 5]
 SHAPES = {"stem.weight": (4, 3), "body.fc.weight": (2, 20)}  # not in the order that files sort them into
@@ -64,7 +64,7 @@ def _run(root: Path, diverged_at: int | None = None) -> Made:
     spec = {"name": "toy", "seeds": SEEDS, "k": 2, "solutions": solutions, "projections": projections}
     job = by_hand.job(root, spec, reads)
     describe.run(job)
-    return {name: tables.read(job.folder / f"{name}.parquet") for name in ("magnitudes", "geometry")}, points, masks
+    return {name: tabulation.read(job.folder / f"{name}.parquet") for name in ("magnitudes", "geometry")}, points, masks
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def _flat(arrays: Arrays) -> np.ndarray:
 
 def test_the_tables_have_their_documented_columns(made):
     for name, frame in made[0].items():
-        assert set(frame.columns) == set(tables.measured(name))
+        assert set(frame.columns) == set(tabulation.measured(name))
         assert not frame.isna().any(axis=None)
 
 
@@ -146,10 +146,10 @@ def test_networks_that_were_retrained_in_another_way_have_magnitudes_alone(tmp_p
     solutions = [{"start": OTHER, "level": 1, "state": 0, "mask": 0}]
     job = by_hand.job(tmp_path, {"name": "toy", "seeds": SEEDS, "k": 2, "solutions": solutions, "projections": []}, reads)
     describe.run(job)
-    assert len(tables.read(job.folder / "geometry.parquet")) == 0
-    made = tables.tabulate([job.folder / "geometry.parquet"], "geometry")
+    assert len(tabulation.read(job.folder / "geometry.parquet")) == 0
+    made = tabulation.tabulate([job.folder / "geometry.parquet"], "geometry")
     assert (made.num_rows, made.column_names) == (0, [column.name for column in columns.COLUMNS["geometry"]])
-    rows = tables.read(job.folder / "magnitudes.parquet")
+    rows = tabulation.read(job.folder / "magnitudes.parquet")
     assert set(rows["start"]) == {OTHER}
     assert len(rows) == 2 * 201
 

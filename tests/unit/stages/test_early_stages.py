@@ -11,12 +11,15 @@ import pytest
 import torch
 import toys
 
-from pipeline_lib import artifacts, columns, driver, families, nodes, tables
-from pipeline_lib.batches import stream
-from pipeline_lib.describe import evaluated_steps, logged_steps
-from pipeline_lib.job import Job, Preempted
-from pipeline_lib.stages import data, resume, telemetry
-from pipeline_lib.types import Progress, State
+from pipeline_lib.analysis.early_steps import evaluated_steps, logged_steps
+from pipeline_lib.core.types import Progress, State
+from pipeline_lib.experiments import comparisons
+from pipeline_lib.planning import driver, nodes
+from pipeline_lib.stages import data, telemetry
+from pipeline_lib.store import artifacts, resumption
+from pipeline_lib.store.job import Job, Preempted
+from pipeline_lib.tables import columns, tabulation
+from pipeline_lib.training.batches import stream
 
 FIGURES = [
     "perturbation_sizes", "sparse_pretraining", "pretraining", "accuracy_by_start", "telemetry", "sign_changes", "noise",
@@ -42,7 +45,7 @@ def made(tmp_path_factory) -> nodes.Plan:
 
 @pytest.fixture(scope="module")
 def frames(made) -> dict[str, pd.DataFrame]:
-    return {n: tables.read(made.config.results / node.folder / "table.parquet") for n, node in made.tables["tiny"].items()}
+    return {n: tabulation.read(made.config.results / node.folder / "table.parquet") for n, node in made.tables["tiny"].items()}
 
 
 def _nodes(made: nodes.Plan, stage: str, **spec: object) -> list[nodes.Node]:
@@ -92,7 +95,7 @@ def test_the_sizes_are_those_of_the_difference(made, frames):
         assert own.loc[seed, "deviation"] == pytest.approx(moved.std())
         assert own.loc[seed, "num_weights"] == moved.size
         assert own.loc[seed, "density"] == pytest.approx(moved.size / sum(keep.size for keep in mask.values()))
-    assert set(sizes["start"]) == {f"k2 | {call}" for call in families.EVERY} | {"k2 | noise(1) | mix(initial)"}
+    assert set(sizes["start"]) == {f"k2 | {call}" for call in comparisons.EVERY} | {"k2 | noise(1) | mix(initial)"}
 
 
 def test_changes_in_a_row_are_measured_one_by_one(made):
@@ -138,7 +141,7 @@ def test_a_taught_sparse_network_stays_sparse_its_new_head_included(made):
 
 def test_runs_say_what_they_started_from(frames):
     runs = frames["runs"]
-    divided = tables.divided(frames)
+    divided = tabulation.divided(frames)
     assert set(divided["runs"]["start"]) == {"k0", "k2"}
     sparse = "k2 | mask | rotation(false) for 5"
     assert set(runs[runs["start"] == sparse]["kind"]) == {"imp", "random_prune", "reinit"}
@@ -206,18 +209,18 @@ def test_telemetry_that_was_stopped_goes_on_to_the_same_table(made, tmp_path, mo
     (node,) = _nodes(made, "telemetry")
     reads = {role: [made.config.results / parent.folder for parent in parents] for role, parents in made.parents(node).items()}
     job = Job(node.key, node.spec, tmp_path / node.folder, reads)
-    report = resume.Keeper.report
+    report = resumption.Keeper.report
 
-    def stop(keeper: resume.Keeper, i: int, progress: Progress, rows: Any) -> None:
+    def stop(keeper: resumption.Keeper, i: int, progress: Progress, rows: Any) -> None:
         if (i, progress.step) == (1, stopped):
             keeper.stop()
         report(keeper, i, progress, rows)
 
-    monkeypatch.setattr(resume.Keeper, "report", stop)
+    monkeypatch.setattr(resumption.Keeper, "report", stop)
     with pytest.raises(Preempted):
         telemetry.run(job)
-    monkeypatch.setattr(resume.Keeper, "report", report)
+    monkeypatch.setattr(resumption.Keeper, "report", report)
     telemetry.run(job)
-    again, whole = (tables.read(folder / "telemetry.parquet") for folder in (job.folder, _folder(made, node)))
+    again, whole = (tabulation.read(folder / "telemetry.parquet") for folder in (job.folder, _folder(made, node)))
     pd.testing.assert_frame_equal(again, whole, check_exact=True)
     assert not list(job.folder.glob(".*"))

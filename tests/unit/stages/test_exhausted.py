@@ -9,8 +9,11 @@ import pandas as pd
 import pytest
 import toys
 
-from pipeline_lib import artifacts, driver, masks, nodes, tables
-from pipeline_lib.demands import FIGURES
+from pipeline_lib.experiments.figure_needs import FIGURES
+from pipeline_lib.planning import driver, nodes
+from pipeline_lib.pruning import masks
+from pipeline_lib.store import artifacts
+from pipeline_lib.tables import tabulation
 
 TASK = toys.task(network={"name": "mlp", "widths": [2]}, steps=4, evaluate_every=2)
 
@@ -32,7 +35,7 @@ def done(tmp_path_factory) -> tuple[nodes.Plan, Path]:
 @pytest.fixture
 def runs(done) -> pd.DataFrame:
     made, results = done
-    return tables.read(results / made.tables["tiny"]["runs"].folder / "table.parquet")
+    return tabulation.read(results / made.tables["tiny"]["runs"].folder / "table.parquet")
 
 
 def test_the_table_counts_weights_and_empty_layers(runs):
@@ -51,7 +54,7 @@ def test_levels_without_weights_have_no_errors_and_have_not_diverged(runs):
 
 def test_nothing_is_trained_there(done):
     made, results = done
-    curves = tables.read(results / made.tables["tiny"]["curves"].folder / "table.parquet")
+    curves = tabulation.read(results / made.tables["tiny"]["curves"].folder / "table.parquet")
     assert curves["level"].max() == 2
 
 

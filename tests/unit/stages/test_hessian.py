@@ -17,13 +17,16 @@ import torch.nn.functional as F
 import toys
 from torch.func import functional_call
 
-from pipeline_lib import artifacts, evaluate, pace, tables
-from pipeline_lib.anatomy import prunable
-from pipeline_lib.evaluate import chunks
-from pipeline_lib.job import Job, Preempted
-from pipeline_lib.rng import torch_generator
-from pipeline_lib.spectra import Estimate, rademacher
-from pipeline_lib.stages import data, hessian, resume
+from pipeline_lib.analysis.spectra import Estimate, rademacher
+from pipeline_lib.core import pace
+from pipeline_lib.core.parameters import prunable
+from pipeline_lib.core.rng import torch_generator
+from pipeline_lib.stages import data, hessian
+from pipeline_lib.store import artifacts, resumption
+from pipeline_lib.store.job import Job, Preempted
+from pipeline_lib.tables import tabulation
+from pipeline_lib.training import evaluation
+from pipeline_lib.training.evaluation import chunks
 
 TASK = {"name": "toy", "network": {"name": "mlp", "widths": [4]}, "precision": "fp32", "channels_last": False}
 SEEDS = [0, 3]
@@ -39,7 +42,7 @@ TABLES = ("spectrum", "curvature")
 def small_batches():
     """Three batches of at most sixteen."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(evaluate._CHUNK_BYTES, "cpu", 1)
+        patch.setitem(evaluation._CHUNK_BYTES, "cpu", 1)
         yield
 
 
@@ -62,7 +65,7 @@ def _job(root: Path, diverged: tuple[bool, bool] = (False, False), masked: bool 
 def _run(job: Job) -> dict[str, pd.DataFrame]:
     hessian.run(job)
     assert sorted(path.name for path in job.folder.iterdir()) == ["curvature.parquet", "spectrum.parquet"]
-    return {name: tables.read(job.folder / f"{name}.parquet") for name in TABLES}
+    return {name: tabulation.read(job.folder / f"{name}.parquet") for name in TABLES}
 
 
 @pytest.fixture(scope="module")
@@ -94,11 +97,11 @@ def _of(frame: pd.DataFrame, **asked: Any) -> pd.DataFrame:
 
 def test_columns_are_the_documented_ones(found, tmp_path):
     for name, frame in found.items():
-        assert set(frame.columns) == set(tables.measured(name))
+        assert set(frame.columns) == set(tabulation.measured(name))
         frame.to_parquet(tmp_path / f"{name}.parquet")
-        whole = tables.tabulate([tmp_path / f"{name}.parquet"], name)
+        whole = tabulation.tabulate([tmp_path / f"{name}.parquet"], name)
         assert whole.num_rows == len(frame)
-        assert whole.schema == tables.schema(name)
+        assert whole.schema == tabulation.schema(name)
 
 
 def test_every_start_has_its_rows(found):
@@ -151,7 +154,7 @@ def test_gauss_newton_has_no_negative_nodes_and_is_not_the_hessian(found):
 def test_the_loss_is_that_of_the_examples(found):
     dataset = toys.dataset(NUM)
     for i, seed in enumerate(SEEDS):
-        expected = evaluate.evaluate(toys.dense_net(), _states()[i], dataset.train, dataset).loss
+        expected = evaluation.evaluate(toys.dense_net(), _states()[i], dataset.train, dataset).loss
         for frame in found.values():
             assert set(_of(frame, seed=seed)["loss"]) == {expected}
 
@@ -222,9 +225,9 @@ def test_where_error_bars_disagree_there_is_no_value(estimate, expected):
 def saves(monkeypatch):
     """Counts the batches of a job; `stop` sends this process a SIGTERM at one, `crash` ends it there without a word."""
     counted = {"num": 0, "stop": 0, "crash": 0}
-    save = resume.Notes.save
+    save = resumption.Notes.save
 
-    def counting(notes: resume.Notes) -> None:
+    def counting(notes: resumption.Notes) -> None:
         counted["num"] += 1
         if counted["num"] == counted["stop"]:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -232,7 +235,7 @@ def saves(monkeypatch):
         if counted["num"] == counted["crash"]:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(resume.Notes, "save", counting)
+    monkeypatch.setattr(resumption.Notes, "save", counting)
     return counted
 
 
@@ -250,7 +253,7 @@ def test_a_job_that_is_told_to_stop_goes_on_to_the_same_tables(found, saves, tmp
     with pytest.raises(Preempted, match="stopped on the way; run again to go on from there"):
         hessian.run(job)
     assert signal.getsignal(signal.SIGTERM) is before
-    assert [path.name for path in job.folder.iterdir()] == [resume.NAME]
+    assert [path.name for path in job.folder.iterdir()] == [resumption.NAME]
     _same(_run(job), found)
     # A pass is three batches. The one under way is made again, and the gradient of its operator, and no more.
     passes = (found["spectrum"].groupby(["seed", "operator"])["index"].max() + 2).sum()
@@ -259,12 +262,12 @@ def test_a_job_that_is_told_to_stop_goes_on_to_the_same_tables(found, saves, tmp
 
 @pytest.mark.parametrize("at", [5, 100])
 def test_a_job_that_was_killed_goes_on_from_the_last_save(found, saves, tmp_path, monkeypatch, at):
-    monkeypatch.setattr(resume, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(resumption, "SAVE_SECONDS", 0.0)
     job = _job(tmp_path)
     saves["crash"] = at
     with pytest.raises(KeyboardInterrupt):
         hessian.run(job)
-    assert (job.folder / resume.NAME).is_file()
+    assert (job.folder / resumption.NAME).is_file()
     _same(_run(job), found)
 
 
@@ -281,9 +284,9 @@ def test_notes_that_cannot_be_used_are_left_aside(found, tmp_path, caplog, conte
     caplog.set_level("INFO")
     job = _job(tmp_path)
     if content == "a cohort's":
-        artifacts.write_tensors(job.folder / resume.NAME, {}, {"key": job.key, "members": {}})
+        artifacts.write_tensors(job.folder / resumption.NAME, {}, {"key": job.key, "members": {}})
     else:
-        artifacts.write_text(job.folder / resume.NAME, content)
+        artifacts.write_text(job.folder / resumption.NAME, content)
     _same(_run(job), found)
     assert "starting anew, what was kept cannot be used" in caplog.text
 

@@ -19,11 +19,12 @@ import matplotlib.pyplot as plt
 import pytest
 
 import pipeline_lib
-from pipeline_lib import fingerprint, nodes
-from pipeline_lib.fingerprint import CARRIERS, CODE, Named, code_of
-from pipeline_lib.job import Job
-from pipeline_lib.syntax import Reference
-from pipeline_lib.verify import RECORD
+from pipeline_lib.planning import nodes
+from pipeline_lib.planning.keys import fingerprint
+from pipeline_lib.planning.keys.fingerprint import CARRIERS, CODE, Named, code_of
+from pipeline_lib.planning.keys.syntax import Reference
+from pipeline_lib.store.job import Job
+from pipeline_lib.store.verification import RECORD
 
 SAMPLE, BATCH = int(os.environ.get("REWIND_MUTATIONS", "120")), 6
 At = tuple[str, Named]

@@ -15,13 +15,15 @@ import pytest
 import torch
 import toys
 
-from pipeline_lib import artifacts, columns, driver, nodes, tables
-from pipeline_lib.evaluate import evaluate
-from pipeline_lib.job import Job
+from pipeline_lib.core.types import State
+from pipeline_lib.planning import driver, nodes
 from pipeline_lib.stages import data
 from pipeline_lib.stages.hessian import _subset
 from pipeline_lib.stages.training import kept_file, numerics
-from pipeline_lib.types import State
+from pipeline_lib.store import artifacts
+from pipeline_lib.store.job import Job
+from pipeline_lib.tables import columns, tabulation
+from pipeline_lib.training.evaluation import evaluate
 
 GRID = every_stage.GRID | {"seeds": 2, "orders": 4}
 MANY = ("means", "onsets", "networks", "correlations", "timeline", "claims", "wells")  # about no single network
@@ -77,7 +79,7 @@ def world(tmp_path_factory) -> _World:
     made = toys.make_plan(raw | {"experiments": {"tiny": GRID}})
     every_stage.make(made, without=("plot",))
     driver.write_index(root)
-    found = {name: tables.read(root / node.folder / "table.parquet") for name, node in made.tables["tiny"].items()}
+    found = {name: tabulation.read(root / node.folder / "table.parquet") for name, node in made.tables["tiny"].items()}
     return _World(root, made, found)
 
 
@@ -112,7 +114,7 @@ def test_a_second_network_is_missing_where_there_is_none_alone(world):
 def test_a_row_about_many_networks_or_none_has_the_key_of_its_own_table(world, table):
     (key,) = world.tables[table]["key"].unique()
     file = "wells.parquet" if table == "wells" else "table.parquet"
-    again = tables.read(world.folder(key) / file)
+    again = tabulation.read(world.folder(key) / file)
     ours = [name for name in again.columns if name != "key"]
     pd.testing.assert_frame_equal(world.tables[table][ours], again[ours], check_dtype=False)
 
@@ -173,7 +175,7 @@ def _change(world: _World, row: Any) -> None:
 
 
 def _watched(world: _World, row: Any) -> None:
-    own = tables.read(world.folder(row.key) / "telemetry.parquet")
+    own = tabulation.read(world.folder(row.key) / "telemetry.parquet")
     again = own[(own["seed"] == row.seed) & (own["step"] == row.step)]
     assert len(again) == 1
     np.testing.assert_array_equal(again["mean_magnitude"], [row.mean_magnitude])

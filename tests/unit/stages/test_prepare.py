@@ -10,10 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline_lib import pace
-from pipeline_lib.job import Job
-from pipeline_lib.rng import numpy_generator
+from pipeline_lib.core import pace
+from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.stages import data, prepare
+from pipeline_lib.store.job import Job
 
 NUM = {"train": 8, "val": 3}
 

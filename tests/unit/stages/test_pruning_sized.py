@@ -6,9 +6,10 @@ import by_hand
 import numpy as np
 import pytest
 
-from pipeline_lib import artifacts, tables
-from pipeline_lib.rng import numpy_generator
+from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.stages import perturb
+from pipeline_lib.store import artifacts
+from pipeline_lib.tables import tabulation
 
 SEEDS = [0, 1]
 SHAPES = {"stem.weight": (4, 3), "body.fc.weight": (2, 20)}
@@ -40,7 +41,7 @@ def _run(root: Path, level: int, with_next: bool = True) -> tuple[Path, list[Arr
 def test_the_change_is_as_long_as_the_pruning_step_of_its_own_seed(tmp_path, level):
     folder, starts, masks, nexts = _run(tmp_path, level)
     after, head = artifacts.read_arrays(folder / "state.safetensors")
-    sizes = tables.read(folder / "perturbations.parquet")
+    sizes = tabulation.read(folder / "perturbations.parquet")
     for i, seed in enumerate(SEEDS):
         pruned = np.concatenate([starts[i][name][masks[i][name] & ~nexts[i][name]] for name in SHAPES]).astype(float)
         pooled = sizes[(sizes["seed"] == seed) & (sizes["layer"] == "all")]

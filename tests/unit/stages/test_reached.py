@@ -14,9 +14,10 @@ import every_stage
 import pytest
 
 import pipeline_lib
-from pipeline_lib import fingerprint, nodes
-from pipeline_lib.fingerprint import CARRIERS, CODE
-from pipeline_lib.job import Job
+from pipeline_lib.planning import nodes
+from pipeline_lib.planning.keys import fingerprint
+from pipeline_lib.planning.keys.fingerprint import CARRIERS, CODE
+from pipeline_lib.store.job import Job
 
 Ran = dict[tuple[str, fingerprint.Named], set[CodeType]]
 

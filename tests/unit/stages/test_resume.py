@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline_lib import artifacts
-from pipeline_lib.job import Job, Preempted
-from pipeline_lib.stages import resume
+from pipeline_lib.store import artifacts, resumption
+from pipeline_lib.store.job import Job, Preempted
 
 KEY = "0123456789ab"
 
@@ -19,24 +18,24 @@ def _job(tmp_path: Path, place: str) -> Job:
 
 
 def _stop_training(job: Job) -> None:
-    with resume.kept(job, 5) as keeper:
-        resume._write(keeper.path, keeper.members, keeper.meta)
+    with resumption.kept(job, 5) as keeper:
+        resumption._write(keeper.path, keeper.members, keeper.meta)
         raise Preempted
 
 
 def _stop_measuring(job: Job) -> None:
-    with resume.noted(job) as notes:
+    with resumption.noted(job) as notes:
         notes.stop()
         notes.save()
 
 
 def _train(job: Job) -> None:
-    with resume.kept(job, 5):
+    with resumption.kept(job, 5):
         pass
 
 
 def _measure(job: Job) -> None:
-    with resume.noted(job):
+    with resumption.noted(job):
         pass
 
 
@@ -57,7 +56,7 @@ def test_all_places_where_tries_worked_are_in_the_record(tmp_path, stop, end):
 def test_a_file_with_places_of_another_kind_is_left_aside(tmp_path, caplog, places: Any, end):
     job = _job(tmp_path, "B")
     meta = {"key": KEY, "members": {}, "facts": {}, "made_in": places}
-    artifacts.write_tensors(job.folder / resume.NAME, {}, meta)
+    artifacts.write_tensors(job.folder / resumption.NAME, {}, meta)
     end(job)
     assert "starting anew, what was kept cannot be used" in caplog.text
     assert job.facts["made_in"] == {"B": ["train"]}

@@ -15,11 +15,13 @@ import torch
 import toys
 from second_device import CPU, SECOND, second_device
 
-from pipeline_lib import artifacts, nodes, tables, tree
-from pipeline_lib.job import Preempted
-from pipeline_lib.stages import resume
-from pipeline_lib.train import _Sums
-from pipeline_lib.types import Progress
+from pipeline_lib.core import algebra
+from pipeline_lib.core.types import Progress
+from pipeline_lib.planning import nodes
+from pipeline_lib.store import artifacts, resumption
+from pipeline_lib.store.job import Preempted
+from pipeline_lib.tables import tabulation
+from pipeline_lib.training.loop import _Sums
 
 WITHOUT = ("plot",)  # figures are drawn from tables alone
 
@@ -45,7 +47,7 @@ def second() -> Iterator[None]:
 def _same(first: Path, other: Path) -> bool:
     """Whether two files hold the same numbers."""
     if first.suffix == ".parquet":
-        return bool(tables.read(first).equals(tables.read(other)))
+        return bool(tabulation.read(first).equals(tabulation.read(other)))
     if first.suffix != ".safetensors":
         return first.read_bytes() == other.read_bytes()
     arrays, others = artifacts.read_arrays(first)[0], artifacts.read_arrays(other)[0]
@@ -92,7 +94,7 @@ def test_a_job_that_is_told_to_stop_saves_and_goes_on(usual, tmp_path, monkeypat
     shutil.copytree(usual.config.results / "artifacts", tmp_path / "artifacts", copy_function=os.link)
     node = next(node for node in made.nodes.values() if node.stage == stage)
     shutil.rmtree(tmp_path / node.folder)
-    of, name, at = (resume.Notes, "save", 3) if stage in ("hessian", "slice") else (resume.Keeper, "report", 1)
+    of, name, at = (resumption.Notes, "save", 3) if stage in ("hessian", "slice") else (resumption.Keeper, "report", 1)
     real, seen = getattr(of, name), []
 
     def stopping(self: Any, *arguments: Any) -> None:
@@ -104,7 +106,7 @@ def test_a_job_that_is_told_to_stop_saves_and_goes_on(usual, tmp_path, monkeypat
     monkeypatch.setattr(of, name, stopping)
     with pytest.raises(Preempted):
         _make(made, node)
-    assert (tmp_path / node.folder / resume.NAME).is_file()
+    assert (tmp_path / node.folder / resumption.NAME).is_file()
     _make(made, node)
     _assert_same(made, usual, node)
 
@@ -112,8 +114,8 @@ def test_a_job_that_is_told_to_stop_saves_and_goes_on(usual, tmp_path, monkeypat
 @pytest.mark.usefixtures("second")
 def test_a_cohort_is_kept_on_the_cpu():
     """Copies of nine members would fill a card."""
-    keeper = resume.Keeper(Path("none"), {}, 1)
-    state = tree.moved(toys.scrambled(toys.norm_net()), SECOND)
+    keeper = resumption.Keeper(Path("none"), {}, 1)
+    state = algebra.moved(toys.scrambled(toys.norm_net()), SECOND)
     keeper.report(0, Progress(1, torch.zeros(()), torch.zeros(1), _Sums(CPU, None), lambda: state), list)
     kept = keeper.members[0].state
     assert {tensor.device for tensor in (*kept.params.values(), *kept.buffers.values())} == {CPU}

@@ -12,14 +12,16 @@ import pandas as pd
 import pytest
 import toys
 
-from pipeline_lib import artifacts, pace, tables
-from pipeline_lib.anatomy import prunable
-from pipeline_lib.evaluate import evaluate
-from pipeline_lib.job import Job, Preempted
-from pipeline_lib.landscape import Sums, scores, through
-from pipeline_lib.stages import data, device, resume
+from pipeline_lib.analysis.planes import Sums, scores, through
+from pipeline_lib.core import pace
+from pipeline_lib.core.parameters import prunable
+from pipeline_lib.core.types import State
+from pipeline_lib.stages import data
 from pipeline_lib.stages import slice as stage
-from pipeline_lib.types import State
+from pipeline_lib.store import artifacts, device, resumption
+from pipeline_lib.store.job import Job, Preempted
+from pipeline_lib.tables import tabulation
+from pipeline_lib.training.evaluation import evaluate
 
 SEEDS = [5, 2, 8]
 DATA = toys.dataset(num_test=47)
@@ -32,7 +34,7 @@ def network(request, monkeypatch):
     """Each network, and chunks of twenty images, so that the last is a partial one."""
     network = toys.NETWORKS[request.param]()
     monkeypatch.setattr(data, "build", lambda *_: network)
-    monkeypatch.setattr("pipeline_lib.evaluate.chunk_size", lambda split: 20)
+    monkeypatch.setattr("pipeline_lib.training.evaluation.chunk_size", lambda split: 20)
     monkeypatch.setattr(stage, "chunk_size", lambda split: 20)
     monkeypatch.setenv(device.VARIABLE, "cpu")
     return network
@@ -84,7 +86,7 @@ class Chunk:
 
     def run(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         stage.run(self.job)
-        planes, marks = (tables.read(self.job.folder / f"{name}.parquet") for name in ("planes", "marks"))
+        planes, marks = (tabulation.read(self.job.folder / f"{name}.parquet") for name in ("planes", "marks"))
         return planes, marks
 
 
@@ -100,7 +102,7 @@ def chunk(network, plane, tmp_path) -> Chunk:
 
 def test_rows_have_the_documented_columns_and_there_is_one_a_point_of_a_seed(chunk, plane):
     for name, frame in zip(("planes", "marks"), chunk.run(), strict=True):
-        assert set(frame.columns) == set(tables.measured(name))
+        assert set(frame.columns) == set(tabulation.measured(name))
         assert frame.drop(columns="other_key", errors="ignore").notna().all(axis=None)
         assert "other_key" not in frame or frame["other_key"].notna().all() == (plane == "pruning")
         assert frame.groupby("seed").size().to_dict() == dict.fromkeys((2, 8), NUM**2 if name == "planes" else 3)
@@ -205,7 +207,7 @@ def test_a_job_that_was_stopped_goes_on_to_the_same_tables(chunk, monkeypatch, s
     with pytest.raises(Preempted):
         chunk.run()
     assert signal.getsignal(signal.SIGTERM) is handler
-    assert [path.name for path in chunk.job.folder.iterdir()] == [resume.NAME]
+    assert [path.name for path in chunk.job.folder.iterdir()] == [resumption.NAME]
     assert len(done) == stopped
     for again, before in zip(chunk.run(), whole, strict=True):
         pd.testing.assert_frame_equal(again, before, check_exact=True)

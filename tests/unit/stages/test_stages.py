@@ -9,14 +9,16 @@ import torch
 import toys
 from torch.func import functional_call
 
-from pipeline_lib import artifacts, columns, driver, nodes, tables
-from pipeline_lib.evaluate import Score, chunks, evaluate
-from pipeline_lib.job import Job
-from pipeline_lib.precision import Numerics
+from pipeline_lib.core.types import State
+from pipeline_lib.planning import driver, nodes
 from pipeline_lib.stages import data
 from pipeline_lib.stages.interpolate import Trained, check_apart, check_end
 from pipeline_lib.stages.training import kept_file
-from pipeline_lib.types import State
+from pipeline_lib.store import artifacts
+from pipeline_lib.store.job import Job
+from pipeline_lib.tables import columns, tabulation
+from pipeline_lib.training.evaluation import Score, chunks, evaluate
+from pipeline_lib.training.precision import Numerics
 
 
 def _make(results: Path, per_job: int) -> nodes.Plan:
@@ -33,7 +35,7 @@ def _make(results: Path, per_job: int) -> nodes.Plan:
 
 def _frames(made: nodes.Plan) -> dict[str, pd.DataFrame]:
     found = made.tables["tiny"].items()
-    return {name: tables.read(made.config.results / node.folder / "table.parquet") for name, node in found}
+    return {name: tabulation.read(made.config.results / node.folder / "table.parquet") for name, node in found}
 
 
 @pytest.fixture(scope="module")

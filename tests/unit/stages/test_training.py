@@ -10,15 +10,19 @@ import torch
 import toys
 from PIL import Image
 
-from pipeline_lib import artifacts, config, driver, registry, tables
-from pipeline_lib.anatomy import prunable
-from pipeline_lib.catalogue import examples
-from pipeline_lib.precision import Numerics
-from pipeline_lib.rng import torch_generator
-from pipeline_lib.stages import data, device, resume, training
+from pipeline_lib.core import registry
+from pipeline_lib.core.parameters import prunable
+from pipeline_lib.core.rng import torch_generator
+from pipeline_lib.core.types import Progress
+from pipeline_lib.experiments import config
+from pipeline_lib.planning import driver
+from pipeline_lib.planning.task_list import examples
+from pipeline_lib.stages import data, training
 from pipeline_lib.stages.training import Run, Setting, train_cohort
-from pipeline_lib.train import _Sums, train
-from pipeline_lib.types import Progress
+from pipeline_lib.store import artifacts, device, resumption
+from pipeline_lib.tables import tabulation
+from pipeline_lib.training.loop import _Sums, train
+from pipeline_lib.training.precision import Numerics
 
 STEPS = 9
 
@@ -43,7 +47,7 @@ def _same(first, second) -> bool:
 
 @pytest.fixture
 def keeper(tmp_path):
-    return lambda: resume.Keeper(tmp_path / "node-0123456789ab" / resume.NAME, {"key": "0123456789ab"}, STEPS)
+    return lambda: resumption.Keeper(tmp_path / "node-0123456789ab" / resumption.NAME, {"key": "0123456789ab"}, STEPS)
 
 
 @pytest.mark.parametrize("reports", range(1, 3 * STEPS - 1))
@@ -60,9 +64,9 @@ def test_a_stopped_cohort_goes_on_to_the_same_bits(keeper, reports, monkeypatch)
         report(*arguments)
 
     monkeypatch.setattr(first, "report", stop_then)
-    with pytest.raises(resume.Preempted, match="stopped at step"):
+    with pytest.raises(resumption.Preempted, match="stopped at step"):
         train_cohort(setting, _runs(setting), first)
-    second = replace(keeper(), members=resume._read(first.path))
+    second = replace(keeper(), members=resumption._read(first.path))
     assert second.members
     steps: list[int] = []
     report_again = second.report
@@ -72,11 +76,11 @@ def test_a_stopped_cohort_goes_on_to_the_same_bits(keeper, reports, monkeypatch)
 
 
 def test_a_cohort_is_saved_every_few_minutes(keeper, monkeypatch):
-    monkeypatch.setattr(resume, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(resumption, "SAVE_SECONDS", 0.0)
     setting, kept = _setting(), keeper()
     kept._due = 0.0
     train_cohort(setting, _runs(setting), kept)
-    saved = resume._read(kept.path)
+    saved = resumption._read(kept.path)
     assert {i: one.state.step for i, one in saved.items()} == {0: STEPS, 1: STEPS, 2: STEPS - 1}
     assert [point["step"] for point in saved[0].curve] == [3, 3, 6, 6, 9, 9]
 
@@ -101,9 +105,9 @@ def test_members_side_by_side_are_kept_at_one_round(keeper):
     kept.report(2, at(2), list)
     kept.report(0, at(3), list)
     assert not kept.path.exists()
-    with pytest.raises(resume.Preempted):
+    with pytest.raises(resumption.Preempted):
         kept.report(1, at(3), list)
-    assert {i: one.state.step for i, one in resume._read(kept.path).items()} == {0: 3, 1: 2, 2: 2}
+    assert {i: one.state.step for i, one in resumption._read(kept.path).items()} == {0: 3, 1: 2, 2: 2}
 
 
 def test_a_cohort_that_is_too_large_for_the_device_is_split(monkeypatch, caplog):
@@ -208,7 +212,7 @@ def test_an_imagenet_task_trains_from_jpegs_through_its_stages(tmp_path):
     for node in made.nodes.values():
         if node.stage != "plot":
             driver.run_node(node.stage, made.config.results / node.folder, plan_file)
-    frames = {n: tables.read(made.config.results / node.folder / "table.parquet") for n, node in made.tables["tiny"].items()}
+    frames = {n: tabulation.read(made.config.results / node.folder / "table.parquet") for n, node in made.tables["tiny"].items()}
     assert frames["runs"]["num_params"].tolist() == [25_557_032 - 998 * 2049] * 2
     assert frames["runs"]["steps"].tolist() == [4, 4]
     ends = frames["interpolation"].query("alpha == 1 and split == 'test'")
@@ -239,7 +243,7 @@ def grid(tmp_path, monkeypatch):
     for node in made.nodes.values():
         if node.stage != "plot":
             driver.run_node(node.stage, tmp_path / node.folder, plan_file)
-    return made, {n: tables.read(tmp_path / node.folder / "table.parquet") for n, node in made.tables["tiny"].items()}
+    return made, {n: tabulation.read(tmp_path / node.folder / "table.parquet") for n, node in made.tables["tiny"].items()}
 
 
 def test_a_diverged_run_is_recorded_and_ends_its_ladder(grid):

@@ -1,0 +1,1 @@
+"""What the papers claim, what it is measured from, and verdicts."""

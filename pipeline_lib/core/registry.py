@@ -1,0 +1,169 @@
+"""What a config may name: the public functions of a module or of the files of a folder.
+
+Names and signatures are read from the source, so that checking a config imports neither torch nor the functions.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pipeline_lib.core import sources, values
+
+PACKAGE = sources.ROOT
+# Where the functions of each kind are: in the files of a folder, or in one file.
+PLACES = {
+    **{"networks": "networks", "datasets": "datasets", "perturbations": "perturbations", "pretexts": "pretexts"},
+    **{"optim": "training/optimisers.py", "schedules": "training/schedules.py"},
+    **{"initialise": "training/initialisers.py", "prune": "pruning/criteria.py", "adaptive": "pruning/ratios.py"},
+    **{"retraining": "pruning/strategies.py", "summaries": "tables/derived", "figures": "figures"},
+    **{"measures": "claims/measures", "claims": "claims/verdicts.py"},
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered function: its module, required and defaulted options, and what `values.read` makes of their annotations."""
+
+    module: str
+    name: str
+    required: tuple[str, ...]
+    defaults: dict[str, Any]
+    annotations: dict[str, Any]
+
+    def load(self) -> Callable[..., Any]:
+        """Import the function."""
+        return getattr(importlib.import_module(self.module), self.name)
+
+
+def unknown(what: str, value: object, valid: Sequence[str], remedy: str = "") -> ValueError:
+    """Word the error of a name that does not exist, with the nearest one that does."""
+    near = difflib.get_close_matches(str(value), valid, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else (remedy or "choose one of them")
+    return ValueError(f"{what} must be one of {', '.join(sorted(valid))}, got {values.shown(value)}; {hint}")
+
+
+def _entry(module: str, function: ast.FunctionDef) -> Entry:
+    arguments = function.args.args
+    with_default = arguments[len(arguments) - len(function.args.defaults) :]
+    given = [ast.literal_eval(node) for node in function.args.defaults]
+    defaults = {a.arg: list(v) if isinstance(v, tuple) else v for a, v in zip(with_default, given, strict=True)}
+    annotations = {a.arg: values.read(a.annotation) for a in arguments}
+    return Entry(module, function.name, tuple(a.arg for a in arguments if a.arg not in defaults), defaults, annotations)
+
+
+def _files(kind: str) -> list[Path]:
+    place = PACKAGE / PLACES[kind]
+    return [place] if place.suffix else sources.public(place)
+
+
+def where(kind: str) -> str:
+    """Name the folder or file of a kind's functions."""
+    return f"pipeline_lib/{PLACES[kind]}"
+
+
+def _statements(path: Path) -> list[ast.stmt]:
+    try:
+        return ast.parse(sources.read(path) or "").body
+    except SyntaxError as error:
+        raise ValueError(f"module {path} must be Python, got: {error}; mend it") from None
+
+
+@cache
+def entries(kind: str) -> dict[str, Entry]:
+    """List the functions of a kind, which is a key of `PLACES`.
+
+    Raises:
+        ValueError: two functions have one name, or a file is no Python.
+    """
+    found: dict[str, Entry] = {}
+    for path in _files(kind):
+        module = ".".join(["pipeline_lib", *path.relative_to(PACKAGE).with_suffix("").parts])
+        for node in _statements(path):
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                if node.name in found:
+                    both = " and ".join(sorted({found[node.name].module, module}))
+                    raise ValueError(f"function {node.name} of {kind} must be defined once, got two in {both}; rename one")
+                found[node.name] = _entry(module, node)
+    return found
+
+
+def lookup(kind: str, name: str, what: str, only: Sequence[str] | None = None) -> Entry:
+    """Find a function by the name that a config gave.
+
+    Raises:
+        ValueError: there is no such function; the valid names are listed.
+    """
+    valid = {n: e for n, e in entries(kind).items() if only is None or n in only}
+    if name not in valid:
+        raise unknown(what, name, list(valid), f"add one in {where(kind)}")
+    return valid[name]
+
+
+def _checked(entry: Entry, option: str, value: Any, what: str) -> Any:
+    """Hold an option's value against its annotation, and give it the one form that makes one key."""
+    annotation, place = entry.annotations[option], f"{option} of {what} {entry.name}"
+    if annotation is None:
+        raise ValueError(
+            f"{place} must be annotated with a name of pipeline_lib.core.values, got another; annotate it in {entry.module}"
+        )
+    words = [str(word) for word in values.words(annotation)]
+    try:
+        return values.check(place, annotation, value)
+    except ValueError:
+        if words:
+            raise unknown(place, value, words) from None
+        raise
+
+
+def bind(
+    kind: str, given: dict[str, Any], supplied: Sequence[str], what: str, only: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Check the options in `{"name": ..., option: ...}`, and complete them with the function's defaults.
+
+    Args:
+        kind: the registry.
+        given: what the config says.
+        supplied: arguments that the caller fills in, which a config may not name.
+        what: path of this entry in the config, for errors.
+        only: names to admit, where the module has helpers too.
+
+    Raises:
+        ValueError: an unknown name or option, a missing one, or a value that is not what the option's annotation asks for.
+    """
+    if not isinstance(given["name"], str):
+        raise ValueError(f"{what}.name must be text, got {values.shown(given['name'])}; put quotation marks around it")
+    entry = lookup(kind, given["name"], f"{what}.name", only)
+    options = {k: v for k, v in given.items() if k != "name"}
+    required = [name for name in entry.required if name not in supplied]
+    valid = [*required, *entry.defaults]
+    for option in options:
+        if option not in valid:
+            raise unknown(f"option of {what} {entry.name}", option, valid)
+    missing = [name for name in required if name not in options]
+    if missing:
+        raise ValueError(f"{what} {entry.name} must have {missing[0]!r}, got none; add it to the config")
+    complete = {**entry.defaults, **options}
+    return {"name": entry.name, **{option: _checked(entry, option, value, what) for option, value in complete.items()}}
+
+
+def call(kind: str, bound: dict[str, Any], **supplied: Any) -> Any:
+    """Call a bound entry with its options and what the caller supplies."""
+    return entries(kind)[bound["name"]].load()(**supplied, **{k: v for k, v in bound.items() if k != "name"})
+
+
+@cache
+def declared(kind: str, constant: str) -> frozenset[str]:
+    """Collect the names that the files of a folder list under a constant, such as `IN_FILES` in `datasets`."""
+    found: set[str] = set()
+    for path in _files(kind):
+        for node in _statements(path):
+            if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == constant for t in node.targets):
+                found |= set(ast.literal_eval(node.value))
+    return frozenset(found)

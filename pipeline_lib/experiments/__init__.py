@@ -1,0 +1,1 @@
+"""What a user asks for: config files, starts in words, runs and ladders, what figures need."""

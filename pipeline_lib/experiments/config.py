@@ -1,0 +1,275 @@
+"""The config: YAML to checked, completed settings. Torch-free, so that planning is quick."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline_lib.core import locations, registry, values
+from pipeline_lib.experiments import figure_needs, figure_options, lengths, validation
+from pipeline_lib.experiments.experiment import Config, Experiment, Grid
+
+ROOT = Path(__file__).parents[2]
+TASKS = ROOT / "config" / "tasks"
+CLAIMS = ROOT / "config" / "claims"
+
+_SETTINGS: dict[str, Any] = {"results": "results", "data_root": None, "environment": "record"}
+_EXPERIMENT: dict[str, Any] = {
+    "seeds": 3,
+    "orders": 3,
+    "rewind": [0],
+    "levels": 0,
+    "controls": [],
+    "alphas": 30,
+    "splits": ["train", "test"],
+    "batchnorm": ["averaged"],
+    "layerwise": False,
+    "perturbed": [],
+    "starts": [],
+    "retraining": [],
+    "claims": [],
+}
+_TASK: dict[str, Any] = {
+    "initialisation": {"name": "kaiming_normal"},
+    "schedule": {"name": "constant"},
+    "pad": 0,
+    "flip": False,
+    "precision": "fp32",
+    "channels_last": False,
+}
+# The registry of each named part of a task, what its functions are given besides the options, and those that may be chosen.
+_PARTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...] | None]] = {
+    "network": ("networks", ("input_shape", "num_classes"), None),
+    "initialisation": ("initialise", ("network", "generator"), None),
+    "dataset": ("datasets", ("data_root",), None),
+    "optimiser": ("optim", ("vector",), ("sgd", "decoupled_sgd", "adam")),
+    "schedule": ("schedules", (), None),
+}
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one nested mapping over another; lists and scalars are replaced, as Snakemake does with its configs."""
+    result = copy.deepcopy(dict(base))
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merge(result[key], value) if both else copy.deepcopy(value)
+    return result
+
+
+_WORDS = {"true": True, "false": False, "null": None}
+
+
+def _guessed(value: Any, allowed: Sequence[Mapping[str, Any]]) -> Any:
+    """Leave text where the schema takes it; else read what it takes, or what would get the better error."""
+    if not isinstance(value, str):
+        return value
+    read = values.as_number(value)
+    guess = _WORDS.get(value.lower(), value) if read is None else read
+    return value if any(validation.allows(each, value) for each in allowed) else guess
+
+
+def _in_one_form(value: Any, allowed: Sequence[Mapping[str, Any]]) -> Any:
+    """Make a fraction of a whole number that stands for one, so that 1 and 1.0 make one key."""
+    is_whole = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value + 0.0 if is_whole and any(each.get("type") == "number" for each in allowed) else value
+
+
+def typed(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Give numbers and booleans inside `--config` values their types back; Snakemake hands nested ones over as text.
+
+    Text stays where the schema takes text, such as names, and in options of networks, optimisers and the like: these follow
+    their annotations. Only for overrides: what stands in a file has its type.
+
+    Args:
+        overrides: all of them, from the top of the config.
+    """
+    return dict(validation.along(overrides, _guessed))
+
+
+def _replicates(value: int | Sequence[int]) -> tuple[int, ...]:
+    return tuple(range(value)) if isinstance(value, int) else tuple(sorted(value))
+
+
+def _overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one description of a task over another; a part with another name replaces the whole part, options and all."""
+    result = merge(base, over)
+    for part in _PARTS:
+        name = over.get(part, {}).get("name")
+        if name and name != base.get(part, {}).get("name"):
+            result[part] = copy.deepcopy(over[part])
+    return result
+
+
+def task_files() -> dict[str, Path]:
+    """List the tasks that have a file of their own in `config/tasks`."""
+    return {path.stem: path for path in sorted(TASKS.glob("*.yaml"))}
+
+
+def _describe(name: str, inline: Mapping[str, Any], chain: tuple[str, ...] = ()) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Merge a task's base, its file and what the config says of it inline, in this order; list the names on the way."""
+    files = task_files()
+    if name not in files and name not in inline:
+        raise registry.unknown("task", name, [*files, *inline], "add it as a file in config/tasks")
+    if name in chain:
+        raise ValueError(f"base of task {name!r} must not lead back to itself, got {' > '.join([*chain, name])}; remove one")
+    found = validation.read_yaml(files[name]) if name in files else {}
+    validation.validate({"experiments": {"x": {"tasks": [name]}}, "tasks": {name: found}})
+    found = _overlay(found, inline.get(name, {}))
+    base, chain = found.pop("base", None), (*chain, name)
+    if base is None:
+        return found, chain
+    under, lineage = _describe(base, inline, chain)
+    return _overlay(under, found), lineage
+
+
+def load_task(name: str, inline: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Complete one task: every option of its network, data set, optimiser and schedule is spelled out.
+
+    Raises:
+        ValueError: an unknown or missing name or option.
+    """
+    task = _overlay(_TASK, _describe(name, inline or {})[0])
+    for key in ("network", "dataset", "optimiser", "batch_size", "steps"):
+        if key not in task:
+            raise ValueError(f"task {name} must have {key!r}, got none; add it to config/tasks/{name}.yaml")
+    for part, (kind, supplied, only) in _PARTS.items():
+        if "name" not in task[part]:
+            raise ValueError(f"{name}.{part} must have a name, got {task[part]!r}; add name: to it")
+        task[part] = registry.bind(kind, task[part], supplied, f"{name}.{part}", only)
+    lengths.steps_per_epoch(task)  # whether or not a length is in epochs: no batch may be larger than the data
+    task |= {key: lengths.to_steps(task[key], task) for key in ("schedule", "steps", "evaluate_every") if key in task}
+    _check_together(name, task)
+    return {"name": name, "evaluate_every": max(1, task["steps"] // 12), **task}
+
+
+def _check_together(name: str, task: Mapping[str, Any]) -> None:
+    """Refuse options that are right each by itself, and wrong together."""
+    optimiser, dataset = task["optimiser"], task["dataset"]
+    if task["steps"] < 1:
+        raise ValueError(f"steps of task {name} must be at least 1, got {task['steps']}; lengthen the training")
+    if optimiser.get("nesterov") and not optimiser["momentum"]:
+        raise ValueError(f"momentum of {name}.optimiser must be above 0 with nesterov, got 0; raise it")
+    if task["pad"] and "resize" in dataset:
+        raise ValueError(
+            f"pad of task {name} must be 0 for folders of images, got {task['pad']}; they are cropped at random anyway"
+        )
+    if dataset.get("resize", math.inf) < dataset.get("size", 0):
+        raise ValueError(f"resize of {name}.dataset must be at least size = {dataset['size']}, got {dataset['resize']}; raise it")
+    try:
+        schedule = registry.call("schedules", task["schedule"])  # a schedule checks how its own options go together
+        highest = max(map(schedule, {0, task["steps"] // 2, task["steps"], *task["schedule"].get("drops", [])}))
+    except OverflowError:
+        highest = math.inf
+    except ValueError as error:
+        raise ValueError(f"{name}.schedule: {error}") from None
+    if not highest * optimiser["lr"] <= values.LARGEST:
+        raise ValueError(
+            f"factor of {name}.schedule must keep the learning rate finite, got {task['schedule']['factor']}; raise it"
+        )
+
+
+def _pruning(place: str, given: Mapping[str, Any], levels: int) -> dict[str, Any]:
+    pruning = {"criterion": "magnitude", "scope": "global", "fraction": 0.2, **given}
+    registry.lookup("prune", pruning["criterion"], f"{place}.pruning.criterion", ("magnitude", "random"))
+    densities = pruning.get("densities")
+    falls = densities is None or [1, *densities] == sorted({1, *densities}, reverse=True)
+    if not falls or (densities and len(densities) < levels):
+        raise ValueError(
+            f"{place}.pruning.densities must fall from level to level, one below 1 for each of {levels} levels, "
+            f"got {[values.as_number(each) for each in densities or ()]}; list them in order"
+        )
+    return pruning
+
+
+def _grid(place: str, e: Mapping[str, Any], name: str, raw: Mapping[str, Any]) -> Grid:
+    inline = raw.get("tasks", {})
+    task, lineage = load_task(name, inline), _describe(name, inline)[1]
+    per_job = {"seeds": 1, "orders": 1, **raw.get("per_job", {})}
+    levels, sparse = e["levels"], e.get("sparse_level", e["levels"])
+    if sparse > levels:
+        raise ValueError(f"{place}.sparse_level must be at most levels = {levels}, got {sparse}; lower it")
+    e = {**e, "rewind": figure_options.rewind_steps(f"{place}.rewind", e["rewind"], task)}
+    return Grid(
+        task, lineage, per_job, _replicates(e["seeds"]), _replicates(e["orders"]), e["rewind"], levels, sparse,
+        _pruning(place, e.get("pruning", {}), levels), tuple(e["controls"]), e["alphas"], tuple(e["splits"]),
+        tuple(e["batchnorm"]), layerwise=e["layerwise"], **figure_options.complete(place, e, task),
+    )  # fmt: skip
+
+
+def _experiment(name: str, given: Mapping[str, Any], raw: Mapping[str, Any]) -> Experiment:
+    e = merge(_EXPERIMENT, given)
+    place = f"experiments.{name}"
+    own = e["tasks"] if isinstance(e["tasks"], Mapping) else dict.fromkeys(e["tasks"])
+    grids = {
+        task: _grid(f"{place}.tasks.{task}" if over else place, merge(e, over or {}), task, raw) for task, over in own.items()
+    }
+    figures = e.get("figures", figure_needs.default_figures(list(grids.values())))
+    for figure in figures:
+        if figure not in figure_needs.FIGURES:
+            raise registry.unknown(f"{place}.figures", figure, list(figure_needs.FIGURES))
+        for grid in grids.values():
+            if figure_needs.FIGURES[figure].sparse and not grid.sparse_level:
+                raise ValueError(f"{place}.levels must be at least 1 for figure {figure}, got {grid.levels}; raise it")
+        lacking = [figure_needs.FIGURES[figure].lacks(grid) for grid in grids.values()]
+        if all(lacking):
+            raise ValueError(f"{place} must have {lacking[0]} for figure {figure}, got none; add to it, or leave the figure out")
+        option = figure_needs.FIGURES[figure].option
+        if option and not any(getattr(grid, option) for grid in grids.values()):
+            raise ValueError(f"{place}.{option} must be given for figure {figure}, got none; add {option}: to the experiment")
+    files = {path.stem: path for path in sorted(CLAIMS.glob("*.yaml"))}
+    for claims in e["claims"]:
+        if claims not in files:
+            raise registry.unknown(f"{place}.claims", claims, list(files), "add it as a file in config/claims")
+    return Experiment(name, grids, tuple(figures), tuple(e["claims"]))
+
+
+def resolve(raw: Mapping[str, Any]) -> Config:
+    """Check a merged config and complete it with defaults.
+
+    Args:
+        raw: as read from YAML, overrides applied, which were `typed` before.
+
+    Raises:
+        ValueError: naming the key, the rule and the remedy.
+    """
+    import os
+
+    raw = validation.without_anchors(raw)
+    if "fingerprints" in raw:
+        raise ValueError(
+            "fingerprints must be left out of a config, got pins of code; "
+            "what other code made is kept by: python -m pipeline_lib adopt CONFIG --keep STAGE"
+        )
+    raw |= {key: locations.expanded(key, raw[key]) for key in ("results", "data_root") if isinstance(raw.get(key), str)}
+    validation.validate(raw)
+    raw = validation.along(raw, _in_one_form)
+    for name in raw["experiments"]:
+        locations.check_experiment(name)
+    settings = {**_SETTINGS, **raw}
+    root = settings["data_root"] or locations.expanded("PIPELINE_DATA_ROOT", os.environ.get("PIPELINE_DATA_ROOT", ""))
+    return Config(
+        Path(settings["results"]),
+        Path(root) if root else None,
+        {name: _experiment(name, e, raw) for name, e in raw["experiments"].items()},
+        settings["environment"],
+    )
+
+
+def level_density(pruning: Mapping[str, Any], level: int) -> float:
+    """Give the nominal density of a level: the listed one, or `(1 - fraction) ** level`."""
+    if level == 0:
+        return 1.0
+    listed = pruning.get("densities")
+    return float(listed[level - 1]) if listed else math.pow(1 - pruning["fraction"], level)
+
+
+def chunks(values: Sequence[int], size: int) -> Iterator[tuple[int, ...]]:
+    """Group replicates into jobs by `value // size`, so that more replicates never regroup full jobs."""
+    blocks: dict[int, list[int]] = {}
+    for value in values:
+        blocks.setdefault(value // size, []).append(value)
+    for block in sorted(blocks):
+        yield tuple(blocks[block])

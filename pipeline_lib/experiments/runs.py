@@ -1,0 +1,52 @@
+"""Trained networks as an experiment names them, and the ladders that their masks come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pipeline_lib.experiments import starts
+from pipeline_lib.experiments.changes import Start
+from pipeline_lib.experiments.experiment import Grid
+
+
+@dataclass(frozen=True, order=True)
+class Run:
+    """One trained network, up to its task and seed.
+
+    Args:
+        kind: "imp" (a level of the IMP ladder; level 0 is the dense network), "random_prune" or "reinit".
+        k: rewind step that it starts from.
+        level: pruning level of its mask.
+        order: order of SGD noise from k on; the experiment's first order is the ladder's own.
+        start: what it starts from, in `starts.Start`'s wording, where that is not W_k itself.
+    """
+
+    kind: str
+    k: int
+    level: int
+    order: int
+    start: str = ""
+
+
+def wording(start: Start, level: int) -> str:
+    """Word a start as a run does: nothing where it is W_k itself."""
+    text = start.at(level).text
+    return "" if text == f"k{start.k}" else text
+
+
+def rung(e: Grid, run: Run, level: int) -> Run:
+    """Give a level of the ladder that a run's mask comes from."""
+    text = ""
+    if run.start:
+        start = starts.parse(run.start, e.task)
+        text = wording(Start(start.k, start.before), level)
+    return Run("imp", run.k, level, e.orders[0], text)
+
+
+def with_ancestors(e: Grid, runs: Iterable[Run]) -> set[Run]:
+    """Add the ladder runs whose masks the given runs use."""
+    found = set(runs)
+    for run in runs:
+        found |= {rung(e, run, level) for level in range(run.level)}
+    return found

@@ -1,0 +1,1 @@
+"""What figures share: style, and marks for what has no value."""

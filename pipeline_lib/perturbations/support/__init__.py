@@ -1,0 +1,1 @@
+"""What a perturbation may look at, and how one is applied."""

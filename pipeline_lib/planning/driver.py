@@ -1,0 +1,212 @@
+"""Between Snakemake and the plan: what is asked for, what it reads, and whether it is still what was planned."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pipeline_lib.core import files, processors
+from pipeline_lib.experiments import config, config_files
+from pipeline_lib.experiments.experiment import Config
+from pipeline_lib.planning import adopted, ledger, nodes, plan, plan_file, publication, refinement
+from pipeline_lib.planning.keys import fingerprint, known_code
+from pipeline_lib.planning.nodes import Plan
+from pipeline_lib.planning.plan_file import Written
+from pipeline_lib.store import artifacts, environment, verification
+from pipeline_lib.store.environment import Environment
+from pipeline_lib.store.job import Job
+from pipeline_lib.tables import tabulation
+
+PLAN_ID = "REWIND_PLAN_ID"  # set by the main process, inherited by its jobs
+
+
+def _read(paths: Sequence[Path], overrides: Mapping[str, Any] | None) -> Config:
+    """Read config files, and what counts as made by the code of today in their results folder."""
+    asked = config_files.read(paths, overrides)
+    return replace(asked, adopted=adopted.there(asked.results))
+
+
+def load(paths: Sequence[Path], overrides: Mapping[str, Any] | None = None) -> Plan:
+    """Read config files, lay overrides over them, and plan."""
+    return plan.make_plan(_read(paths, overrides))
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return path.read_bytes() == content
+    except OSError:  # none, or another user's alone
+        return False
+
+
+def put_first_in_path(folder: Path) -> None:
+    """Let programs of a folder come before others of their names, in this process and what it starts."""
+    os.environ["PATH"] = os.pathsep.join([str(folder), os.environ.get("PATH", "")])
+
+
+def write_plan(made: Plan, paths: Iterable[Path]) -> Path:
+    """Write the plan file that jobs read their node from; an equal one is left alone.
+
+    Raises:
+        ValueError: the results folder cannot be written to.
+    """
+    lines = "\n".join(plan_file.to_lines(made, paths)) + "\n"  # compared as bytes: a damaged file need not be text
+    target = made.config.results / "plans" / f"{made.identity()}.jsonl"
+    if not _holds(target, lines.encode()):
+        asked = {(node.stage, nodes.named_functions(node.stage, node.spec)) for node in made.nodes.values()}
+        known_code.keep(made.config.results, asked)
+        artifacts.write_text(target, lines)
+    return target
+
+
+def planned(paths: Sequence[Path], overrides: Mapping[str, Any], main: bool) -> Written:
+    """Plan a run and check what is published; in its jobs, read what was planned, since planning may take half a minute.
+
+    Args:
+        paths: the config files.
+        overrides: what was said on the command line.
+        main: whether this is the process that the user started, and no job of it.
+
+    Raises:
+        ValueError: the config is wrong, a published file is damaged, or a job that does not see the plan file plans otherwise.
+    """
+    resolved, ours = _read(paths, overrides), None if main else os.environ.get(PLAN_ID)
+    path = resolved.results / "plans" / f"{ours}.jsonl"
+    if ours and path.is_file():
+        return Written(path)
+    made = plan.make_plan(resolved)
+    if ours not in (None, made.identity()):
+        raise ValueError("config and code must stay as they were planned during a run, got a changed plan; start the run again")
+    written = Written(write_plan(made, paths))
+    if main:
+        publication.check(written)
+        os.environ[PLAN_ID] = made.identity()
+    return written
+
+
+def _check_current(header: Mapping[str, Any], line: Mapping[str, Any]) -> None:
+    """Refuse a job whose config is not what was planned, or its code: all that it may import, as frozen at its start."""
+    for name, planned in plan_file.inputs_of(header, line).items():
+        path = Path(name)
+        if not path.is_file() or config_files.content_hash(path) != planned:
+            raise ValueError(f"config must stay as it was planned during a run, got a changed {path.name}; start the run again")
+    if line["key"] in header["adopted"]:
+        raise ValueError(
+            f"artifact {line['folder']} must be left as other code made it, got a job to make it by this code; "
+            "remove its folder and start the run again, which then makes it under a key of its own"
+        )
+    code = nodes.stage_code(line["stage"], line["spec"])
+    parents = {role: tuple(keys) for role, keys in line["parents"].items()}
+    place = Environment(**header["environment"]).words(nodes.on_device(line["stage"])) if header["environment"] else ""
+    if nodes.node_key(line["stage"], line["spec"], code, parents, place) != line["key"]:
+        raise ValueError(
+            f"code of stage {line['stage']} must stay as it was planned during a run, got an edit; start the run again"
+        )
+
+
+def _environment(header: Mapping[str, Any], stage: str) -> Environment:
+    """Tell what this job runs in, and refuse what is not what its key says."""
+    computes = nodes.on_device(stage)
+    here = environment.current(computes)
+    planned = header["environment"]
+    found = here.differences(Environment(**planned), computes) if planned else ""
+    if found:
+        remedy = (
+            f"run it there, say by {environment.NAME} what jobs have and start the run again, or leave environment: strict out"
+        )
+        raise ValueError(f"environment of stage {stage} must be what its key says, got {found}; {remedy}")
+    return here
+
+
+def _check_parent(folder: Path) -> None:
+    """Refuse to read an artifact whose job has not ended, or that is another node's by its record.
+
+    Where there is no folder at all, what reads its files says so.
+    """
+    try:
+        verification.record(folder)
+    except FileNotFoundError:
+        if folder.is_dir():
+            rule = f"artifact {folder} must have its {verification.RECORD}"
+            raise ValueError(f"{rule}, got none; remove the folder and run again") from None
+
+
+def run_node(stage: str, folder: Path, path: Path) -> None:
+    """Make one node.
+
+    Args:
+        stage: which stage the node belongs to.
+        folder: where the node goes: `<results>/artifacts/<stage>/<label>-<key>`.
+        path: the plan file that it is part of.
+
+    Raises:
+        ValueError: it is not part of the plan, config or code changed, or the stage refuses its inputs.
+    """
+    header, line = plan_file.find_line(path, folder.name.rpartition("-")[2])
+    if line["stage"] != stage:
+        raise ValueError(f"node {folder.name} must be made by stage {line['stage']}, got {stage}; use that one")
+    try:
+        _check_current(header, line)
+        here = _environment(header, stage)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise plan_file.not_whole(path, error) from None
+    if folder.parts[-3:] != Path(line["folder"]).parts:
+        raise ValueError(f"folder must end with {line['folder']}, got {folder}; use that one")
+    results = Path(*folder.parts[:-3])
+    reads = {role: [results / name for name in names] for role, names in line["reads"].items()}
+    root = Path(header["data_root"]) if header["data_root"] else None
+    parents = [folder for folders in reads.values() for folder in folders]
+    for parent in parents:
+        _check_parent(parent)
+    processors.one_for_arithmetic()
+    code = nodes.stage_code(stage, line["spec"])
+    facts = environment.facts(here, stage, line["spec"], code, verification.made_in(parents))
+    job = Job(line["key"], line["spec"], folder, reads, root, facts)
+    importlib.import_module(f"pipeline_lib.stages.{stage}").run(job)
+    files.remove_leftovers(job.folder)
+    record = {key: line[key] for key in ("key", "stage", "label", "spec", "parents")}
+    record |= {**job.facts, "format": fingerprint.FORMAT, "sha256": verification.digests(job.folder)}
+    artifacts.write_text(job.folder / verification.RECORD, json.dumps(record, indent=1) + "\n")
+
+
+def refined(made: Plan, raw: Mapping[str, Any], level: int, until: float) -> dict[str, Any]:
+    """Write the config of a further round: of the experiments that need one, with longer grids of rewind steps.
+
+    Args:
+        made: the plan of the last round.
+        raw: its config.
+        level: whose onset is sought; 0 is the dense network's.
+        until: relative width of the onset at which to stop.
+
+    Raises:
+        ValueError: an experiment has no table of means yet, or no task needs another round.
+    """
+    found: dict[str, Any] = {}
+    for name, e in made.config.experiments.items():
+        path = made.config.results / name / "means.parquet"
+        if not path.is_file():
+            raise ValueError(f"table {path} must exist, got no such file; run the experiment first")
+        grids = {task: grid.rewind for task, grid in e.grids.items()}
+        longer = refinement.refined(tabulation.read(path), grids, level, until)
+        if longer:
+            over = {"tasks": {task: {"rewind": longer[task]} if task in longer else {} for task in grids}}
+            found[name] = config.merge(raw["experiments"][name], over)
+    if not found:
+        raise ValueError(f"an onset must lie between two steps further apart than {until:g} of it, got none; nothing to refine")
+    return {**raw, "experiments": found}
+
+
+def write_index(results: Path) -> None:
+    """Write `index.parquet`: one row an artifact, with what it is and how it was made.
+
+    What has no record that it can be known by is left out, with a line in the log.
+    """
+    import pyarrow as pa
+
+    rows = ledger.rows(results)
+    if rows:
+        artifacts.write_table(results / "index.parquet", pa.Table.from_pylist(rows))

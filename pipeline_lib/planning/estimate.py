@@ -1,0 +1,191 @@
+"""What a plan costs: jobs, runs, steps and disk, and hours by the records of earlier jobs on this machine."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from pipeline_lib.experiments import starts
+from pipeline_lib.planning import adopted, footprint
+from pipeline_lib.planning.nodes import OUTPUTS, Node, Plan
+from pipeline_lib.store.verification import RECORD
+
+# Seconds of a job that is mostly start-up, used until there is a record of one.
+_STARTUP = {
+    "prepare": 5.0, "prune": 0.3, "rewind": 0.3, "perturb": 0.4, "signs": 0.5, "describe": 1.0, "wells": 20.0,
+    "tabulate": 1.0, "derive": 1.0, "judge": 1.0, "plot": 2.0,
+}  # fmt: skip
+_LINES = ("interpolate", "follow", "layers", "hessian", "connect", "slice", "cut", "adapt")
+# What a record that is missing, empty, damaged or of an older version can raise.
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, csv.Error)
+_KEPT_RECORDS = 200  # newest jobs looked at, a stage
+
+Calibrate = Callable[[dict[str, Any], Path | None], tuple[float, float]]
+
+
+def _trained(spec: dict[str, Any]) -> int:
+    begun = starts.parse(spec["start"], spec["task"]).step() if "start" in spec else spec["k"]  # older records have none
+    return (spec["task"]["steps"] - begun) * len(spec["members"])
+
+
+# A job's size: training steps, or evaluated points (of some ten thousand images; a product with the Hessian costs nine times its
+# examples). Other stages' jobs have one size.
+_WORK: dict[str, Callable[[dict[str, Any]], float]] = {
+    "train": _trained,
+    "trace": _trained,
+    "telemetry": lambda spec: spec["task"]["steps"] * len(spec["seeds"]),
+    "teach": lambda spec: spec["until"] * len(spec["seeds"]),
+    "pretrain": lambda spec: spec["k"] * len(spec["seeds"]),
+    "interpolate": lambda spec: spec["alphas"] * len(spec["pairs"]) * len(spec["splits"]),
+    "follow": lambda spec: spec["alphas"] * len(spec["pairs"]) * len(spec["keep"]),
+    "hessian": lambda spec: (
+        9e-4 * spec["examples"] * spec["iterations"] * (spec["probes"] + 1) * len(spec["operators"]) * len(spec["seeds"])
+    ),
+    "connect": lambda spec: spec["alphas"] * len(spec["pairs"]) * len(spec["splits"]) * len(spec["seeds"]),
+    "slice": lambda spec: spec["points"] ** 2 * len(spec["seeds"]),
+    "cut": lambda spec: 6 * sum(map(len, spec["fractions"].values())) * len(spec["seeds"]),
+    "adapt": lambda spec: 55 * len(spec["seeds"]),
+}
+
+
+def _work(stage: str, spec: dict[str, Any]) -> float:
+    """Measure a job's size."""
+    return float(_WORK[stage](spec)) if stage in _WORK else 1.0
+
+
+def _kind(stage: str, spec: dict[str, Any]) -> str:
+    """Name what jobs of one speed have in common: training is training, whichever stage asks."""
+    task = spec.get("task")
+    if task is None:
+        return stage
+    parts = [task[key] for key in ("network", "dataset", "batch_size", "pad", "precision", "channels_last") if key in task]
+    return json.dumps(["interpolate" if stage in _LINES else "train", parts], sort_keys=True)
+
+
+def _rate(record: Path, described: Path) -> tuple[str, float]:
+    """Read of a finished job what kind of work it did, and how many seconds a unit took."""
+    spec = json.loads(described.read_text(encoding="utf-8"))["spec"]
+    with record.open(encoding="utf-8") as file:
+        row = next(csv.DictReader(file, delimiter="\t"), {})
+    stage, seconds = described.parent.parent.name, float(row["s"])
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"seconds must be finite, got {seconds}; the record says nothing")
+    return _kind(stage, spec), seconds / max(_work(stage, spec), 1.0)
+
+
+def _rates(results: Path) -> dict[str, float]:
+    """Read seconds a unit of work from the benchmark records of finished jobs; what is damaged tells nothing."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for stage in OUTPUTS:
+        records = sorted((results / "benchmarks" / stage).glob("*.tsv"), key=lambda path: path.stat().st_mtime)
+        for record in records[-_KEPT_RECORDS:]:
+            with suppress(*_DAMAGE):
+                kind, rate = _rate(record, results / "artifacts" / stage / record.stem / RECORD)
+                found[kind].append(rate)
+    return {kind: median(values) for kind, values in found.items()}
+
+
+def _calibrated(
+    plan: Plan, missing: list[Node], rates: dict[str, float], calibrate: Calibrate | None
+) -> tuple[set[str], set[str]]:
+    """Measure what no record tells, where that is asked for; name the tasks that were measured, and those that are unknown."""
+    measured: dict[str, tuple[float, float]] = {}
+    unknown: set[str] = set()
+    for node in missing:
+        task, kind = node.spec.get("task"), _kind(node.stage, node.spec)
+        if task and kind not in rates and calibrate is None:
+            unknown.add(task["name"])
+        elif task and kind not in rates and calibrate:
+            full = next(e.grids[task["name"]].task for e in plan.config.experiments.values() if task["name"] in e.grids)
+            if task["name"] not in measured:
+                measured[task["name"]] = calibrate(full, plan.config.data_root)
+            rates[kind] = measured[task["name"]][int(node.stage in _LINES)]
+    return set(measured), unknown
+
+
+def is_made(plan: Plan, node: Node) -> bool:
+    """Tell whether all of a node's files exist."""
+    return all((plan.config.results / name).is_file() for name in node.files())
+
+
+def report(plan: Plan, calibrate: Calibrate | None = None, sized: footprint.Sizes = footprint.size) -> str:
+    """Write what a plan asks for, what exists, what sharing saves, and what the rest takes in time and on disk.
+
+    Args:
+        plan: the plan.
+        calibrate: measures a task where no earlier job tells: seconds a training step and an interpolation point. Without it, its
+            hours are unknown.
+        sized: counts the entries of a task's network.
+    """
+    made = {key for key, node in plan.nodes.items() if is_made(plan, node)}
+    missing = [node for key, node in plan.nodes.items() if key not in made]
+    rates = _STARTUP | _rates(plan.config.results)
+    measured, unknown = _calibrated(plan, missing, rates, calibrate)
+    seconds = _seconds(missing, rates)
+    lines = _by_stage(plan.nodes.values(), made, seconds)
+    lines += adopted.report(plan.config.results, plan.kept.values())
+    return "\n".join([*lines, *_shared(plan), _disk(plan, missing, sized), _time(sum(seconds.values()), measured, unknown)])
+
+
+def _seconds(missing: Iterable[Node], rates: Mapping[str, float]) -> dict[str, float]:
+    """Add up what missing nodes take, by stage; NaN where nothing tells."""
+    seconds: dict[str, float] = dict.fromkeys(OUTPUTS, 0.0)
+    for node in missing:
+        seconds[node.stage] += rates.get(_kind(node.stage, node.spec), float("nan")) * _work(node.stage, node.spec)
+    return seconds
+
+
+def _by_stage(nodes: Iterable[Node], made: Collection[str], seconds: Mapping[str, float]) -> list[str]:
+    lines = [f"{'stage':12} {'nodes':>7} {'exist':>7} {'hours left':>11}"]
+    keys: dict[str, list[str]] = defaultdict(list)
+    for node in nodes:
+        keys[node.stage].append(node.key)
+    for stage in (stage for stage in OUTPUTS if keys[stage]):
+        hours = "unknown" if math.isnan(seconds[stage]) else f"{seconds[stage] / 3600:.2f}"
+        lines.append(f"{stage:12} {len(keys[stage]):7} {len(set(keys[stage]).intersection(made)):7} {hours:>11}")
+    return lines
+
+
+def stages(plan: Plan, nodes: Collection[Node]) -> list[str]:
+    """Write how many of some nodes there are, how many exist, and how long the others take, a line a stage."""
+    made = {node.key for node in nodes if is_made(plan, node)}
+    rates = _STARTUP | _rates(plan.config.results)
+    return _by_stage(nodes, made, _seconds([node for node in nodes if node.key not in made], rates))
+
+
+def _shared(plan: Plan) -> list[str]:
+    trained = [node for node in plan.nodes.values() if node.stage in ("train", "trace")]
+    runs, steps, asked = sum(node.num_runs for node in trained), sum(node.num_steps for node in trained), plan.asked
+    return [
+        f"training runs: {asked['runs']} asked for figure by figure, {runs} after sharing, {asked['runs'] - runs} saved",
+        f"training steps: {asked['steps']} asked for, {steps} after sharing, {asked['steps'] - steps} saved",
+    ]
+
+
+def _disk(plan: Plan, missing: list[Node], sized: footprint.Sizes) -> str:
+    """Say what a plan takes on disk, and whether what is missing fits there."""
+    (whole, files), (left, _) = footprint.of(plan, plan.nodes.values(), sized), footprint.of(plan, missing, sized)
+    place = next(path for path in (plan.config.results.resolve(), *plan.config.results.resolve().parents) if path.is_dir())
+    free = shutil.disk_usage(place).free
+    fits = "" if left <= free else "; MORE THAN IS FREE THERE"
+    return (
+        f"disk: about {whole / 1e9:.1f} GB in {files:,} files without data sets, "
+        f"{left / 1e9:.1f} GB of it to be made, {free / 1e9:.1f} GB free{fits}"
+    )
+
+
+def _time(seconds: float, measured: set[str], unknown: set[str]) -> str:
+    if unknown:
+        return f"time left: unknown, since no earlier job tells how fast {', '.join(sorted(unknown))} is; --calibrate measures it"
+    cores = os.cpu_count() or 1
+    source = f"a short calibration of {', '.join(sorted(measured))}" if measured else "records of earlier jobs"
+    return f"time left: {seconds / 3600:.2f} core-hours, {seconds / 3600 / cores:.2f} h on {cores} cores, by {source}"

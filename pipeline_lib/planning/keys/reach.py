@@ -1,0 +1,285 @@
+"""What code reaches: the definitions of the package that an entry point leads to, and their digest."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from pipeline_lib.core import sources
+from pipeline_lib.planning.keys.effects import changed, hidden_change, outer_changes, registers
+from pipeline_lib.planning.keys.scopes import bound, imported, loaded, own_statements
+from pipeline_lib.planning.keys.syntax import Reference, Writer, Written
+from pipeline_lib.planning.keys.wordless import is_type_checking, without_words
+
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+@dataclass
+class _Module:
+    """A module's definitions by name, each the statements that make it, what imports make known, and all else that it does."""
+
+    package: str
+    definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)
+    imports: dict[str, str] = field(default_factory=dict)
+    acts: list[ast.stmt] = field(default_factory=list)
+    odd: list[str] = field(default_factory=list)
+    stars: list[str] = field(default_factory=list)
+    loads: list[str] = field(default_factory=list)  # names that are imported when it is
+    _left: dict[str, list[ast.stmt]] = field(default_factory=dict)
+
+    def without_words(self, name: str) -> list[ast.stmt]:
+        """Give what is left of a definition, or of what a module does beside (`*`), without words."""
+        if name not in self._left:
+            statements = self.acts if name == "*" else self.definitions[name]
+            self._left[name] = [left for statement in statements for left in without_words(statement)]
+        return self._left[name]
+
+    def add(self, name: str, statement: ast.stmt) -> None:
+        self.definitions.setdefault(name, []).append(statement)
+
+
+def _targets(statement: ast.stmt) -> list[ast.expr]:
+    return getattr(statement, "targets", [getattr(statement, "target", None)])
+
+
+def _sets(found: _Module, statement: ast.stmt) -> set[str]:
+    """Name what a statement defines or changes: also the definitions whose methods it calls."""
+    methods = [node.func for node in ast.walk(statement) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    names = {changed(each) for each in (*methods, *_targets(statement)) if each}
+    return {*bound([statement], found.package), *(name for name in names if name in found.definitions and name)}
+
+
+def _only_sets(found: _Module, statement: ast.stmt) -> bool:
+    """Tell whether all that a statement does, and the blocks in it do, is to define or change names of its module."""
+    if isinstance(statement, (ast.If, ast.Try)):
+        blocks = [statement.body, statement.orelse, getattr(statement, "finalbody", [])]
+        blocks += [handler.body for handler in getattr(statement, "handlers", [])]
+        return all(_only_sets(found, each) for block in blocks for each in block)
+    plain = isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Import, ast.ImportFrom, ast.Pass, *_DEFINITIONS))
+    parts = [each for each in _targets(statement) if isinstance(each, (ast.Subscript, ast.Attribute))]
+    return plain and all(changed(each) in found.definitions for each in parts)
+
+
+def _is_main(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.If) and ast.unparse(statement.test) == "__name__ == '__main__'"
+
+
+def _sort(found: _Module, statement: ast.stmt) -> None:
+    """Put one statement of a module in its place."""
+    if isinstance(statement, (ast.Import, ast.ImportFrom)):
+        if isinstance(statement, ast.ImportFrom) and any(alias.name == "*" for alias in statement.names):
+            found.stars += imported(ast.ImportFrom(statement.module, [ast.alias("_")], statement.level), found.package).values()
+        found.imports |= imported(statement, found.package)
+        found.loads += loaded(statement, found.package)
+    elif isinstance(statement, ast.If) and is_type_checking(statement.test):
+        for each in statement.orelse:
+            _sort(found, each)
+    elif isinstance(statement, _DEFINITIONS):
+        if any(isinstance(other, _DEFINITIONS) for other in found.definitions.get(statement.name, [])):
+            found.odd.append(f"{statement.lineno}: {statement.name} is defined twice")
+        for name in {statement.name, *(each for each in registers(statement) if each in found.definitions)}:
+            found.add(name, statement)
+        if hidden_change(statement, found.definitions):
+            found.acts.append(statement)
+            found.odd.append(f"{statement.lineno}: {statement.name} is registered elsewhere")
+    elif not _is_main(statement) and not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
+        names = _sets(found, statement)
+        for node in own_statements([statement]):
+            found.loads += loaded(node, found.package)
+        for name in sorted(names):
+            found.add(name, statement)
+        if not _only_sets(found, statement) or hidden_change(statement, found.definitions):
+            found.acts.append(statement)
+            found.odd.append(f"{statement.lineno}: a statement that does more than define")
+
+
+@lru_cache(maxsize=512)
+def _read(package: str, text: str) -> _Module:
+    found = _Module(package)
+    try:
+        body = ast.parse(text).body
+    except SyntaxError as error:
+        raise ValueError(f"modules of {package} must be Python, got: {error}; mend the file") from None
+    for statement in body:
+        _sort(found, statement)
+    for line, name in [each for statement in body for each in outer_changes(statement, package)]:
+        if name in found.definitions:
+            found.odd.append(f"{line}: {name} is changed by a function")
+            found.acts += found.definitions[name]
+    return found
+
+
+class Code:
+    """A package's source.
+
+    Args:
+        root: its folder.
+        carriers: modules whose text does not count; what they use does.
+        loaders: functions, as `module.name`, whose first argument is a kind of registered functions.
+        places: of each kind the folder, or file, of its functions.
+        edits: texts to take instead of files' own, by path under the root; None for a file that is to be missing.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        carriers: Iterable[str] = (),
+        loaders: Iterable[str] = (),
+        places: Mapping[str, str] | None = None,
+        edits: Mapping[str, str | None] | None = None,
+    ) -> None:
+        self.root, self.name, self._edits, self._places = root, __name__.split(".")[0], dict(edits or {}), dict(places or {})
+        self.carriers = frozenset(carriers)
+        self._loaders = frozenset(Reference(*full.rpartition(".")[::2]) for full in loaders)
+        self._texts: dict[str, str | None] = {}
+        self._modules: dict[str, _Module] = {}
+        self._written: dict[Reference, Written] = {}
+        self._hashes: dict[tuple[Reference, int], str] = {}
+
+    def _text(self, path: str) -> str | None:
+        if path not in self._texts:
+            self._texts[path] = self._edits[path] if path in self._edits else sources.read(self.root / path)
+        return self._texts[path]
+
+    def _path(self, module: str) -> str | None:
+        base = "/".join(module.split(".")[1:])
+        paths = (f"{base}.py", f"{base}/__init__.py") if base else ("__init__.py",)
+        return next((path for path in paths if self._text(path) is not None), None)
+
+    def module(self, name: str) -> _Module:
+        """Read a module.
+
+        Raises:
+            ValueError: there is none of that name.
+        """
+        if name not in self._modules:
+            path = self._path(name)
+            if path is None:
+                raise ValueError(f"module must be part of {self.name}, got {name!r}; check its name")
+            package = name if path.endswith("__init__.py") else name.rpartition(".")[0]
+            self._modules[name] = _read(package, self._text(path) or "")
+        return self._modules[name]
+
+    def registered(self, kind: str, name: str) -> Reference:
+        """Find a registered function: of a module, or of the files of a folder.
+
+        Raises:
+            ValueError: there is none.
+        """
+        place = self._places.get(kind, kind)
+        names = [place] if place.endswith(".py") else self._files(place)
+        for path in names:
+            module = ".".join([self.name, *path.removesuffix(".py").split("/")])
+            if re.search(rf"\bdef\s+{name}\b", self._text(path) or "") and name in self.module(module).definitions:
+                return Reference(module, name)
+        raise ValueError(f"{kind} must have a function {name}, got none; check its name")
+
+    def _files(self, folder: str) -> list[str]:
+        there = {f"{folder}/{path.name}" for path in sources.public(self.root / folder)}
+        added = {path for path in self._edits if path.rpartition("/")[0] == folder and not path.startswith(f"{folder}/_")}
+        return sorted(there | added)
+
+    def _resolve(self, full: str, trail: tuple[str, ...] = ()) -> tuple[str, Reference | None, str]:
+        """Find what a full name stands for: what to write, the definition, and the rest of the name."""
+        module, *rest = full.split(".")
+        if module != self.name:
+            return full, None, ""
+        while rest and full not in trail:
+            found = self.module(module)
+            if rest[0] in found.definitions:
+                return f"@{rest[0]}", Reference(module, rest[0]), ".".join(rest[1:])
+            if found.imports.get(rest[0], submodule := f"{module}.{rest[0]}") != submodule:
+                return self._resolve(".".join([found.imports[rest[0]], *rest[1:]]), (*trail, full))
+            if self._path(submodule) is None:
+                break
+            module, rest = submodule, rest[1:]
+        return "@*", Reference(module, "*"), ".".join(rest)
+
+    def definition(self, reference: Reference) -> Written:
+        """Write one definition down; of `*` all that a module does when it is imported, with all of its definitions."""
+        if reference not in self._written:
+            self._written[reference] = self._write(reference)
+        return self._written[reference]
+
+    def _write(self, reference: Reference) -> Written:
+        own = self.module(reference.module)
+
+        def meaning(name: str) -> str | None:
+            return f"{reference.module}.{name}" if name in own.definitions else own.imports.get(name)
+
+        writer = Writer(own.package, meaning, self._resolve, self._loaders, reference)
+        found = writer.write(own.without_words(reference.name))
+        if reference.name == "*":
+            found.references += [Reference(reference.module, name) for name in own.definitions]
+            found.references += [self._resolve(star.removesuffix("._"))[1] or reference for star in own.stars]
+        found.references += self._at_import(reference.module)
+        found.references += [act for name in found.loads for act in self._at_import(name)]
+        if reference.module in self.carriers:
+            return Written(references=found.references)
+        found.odd += [f"{reference.module}:{each}" for each in own.odd]
+        return found
+
+    def _at_import(self, name: str) -> list[Reference]:
+        """List the modules that do more than define when a name is imported: itself, those around it, and what these import."""
+        todo, seen = [name], dict[str, None]()
+        while todo:
+            parts = todo.pop().split(".")
+            around = [".".join(parts[: i + 1]) for i in range(len(parts)) if parts[0] == self.name]
+            new = [module for module in around if module not in seen and self._path(module) is not None]
+            seen |= dict.fromkeys(new)
+            todo += [load for module in new for load in self.module(module).loads]
+        return [Reference(module, "*") for module in seen if self.module(module).acts]
+
+    def reach(self, roots: Iterable[Reference]) -> dict[Reference, Written]:
+        """Follow definitions to all that they use of the package.
+
+        Raises:
+            ValueError: a root is no definition.
+        """
+        todo, found = list(roots), dict[Reference, Written]()
+        for root in todo:
+            if root.name not in self.module(root.module).definitions:
+                raise ValueError(f"{root.module} must define {root.name}, got no such definition; check its name")
+        while todo:
+            reference = todo.pop()
+            if reference not in found:
+                found[reference] = self.definition(reference)
+                todo += found[reference].references
+        return found
+
+    def digest(self, roots: Iterable[Reference], more: str = "") -> str:
+        """Hash what definitions reach, each by its name and text and by what its references stand for, whatever their files.
+
+        Args:
+            roots: where to begin.
+            more: what else is to count.
+
+        Returns:
+            Twelve hexadecimal digits.
+        """
+        roots = list(roots)
+        found = [at for at in self.reach(roots) if at.module not in self.carriers]
+        depth, hashes, num = 0, [self._hash(at, 0) for at in found], 0
+        # Two definitions of one name are told apart by what they refer to, until no further ones are told apart.
+        while len(set(hashes)) > num:
+            depth, num = depth + 1, len(set(hashes))
+            hashes = [self._hash(at, depth) for at in found]
+        return _hash("\n".join([more, *(self._hash(root, depth) for root in roots), *sorted(set(hashes))]))[:12]
+
+    def _hash(self, at: Reference, depth: int) -> str:
+        """Hash a definition's name and text and, to a depth, what its references stand for."""
+        if (at, depth) not in self._hashes:
+            own = "" if at.module in self.carriers else self.definition(at).text
+            refers = self.definition(at).references if depth and at.module not in self.carriers else ()
+            text = "\n".join([at.name, own, *(self._hash(to, depth - 1) for to in refers)])
+            self._hashes[at, depth] = _hash(text)
+        return self._hashes[at, depth]
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,187 @@
+"""Measurements that a figure asks for besides runs and their pairs: telemetry, signs, spectra, and the landscape of a ladder."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline_lib.experiments import comparisons
+from pipeline_lib.experiments.figure_needs import FIGURES
+from pipeline_lib.experiments.runs import Run
+from pipeline_lib.planning.nodes import Node
+from pipeline_lib.planning.training_nodes import MEASURED, Walk, label
+
+
+class Survey:
+    """Adds measurements of one task and one chunk of seeds to a plan, from the nodes that a walk makes."""
+
+    def __init__(self, walk: Walk) -> None:
+        self.walk, self.e, self.plan, self.seeds = walk, walk.e, walk.plan, list(walk.seeds)
+        self.task = {key: walk.task[key] for key in MEASURED}
+        self.last = self.e.rewind[-1]
+
+    def solution(self, level: int, k: int | None = None, change: str = "") -> Run:
+        """A level of the ladder from a step, the last one if none is given, or a changed one."""
+        k = self.last if k is None else k
+        return Run("imp", k, level, self.e.orders[0], f"k{k} | {change}" if change else "")
+
+    def trained(self, run: Run) -> Node:
+        """The trained network of a run."""
+        return self.walk.train(run, (self.e.orders[0],))
+
+    def telemetry(self) -> list[Node]:
+        """The dense network from W_0, trained once more and looked at closely."""
+        if self.e.telemetry is None:
+            return []
+        spec = {"task": self.walk.task, "seeds": self.seeds, "order": self.e.orders[0], **self.e.telemetry}
+        parents = {"data": [self.walk.data], "start": [self.walk.pretrain(0)]}
+        steps = self.walk.task["steps"] * len(self.seeds)
+        return [self.plan.add("telemetry", self.walk.who, spec, parents, num_steps=steps)]
+
+    def signs(self) -> list[Node]:
+        """Signs of W_0 and every W_k, over all weights and over each ladder's survivors at the sparse level."""
+        steps = sorted({0, *self.e.rewind})
+        level, ks = self.e.sparse_level, list(self.e.rewind) if self.e.sparse_level else []
+        spec = {"name": self.task["name"], "seeds": self.seeds, "steps": steps, "level": level, "scopes": ks}
+        masks = [self.walk.mask(self.solution(level, k)) for k in ks]
+        return [self.plan.add("signs", self.walk.who, spec, {"states": [self.walk.pretrain(k) for k in steps], "masks": masks})]
+
+    def _hessian(self, step: int, k: int, level: int, state: Node, mask: list[Node], how: dict[str, Any]) -> Node:
+        spec = {"task": self.task, "seeds": self.seeds, "kind": "imp", "k": k, "level": level, "step": step, **how}
+        name = label(self.walk.who, f"k{step}" if step != self.walk.task["steps"] else f"k{k}-L{level}")
+        return self.plan.add("hessian", name, spec, {"data": [self.walk.data], "state": [state], "mask": mask})
+
+    def curvature(self) -> list[Node]:
+        """The Hessian's spectrum of the run from W_0 at the steps that are asked for."""
+        asked = self.e.curvature or {"steps": []}
+        how = {"operators": ["hessian"]} | {key: value for key, value in asked.items() if key != "steps"}
+        return [self._hessian(step, 0, 0, self.walk.pretrain(step), [], how) for step in asked["steps"]]
+
+    def spectra(self) -> list[Node]:
+        """Spectra at the solutions of the last ladder, over their surviving weights."""
+        asked = self.e.limits or {"levels": []}
+        how = {key: asked[key] for key in ("operators", "iterations", "probes", "examples", "subspace") if asked["levels"]}
+        made = []
+        for level in asked["levels"]:
+            run = self.solution(level)
+            made.append(self._hessian(self.walk.task["steps"], run.k, level, self.trained(run), self.walk.masked(run), how))
+        return made
+
+    def cuts(self) -> list[Node]:
+        """What is left of the last ladder's solutions when they are pruned by each of the asked ratios."""
+        asked, made = self.e.limits, []
+        for level in sorted({*asked["levels"], asked["fit_level"]}) if asked else ():
+            run, fractions = self.solution(level), sorted(asked["fractions"]) if asked else []
+            small = sorted({*fractions, *asked["small_fractions"]}) if asked else []
+            spec = {"task": self.task, "seeds": self.seeds, "k": run.k, "level": level, "scope": self.e.pruning["scope"]}
+            spec |= {"fractions": {"magnitude": fractions, "random": small}}
+            parents = {"data": [self.walk.data], "state": [self.trained(run)], "mask": self.walk.masked(run)}
+            made.append(self.plan.add("cut", label(self.walk.who, f"k{run.k}", f"L{level}"), spec, parents))
+        return made
+
+    def _connect(self, name: str, k: int, states: list[Node], masks: list[Node], points: Any, pairs: Any) -> Node:
+        asked = self.e.connectivity or {}
+        spec = {"task": self.task, "seeds": self.seeds, "k": k, "alphas": asked["alphas"], "splits": list(asked["splits"])}
+        spec |= {"points": points, "pairs": pairs}
+        parents = {"data": [self.walk.data], "states": states, "masks": masks}
+        return self.plan.add("connect", label(self.walk.who, f"k{k}", name), spec, parents)
+
+    def levels(self, k: int) -> Node:
+        """Lines between the solutions of a ladder, and to their projections: successive ones, or all pairs where asked for."""
+        last, every = self.e.levels, k in (self.e.connectivity or {})["rewind"]
+        runs = [self.solution(level, k) for level in range(last + 1)]
+        points = [{"state": level, "mask": None} for level in range(last + 1)]
+        points += [{"state": level, "mask": level} for level in range(last)]
+        pairs = [
+            {"what": "levels", "start": f"k{k}", "level_1": i, "level_2": j, "i": i, "j": j}
+            for i in range(last)
+            for j in range(i + 1, last + 1 if every else i + 2)
+        ]
+        pairs += [
+            {"what": "projection", "start": f"k{k}", "level_1": i, "level_2": i + 1, "i": i, "j": last + 1 + i}
+            for i in range(last)
+        ]
+        return self._connect(
+            "levels", k, [self.trained(run) for run in runs], [self.walk.mask(r) for r in runs[1:]], points, pairs
+        )
+
+    def perturbed(self) -> Node:
+        """Lines between the last ladder's solutions and what comes of their starts when they are moved at random."""
+        last = range(self.e.levels)
+        runs = [self.solution(level) for level in last]
+        moved = [self.solution(level, change=comparisons.ROBUST) for level in last]
+        points = [{"state": i, "mask": None} for i in range(2 * len(runs))]
+        pairs = [
+            {"what": "perturbed", "start": run.start, "level_1": i, "level_2": i, "i": i, "j": len(runs) + i}
+            for i, run in enumerate(moved)
+        ]
+        return self._connect("perturbed", self.last, [self.trained(run) for run in [*runs, *moved]], [], points, pairs)
+
+    def planes(self, plane: str) -> list[Node]:
+        """Planes at the asked levels of the last ladder, for the first seeds."""
+        asked, made = self.e.planes, []
+        seeds = [seed for seed in self.seeds if asked and seed in self.e.seeds[: asked["seeds"]]]
+        for level in asked["levels"] if asked and seeds else ():
+            run, following = self.solution(level), self.solution(level + 1)
+            spec = {"task": self.task, "seeds": seeds, "k": run.k, "level": level, "plane": plane}
+            spec |= {key: asked[key] for key in ("points", "margin")} if asked else {}
+            parents = {"data": [self.walk.data], "state": [self.trained(run)], "mask": [self.walk.mask(following)]}
+            if plane == "pruning":
+                parents |= {"next": [self.trained(following)]}
+            else:
+                parents |= {"random": [self.walk.pruned(run, "random", self.e.pruning["fraction"])]}
+            made.append(self.plan.add("slice", label(self.walk.who, f"k{run.k}", f"L{level}", plane), spec, parents))
+        return made
+
+    def ladder(self) -> Node:
+        """Magnitudes and distances of the last ladder's solutions, projections and starts."""
+        runs = [self.solution(level) for level in range(self.e.levels + 1)]
+        masks = [self.walk.mask(run) for run in runs[1:]]
+        solutions = [{"start": f"k{self.last}", "level": i, "state": i, "mask": i - 1 if i else None} for i in range(len(runs))]
+        projections = [{"level": i, "state": i - 1, "mask": i - 1} for i in range(1, len(runs))]
+        return self._describe("ladder", [self.trained(run) for run in runs], masks, solutions, projections)
+
+    def _describe(self, name: str, states: list[Node], masks: list[Node], solutions: Any, projections: Any) -> Node:
+        spec = {
+            "name": self.task["name"],
+            "seeds": self.seeds,
+            "k": self.last,
+            "solutions": solutions,
+            "projections": projections,
+        }
+        parents = {"rewind": [self.walk.pretrain(self.last)], "states": states, "masks": masks}
+        return self.plan.add("describe", label(self.walk.who, f"k{self.last}", name), spec, parents)
+
+    def retrained(self, change: str) -> Node:
+        """Magnitudes of networks that were retrained in another way."""
+        runs = [self.solution(level, change=change) for level in range(1, self.e.levels + 1)]
+        solutions = [{"start": run.start, "level": run.level, "state": i, "mask": i} for i, run in enumerate(runs)]
+        name = "".join(letter if letter.isalnum() else "_" for letter in change).strip("_")
+        states = [self.trained(run) for run in runs]
+        return self._describe(name, states, [self.walk.mask(run) for run in runs], solutions, [])
+
+    def measure(self, figures: Sequence[str]) -> dict[str, list[Node]]:
+        """Add all that the figures ask for; nodes by stage."""
+        found: dict[str, list[Node]] = defaultdict(list)
+        options = {FIGURES[figure].option for figure in figures}
+        found["telemetry"] += self.telemetry() if "telemetry" in options else []
+        found["signs"] += self.signs() if "sign_changes" in figures else []
+        found["hessian"] += self.curvature() if "curvature" in options else []
+        if "limits" in options:
+            found["hessian"] += self.spectra()
+        if "pruning_limits" in figures:
+            found["cut"] += self.cuts()
+        if self.e.connectivity:
+            followed = self.e.rewind if "level_paths" in figures else [self.last] if "robustness" in figures else []
+            found["connect"] += [self.levels(k) for k in followed]
+            found["connect"] += [self.perturbed()] if "robustness" in figures else []
+        for plane in ("pruning", "directions"):
+            found["slice"] += self.planes(plane) if f"{plane.removesuffix('s')}_planes" in figures else []
+        if {"landscape", "magnitudes", "retraining"} & set(figures):
+            found["describe"].append(self.ladder())
+        ways = (("magnitudes", "mask | "), ("retraining", ""))
+        found["describe"] += [
+            self.retrained(f"{before}{way}") for figure, before in ways if figure in figures for way in self.e.retraining
+        ]
+        return found

@@ -1,0 +1,200 @@
+"""Nodes of the plan: what an artifact is, how its key comes about, which files and tables there are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import Any
+
+from pipeline_lib.experiments.experiment import Config
+from pipeline_lib.planning.keys.fingerprint import CODE, Named, asked, fingerprint, reached
+from pipeline_lib.planning.keys.reach import Code
+from pipeline_lib.store import environment
+from pipeline_lib.store.environment import Environment
+from pipeline_lib.store.verification import RECORD
+
+_LABEL = re.compile(r"[A-Za-z0-9_-]+")
+
+# The files that each stage makes; the first is what later stages read unless they say otherwise.
+OUTPUTS: dict[str, tuple[str, ...]] = {
+    "prepare": ("data.safetensors",),
+    "pretrain": ("state.safetensors",),
+    "teach": ("state.safetensors",),
+    "prune": ("mask.safetensors",),
+    "adapt": ("mask.safetensors", "ratios.parquet"),
+    "rewind": ("state.safetensors",),
+    "perturb": ("state.safetensors", "perturbations.parquet"),
+    "train": ("state.safetensors", "runs.parquet", "curves.parquet"),
+    "trace": ("state.safetensors", "runs.parquet", "curves.parquet", "kept.txt"),
+    "interpolate": ("interpolation.parquet", "instability.parquet", "distances.parquet"),
+    "follow": ("throughout.parquet",),
+    "layers": ("layers.parquet",),
+    "telemetry": ("telemetry.parquet",),
+    "signs": ("signs.parquet",),
+    "hessian": ("spectrum.parquet", "curvature.parquet"),
+    "connect": ("paths.parquet", "barriers.parquet"),
+    "slice": ("planes.parquet", "marks.parquet"),
+    "cut": ("cuts.parquet",),
+    "describe": ("magnitudes.parquet", "geometry.parquet"),
+    "wells": ("wells.parquet",),
+    "tabulate": ("table.parquet",),
+    "derive": ("table.parquet",),
+    "judge": ("table.parquet",),
+    "plot": ("figure.svg", "figure.png"),
+}
+# The stage that measures each table, and the tables that are computed from others.
+TABLES = {
+    "runs": "train", "curves": "train", "interpolation": "interpolate", "instability": "interpolate", "distances": "interpolate",
+    "throughout": "follow", "layers": "layers", "perturbations": "perturb", "telemetry": "telemetry", "signs": "signs",
+    "spectrum": "hessian", "curvature": "hessian", "paths": "connect", "barriers": "connect", "planes": "slice", "marks": "slice",
+    "cuts": "cut", "magnitudes": "describe", "geometry": "describe", "ratios": "adapt", "wells": "wells",
+}  # fmt: skip
+# The tables that each derived one takes, and those that it uses where they are there; in the order in which they are made.
+DERIVED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "means": (("instability",), ()),
+    "onsets": (("instability", "runs"), ()),
+    "networks": (("runs",), ()),
+    "correlations": (("perturbations", "runs"), ()),
+    "timeline": (("telemetry",), ("onsets", "curvature")),
+    "fits": (("cuts", "runs"), ()),
+    "limits": (("spectrum", "cuts", "fits"), ()),
+    "sets": (("planes", "marks", "runs"), ()),
+}
+
+
+@dataclass(frozen=True)
+class Node:
+    """One artifact: a stage's job and the folder that it fills.
+
+    Args:
+        stage: which stage makes it.
+        label: readable part of the folder's name; nodes of one key have one label, whichever config asks for them.
+        spec: all that the stage needs to know, as JSON.
+        parents: keys of the artifacts it reads, by role.
+        key: hash of all that its content depends on.
+        num_steps: training steps in it, over all members.
+        num_runs: full training runs in it.
+    """
+
+    stage: str
+    label: str
+    spec: dict[str, Any]
+    parents: dict[str, tuple[str, ...]]
+    key: str
+    num_steps: int = 0
+    num_runs: int = 0
+
+    @property
+    def folder(self) -> str:
+        """Path under the results folder."""
+        return f"artifacts/{self.stage}/{self.label}-{self.key}"
+
+    def files(self) -> list[str]:
+        """Paths of its files under the results folder, its record included."""
+        return [f"{self.folder}/{name}" for name in (*OUTPUTS[self.stage], RECORD)]
+
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
+def node_key(stage: str, spec: dict[str, Any], code: str, parents: dict[str, tuple[str, ...]], place: str = "") -> str:
+    """Hash all that an artifact's content depends on; `place` words the environment where that is to count."""
+    hashed = [stage, spec, code, parents, *([place] if place else [])]
+    return hashlib.sha256(_encode(hashed).encode()).hexdigest()[:12]
+
+
+@cache
+def on_device(stage: str) -> bool:
+    """Tell whether a stage computes on the GPU where there is one."""
+    return any(at.module.endswith(".store.device") for at in reached(stage))
+
+
+# Where a spec names the registered functions of each kind that its stage may ask for. Others have no part in its key.
+_NAMES: dict[str, Callable[[dict[str, Any]], Iterable[str]]] = {
+    "networks": lambda spec: [spec["task"]["network"]["name"]],
+    "datasets": lambda spec: [spec["dataset"]["name"]],
+    "optim": lambda spec: [spec["task"]["optimiser"]["name"]],
+    "schedules": lambda spec: [spec["task"]["schedule"]["name"], *(["constant"] if spec.get("restart") else [])],
+    "initialise": lambda spec: [spec["task"]["initialisation"]["name"]],
+    "prune": lambda spec: [spec["criterion"]] if "criterion" in spec else list(spec["fractions"]),
+    "adaptive": lambda spec: [spec["rule"]["name"]],
+    "perturbations": lambda spec: [step["name"] for step in spec["steps"]],
+    "pretexts": lambda spec: [pretext["name"] for pretext in spec["pretexts"]],
+    "summaries": lambda spec: [spec["table"]],
+    "measures": lambda spec: [claim["measure"]["name"] for claim in spec["claims"]],
+    "figures": lambda spec: [spec["figure"]],
+}
+
+
+def named_functions(stage: str, spec: dict[str, Any], code: Code = CODE) -> Named:
+    """List the registered functions that decide an artifact: those that its spec names, of the kinds that its stage asks for."""
+    asks, before = asked(stage, (), code), None
+    while asks != before:  # functions may ask for others
+        if unknown := [kind for kind in asks if kind not in _NAMES]:
+            rule = f"kind {unknown[0]}, which stage {stage} asks for, must have its names in nodes._NAMES"
+            raise ValueError(f"{rule}, got none; say there where a spec names them")
+        named = tuple([(kind, name) for kind in asks for name in _NAMES[kind](spec)])
+        asks, before = asked(stage, named, code), asks
+    return named
+
+
+def stage_code(stage: str, spec: dict[str, Any]) -> str:
+    """Fingerprint a node's code."""
+    return fingerprint(stage, named_functions(stage, spec))
+
+
+@dataclass
+class Plan:
+    """All nodes by key, and for each experiment its tables and figures.
+
+    `kept` has the keys of nodes that other code made, each with the key that this code gives it.
+    """
+
+    config: Config
+    nodes: dict[str, Node] = field(default_factory=dict)
+    tables: dict[str, dict[str, Node]] = field(default_factory=dict)
+    figures: dict[str, dict[str, Node]] = field(default_factory=dict)
+    asked: dict[str, int] = field(default_factory=lambda: {"runs": 0, "steps": 0})
+    kept: dict[str, str] = field(default_factory=dict)
+
+    def add(self, stage: str, label: str, spec: dict[str, Any], parents: Mapping[str, Sequence[Node]], **counts: int) -> Node:
+        """Add a node, or return the equal one that is already there.
+
+        Raises:
+            ValueError: the label could leave the results folder, or mean something to a shell.
+        """
+        if not _LABEL.fullmatch(label):
+            raise ValueError(f"label must be letters, digits, _ and -, got {label!r}; rename what it comes from")
+        keys = {role: tuple(node.key for node in nodes) for role, nodes in parents.items() if nodes}
+        key = self.key(stage, spec, keys)
+        kept = self.config.adopted.get(key)
+        if kept:
+            self.kept[kept], key = key, kept
+        return self.nodes.setdefault(key, Node(stage, label, spec, keys, key, **counts))
+
+    def parents(self, node: Node) -> dict[str, list[Node]]:
+        """Look up the nodes that a node reads, by role."""
+        return {role: [self.nodes[key] for key in keys] for role, keys in node.parents.items()}
+
+    def key(self, stage: str, spec: dict[str, Any], parents: dict[str, tuple[str, ...]]) -> str:
+        """Give the key that the code of today, and in strict plans the environment, gives to a spec and parents."""
+        place = self.place.words(on_device(stage)) if self.place else ""
+        return node_key(stage, spec, stage_code(stage, spec), parents, place)
+
+    @cached_property
+    def place(self) -> Environment | None:
+        """The environment that is part of keys, if the config asks for that."""
+        return environment.planned() if self.config.environment == "strict" else None
+
+    @cached_property
+    def by_folder(self) -> dict[str, Node]:
+        """All nodes by the name of their folder."""
+        return {f"{node.stage}/{node.label}-{node.key}": node for node in self.nodes.values()}
+
+    def identity(self) -> str:
+        """Hash the whole plan: any change of config or code that matters changes it."""
+        return hashlib.sha256("\n".join(sorted(self.nodes)).encode()).hexdigest()[:12]

@@ -1,0 +1,213 @@
+"""The plan on disk: what rules ask, and what jobs read their node from."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline_lib.core import registry
+from pipeline_lib.core.files import refusal
+from pipeline_lib.experiments import config_files
+from pipeline_lib.planning.keys import fingerprint
+from pipeline_lib.planning.nodes import OUTPUTS, Plan
+from pipeline_lib.store import verification
+
+# Where artifacts lie under the results folder: no name leaves it, or means something to a shell.
+_FOLDER = re.compile(r"artifacts/[a-z]+/[A-Za-z0-9_-]+-[0-9a-f]{12}")
+# What reading a damaged file can raise.
+_DAMAGE = (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError)
+
+
+def not_whole(path: Path, error: Exception) -> ValueError:
+    """Say that a plan file is damaged, or cannot be read."""
+    if isinstance(error, OSError):
+        return refusal(path, error, "plan", "start the run again")
+    return ValueError(f"plan {path} must be whole, got: {error}; remove it and start the run again")
+
+
+def published(plan: Plan) -> dict[str, str]:
+    """Map each file that a user reads to the artifact's file that it is a copy of, both under the results folder."""
+    files: dict[str, str] = {}
+    for experiment, measured in plan.tables.items():
+        files |= {f"{experiment}/{name}.parquet": f"{node.folder}/table.parquet" for name, node in measured.items()}
+    for experiment, figures in plan.figures.items():
+        for name, node in figures.items():
+            files |= {f"{experiment}/figures/{name}.{suffix}": f"{node.folder}/figure.{suffix}" for suffix in ("svg", "png")}
+    return files
+
+
+def to_lines(plan: Plan, paths: Iterable[Path]) -> Iterable[str]:
+    """Write a plan as JSON lines: a header, then one node a line, found by its key without parsing the others.
+
+    The header has a hash of what each config file says, and each task's, for telling later whether one has changed.
+
+    Args:
+        plan: the plan.
+        paths: the config files.
+    """
+    root = str(plan.config.data_root) if plan.config.data_root else None
+    described = {task: _hashes(files) for task, files in config_files.task_files(plan.config).items()}
+    header = {"format": fingerprint.FORMAT, "inputs": _hashes(paths), "tasks": described, "data_root": root}
+    header |= {"environment": vars(plan.place) if plan.place else None, "adopted": plan.kept}
+    yield json.dumps(header | {"published": published(plan)})
+    for node in plan.nodes.values():
+        reads = {role: [n.folder for n in nodes] for role, nodes in plan.parents(node).items()}
+        yield json.dumps({"key": node.key} | vars(node) | {"folder": node.folder, "reads": reads})
+
+
+def _hashes(paths: Iterable[Path]) -> dict[str, str]:
+    return {str(path.resolve()): config_files.content_hash(path) for path in paths}
+
+
+def inputs_of(header: Mapping[str, Any], line: Mapping[str, Any]) -> dict[str, str]:
+    """Give the hashes of the files that a node is described in: config files, and its task's, or all tasks' if it has none.
+
+    Args:
+        header: of the plan file.
+        line: the node.
+    """
+    task = line["spec"].get("task") or {}
+    tasks: dict[str, dict[str, str]] = header["tasks"]
+    own = tasks.get(task.get("name", line["spec"].get("name")))
+    found: dict[str, str] = dict(header["inputs"])
+    for files in tasks.values() if own is None else [own]:
+        found |= files
+    return found
+
+
+def _checked_folder(folder: str) -> str:
+    if not _FOLDER.fullmatch(folder):
+        raise ValueError(f"folder {folder!r}")
+    return folder
+
+
+def _checked(header: Any, line: Any, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Check what jobs rely on: kinds of facts, and that all folders lie where artifacts do."""
+    facts: dict[str, Any] = {"inputs": dict, "tasks": dict, "adopted": dict, "data_root": (str, type(None))}
+    facts |= {"environment": (dict, type(None))}
+    if not all(isinstance(header[name], kind) for name, kind in facts.items()):
+        raise ValueError("a header of another kind")
+    if not all(isinstance(line[name], dict) for name in ("spec", "parents", "reads")):
+        raise ValueError("a node of another kind")
+    for folder in [line["folder"], *(folder for folders in line["reads"].values() for folder in folders)]:
+        _checked_folder(folder)
+    if line["key"] != key or line["folder"] != f"artifacts/{line['stage']}/{line['label']}-{key}":
+        raise ValueError(f"folder {line['folder']!r} for node {key}")
+    return header, line
+
+
+def find_line(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read a plan file's header and the node of a key.
+
+    Raises:
+        ValueError: there is no such file or node.
+    """
+    try:
+        with path.open(encoding="utf-8") as lines:
+            header = json.loads(next(lines))
+            for line in lines:
+                if line.startswith(f'{{"key": "{key}"'):
+                    return _checked(header, json.loads(line), key)
+    except (FileNotFoundError, StopIteration):
+        raise ValueError(f"plan must exist, got {path}; make it with: python -m pipeline_lib plan CONFIG --write") from None
+    except _DAMAGE as error:
+        raise not_whole(path, error) from None
+    raise ValueError(f"node must be part of the plan {path.name}, got key {key}; plan again")
+
+
+def is_current(path: Path) -> bool:
+    """Tell whether a plan file has keys of today's kind; one of an earlier kind can no longer be run.
+
+    What is damaged counts as current, for `folders` to tell.
+    """
+    try:
+        with path.open(encoding="utf-8") as lines:
+            header = json.loads(next(lines))
+            return not ("inputs" in header and header.get("format") != fingerprint.FORMAT)
+    except (StopIteration, *_DAMAGE):
+        return True
+
+
+def folders(path: Path) -> set[str]:
+    """List the folders of all nodes of a plan file, under the results folder.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        _, *nodes = path.read_text(encoding="utf-8").splitlines()
+        return {_checked_folder(json.loads(line)["folder"]) for line in nodes}
+    except _DAMAGE as error:
+        raise not_whole(path, error) from None
+
+
+class Written:
+    """A plan on disk as rules see it: nothing is planned anew, and no node is parsed that is not asked for.
+
+    Args:
+        path: the plan file, `<results>/plans/<identity>.jsonl`.
+
+    Raises:
+        ValueError: the file is gone or damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.results = path, path.parent.parent
+        try:
+            header, *nodes = path.read_text(encoding="utf-8").splitlines()
+            self._header = json.loads(header)
+            self.adopted = dict(self._header["adopted"])
+            self.published = {str(copy): str(source) for copy, source in self._header["published"].items()}
+            self._lines = {line[9:21]: line for line in nodes}  # each begins with {"key": "
+        except _DAMAGE as error:
+            raise not_whole(path, error) from None
+
+    def _line(self, key: str) -> dict[str, Any]:
+        try:
+            return _checked(self._header, json.loads(self._lines[key]), key)[1] if key in self._lines else {}
+        except _DAMAGE as error:
+            raise not_whole(self.path, error) from None
+
+    def _node(self, name: str) -> dict[str, Any]:
+        line = self._line(name.rpartition("-")[2])
+        if line.get("folder") != f"artifacts/{name}":
+            raise ValueError(f"node must be part of the plan, got {name}; ask for it with its own config")
+        return line
+
+    def reads(self, name: str) -> list[str]:
+        """List the files that a node reads: of each parent the first, or its part of a table, and its record.
+
+        Args:
+            name: `<stage>/<label>-<key>`.
+
+        Raises:
+            ValueError: there is no such node.
+        """
+        line = self._node(name)
+        try:
+            part = f"{line['spec']['table']}.parquet" if line["stage"] == "tabulate" else None
+            parents = [folder for folders in line["reads"].values() for folder in folders]
+            first = {folder: part or OUTPUTS[folder.split("/")[1]][0] for folder in parents}
+        except _DAMAGE as error:
+            raise not_whole(self.path, error) from None
+        return [f"{folder}/{file}" for folder in parents for file in (first[folder], verification.RECORD)]
+
+    def decodes(self, name: str) -> bool:
+        """Whether a node's images stay in files and are decoded while it works, or checked by it.
+
+        Args:
+            name: `<stage>/<label>-<key>`.
+
+        Raises:
+            ValueError: there is no such node.
+        """
+        line = self._node(name)
+        try:
+            data = [line] if line["stage"] == "prepare" else [self._line(key) for key in line["parents"].get("data", ())]
+            names = {node["spec"]["dataset"]["name"] for node in data}
+        except _DAMAGE as error:
+            raise not_whole(self.path, error) from None
+        return not names.isdisjoint(registry.declared("datasets", "IN_FILES"))

@@ -1,0 +1,58 @@
+"""The next round of an adaptive rewind grid: halve the gap in which networks become stable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pipeline_lib.tables.columns import STABLE_BELOW
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def next_step(means: Mapping[int, float], until: float) -> int | None:
+    """Choose the rewind step to measure next.
+
+    The onset lies between the last unstable step and the first stable one after it. Their middle is next, unless the gap is at
+    most `until` times the stable one, or nothing lies between.
+
+    Args:
+        means: mean test instability by rewind step, a share; NaN counts as unstable.
+        until: relative width at which to stop.
+
+    Returns:
+        The step, or None where the onset is narrow enough, or outside the grid.
+    """
+    steps = sorted(means)
+    stable = [k for k in steps if means[k] < STABLE_BELOW]
+    first = next((k for k in stable if all(means[later] < STABLE_BELOW for later in steps if later >= k)), None)
+    if first is None or first == steps[0]:
+        return None
+    last = max(k for k in steps if k < first)
+    if first - last <= max(1, until * first):
+        return None
+    return (last + first) // 2
+
+
+def refined(frame: pd.DataFrame, grids: Mapping[str, Sequence[int]], level: int, until: float) -> dict[str, list[int]]:
+    """Add the next rewind step to each task's grid.
+
+    Args:
+        frame: the table `means`.
+        grids: rewind steps of each task so far.
+        level: whose onset is sought: 0 for dense networks, else IMP's at that level.
+        until: relative width at which to stop.
+
+    Returns:
+        The longer grids, of those tasks that need another round.
+    """
+    chosen = frame[(frame["split"] == "test") & (frame["batchnorm"] == "averaged") & (frame["kind"] == "imp")]
+    chosen = chosen[chosen["level"] == level]
+    longer = {}
+    for task, steps in grids.items():
+        own = chosen[chosen["task"] == task]
+        found = next_step(dict(zip(own["k"].astype(int), own["instability"], strict=True)), until) if len(own) else None
+        if found is not None:
+            longer[task] = sorted({*steps, found})
+    return longer

@@ -1,0 +1,242 @@
+"""The nodes of one task and one chunk of seeds: from a run that is wanted to all that leads to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, wraps
+from typing import Any
+
+from pipeline_lib.core import registry
+from pipeline_lib.experiments import starts
+from pipeline_lib.experiments.changes import Change, Perturbation, Rule, Start, Teaching
+from pipeline_lib.experiments.config import chunks, level_density
+from pipeline_lib.experiments.experiment import Grid
+from pipeline_lib.experiments.figure_needs import FIGURES
+from pipeline_lib.experiments.runs import Run, rung
+from pipeline_lib.planning.nodes import Node, Plan
+
+_NUMERICS = ("precision", "channels_last")
+# What a training step depends on, and what a measurement does.
+_DYNAMICS = ("name", "network", "initialisation", "dataset", "optimiser", "schedule", "batch_size", "pad", "flip", *_NUMERICS)
+MEASURED = ("name", "network", "dataset", *_NUMERICS)
+
+
+def label(*parts: object) -> str:
+    """Join the parts of a readable name."""
+    return "-".join(str(part) for part in parts if part != "")
+
+
+def _span(prefix: str, values: Sequence[int]) -> str:
+    return prefix + (f"{values[0]}" if len(values) == 1 else f"{values[0]}to{values[-1]}")
+
+
+@cache
+def _words(text: str) -> str:
+    """Shorten a start to what a folder's name may hold."""
+    return "".join(c if c.isascii() and c.isalnum() else "_" for c in text.replace(" ", "")).strip("_")[:60]
+
+
+def _once(method: Callable[..., Node]) -> Callable[..., Node]:
+    """Remember the nodes that a method of a walk gave, by its arguments: many runs lead to the same ones."""
+
+    @wraps(method)
+    def remembered(walk: Walk, *arguments: Any) -> Node:
+        at = (method.__name__, *arguments)
+        if at not in walk.made:
+            walk.made[at] = method(walk, *arguments)
+        return walk.made[at]
+
+    return remembered
+
+
+class Walk:
+    """Adds the nodes of one task and one chunk of seeds to a plan."""
+
+    def __init__(self, plan: Plan, e: Grid, seeds: tuple[int, ...], figures: Sequence[str]) -> None:
+        self.plan, self.e, self.task, self.seeds = plan, e, e.task, seeds
+        self.followed = any(FIGURES[figure].option == "throughout" for figure in figures)
+        self.by_block = "instability_by_layer" in figures
+        self.who = f"{e.task['name']}-{_span('s', seeds)}"
+        self.dynamics = {key: self.task[key] for key in _DYNAMICS}
+        name = e.task["dataset"]["name"]
+        self.data = plan.add("prepare", name, {"dataset": e.task["dataset"]}, {})
+        self.sizes: dict[str, Node] = {}
+        self.ratios: dict[str, Node] = {}
+        self.made: dict[tuple[Any, ...], Node] = {}
+
+    @_once
+    def pretrain(self, k: int, draw: str = "W0") -> Node:
+        """W_k of the dense network."""
+        spec = {"task": self.dynamics, "k": k, "seeds": list(self.seeds), "order": self.e.orders[0], "draw": draw}
+        name = label(self.who, f"k{k}", "" if draw == "W0" else draw)
+        return self.plan.add("pretrain", name, spec, {"data": [self.data]}, num_steps=k * len(self.seeds))
+
+    def read(self, run: Run) -> Start:
+        """What a run starts from."""
+        return starts.parse(run.start or f"k{run.k}", self.task)
+
+    def rung(self, run: Run, level: int) -> Node:
+        """The trained network of a level of the ladder that a run's mask comes from."""
+        return self.train(rung(self.e, run, level), (self.e.orders[0],))
+
+    @_once
+    def mask(self, run: Run) -> Node:
+        """A run's mask: its ladder's, or that shuffled, or that of the ladder's solution pruned once more."""
+        further = self.read(run).further
+        if further:
+            return self.pruned(run, further.criterion, further.fraction)
+        own = rung(self.e, run, run.level)
+        if run.kind == "random_prune":
+            return self._shuffled(own)
+        return self._pruned(own) if run == own else self.mask(own)
+
+    def masked(self, run: Run) -> list[Node]:
+        """A run's mask, if it has one."""
+        return [self.mask(run)] if run.level or self.read(run).further else []
+
+    def _shuffled(self, run: Run) -> Node:
+        spec = {"criterion": "shuffled", "k": run.k, "level": run.level, "seeds": list(self.seeds)}
+        name = label(self.who, f"k{run.k}", f"L{run.level}", "shuffled")
+        return self.plan.add("prune", name, spec, {"mask": [self.mask(run)]})
+
+    def pruned(self, run: Run, criterion: str, fraction: float) -> Node:
+        """What is left when the ladder's solution at a run's level is pruned by so much."""
+        source = rung(self.e, run, run.level)
+        spec = {"criterion": criterion, "scope": self.e.pruning["scope"], "fraction": fraction}
+        spec |= {"k": run.k, "level": run.level + 1, "seeds": list(self.seeds)}
+        name = label(self.who, f"k{run.k}", f"L{run.level + 1}")
+        before = self.masked(source)
+        return self.plan.add("prune", name, spec, {"state": [self.rung(run, run.level)], "mask": before})
+
+    def _adapted(self, run: Run, rule: Rule) -> Node:
+        """The mask of a ladder whose ratios are decided level by level."""
+        pruning, before = self.e.pruning, rung(self.e, run, run.level - 1)
+        spec = {"task": self.task, "seeds": list(self.seeds), "k": run.k, "level": run.level, "start": self.read(run).ladder}
+        spec |= {"rule": rule.rule, "floor": pruning["fraction"], "scope": pruning["scope"], "criterion": "magnitude"}
+        parents = {"data": [self.data], "state": [self.rung(run, before.level)], "dense": [self.rung(run, 0)]}
+        parents |= {"mask": self.masked(before)}
+        name = label(self.who, f"k{run.k}", f"L{run.level}", _words(run.start))
+        node = self.plan.add("adapt", name, spec | {"order": self.e.orders[0]}, parents)
+        self.ratios[node.key] = node
+        return node
+
+    def _pruned(self, run: Run) -> Node:
+        pruning, rule = self.e.pruning, self.read(run).rule
+        if rule:
+            return self._adapted(run, rule)
+        source = rung(self.e, run, 0 if pruning.get("one_shot") else run.level - 1)
+        fraction = pruning["fraction"]
+        if "densities" in pruning:
+            kept = level_density(pruning, run.level) / level_density(pruning, source.level)
+            fraction = round(1 - kept, 12)
+        # A mask is its solution's, whatever is done with it later.
+        spec = {"criterion": pruning["criterion"], "scope": pruning["scope"], "fraction": fraction}
+        spec |= {"k": run.k, "level": run.level, "seeds": list(self.seeds)}
+        before = self.masked(source)
+        parents = {"state": [self.train(source, (self.e.orders[0],))], "mask": before}
+        name = label(self.who, f"k{run.k}", f"L{run.level}")
+        return self.plan.add("prune", name, spec, parents)
+
+    @_once
+    def start(self, run: Run) -> Node:
+        """The state that a run starts from."""
+        start = self.read(run)
+        if run.kind == "reinit":
+            state = self.pretrain(0, f"reinit-k{run.k}")
+        elif run.level and start.retraining and start.retraining.resumes:
+            state = self.rung(run, run.level - 1)
+        else:
+            state = self._change(run, self.pretrain(run.k), start.before, start, [])
+        mask = self.masked(run)
+        if mask:
+            name = label(self.who, f"k{run.k}", f"L{run.level}", run.kind)
+            state = self.plan.add("rewind", name, {"step": start.step(masked=False)}, {"state": [state], "mask": mask})
+        return self._change(run, state, start.after, start, mask)
+
+    def _change(self, run: Run, state: Node, changes: Sequence[Change], start: Start, mask: list[Node]) -> Node:
+        """Lead a state through changes, one after the other."""
+        for i, change in enumerate(changes):
+            # A draw is one for all levels; it depends on what is changed and how, not on what follows.
+            text = " | ".join([start.ladder if changes is start.after else f"k{run.k}", *(c.text for c in changes[: i + 1])])
+            spec = {"kind": run.kind, "k": run.k, "level": run.level if mask else 0, "seeds": list(self.seeds), "start": text}
+            name = label(self.who, f"L{spec['level']}", "" if run.kind == "imp" else run.kind, _words(text))
+            if isinstance(change, Teaching):
+                spec = {key: spec[key] for key in ("seeds", "start")}
+                spec |= {"task": self.dynamics, "pretexts": list(change.pretexts), "order": self.e.orders[0]}
+                spec |= {"until": change.until, "restart": change.restart}
+                steps = (change.until - (0 if change.restart else start.k)) * len(self.seeds)
+                parents = {"data": [self.data], "start": [state], "mask": mask}
+                name = label(self.who, _words(text))
+                state = self.plan.add("teach", name, spec, parents, num_steps=steps)
+            elif isinstance(change, Perturbation):
+                spec |= {"steps": list(change.steps), "name": self.task["name"]}
+                spec |= {"initialisation": self.task["initialisation"]["name"]}
+                around = {"initial": [self.pretrain(0)], "fresh": [self.pretrain(0, "fresh")]}
+                if change.wants_next_mask:
+                    around["next"] = [self.mask(rung(self.e, run, run.level + 1))]
+                state = self.plan.add("perturb", name, spec, {"start": [state], "mask": mask, **around})
+                self.sizes[state.key] = state
+        return state
+
+    @_once
+    def train(self, run: Run, orders: tuple[int, ...], kept: tuple[int, ...] = ()) -> Node:
+        """Runs of the given orders from one start; a run that keeps states is another artifact.
+
+        Masks come from runs that keep none, so that a ladder is the same one whether or not its dense run is followed.
+        """
+        start = self.read(run)
+        members = [[seed, order] for seed in self.seeds for order in orders]
+        strategy = start.retraining if run.level else None
+        task = registry.call("retraining", strategy.strategy).recipe(self.task) if strategy else self.task
+        spec = {"task": task, "kind": run.kind, "k": run.k, "level": run.level, "start": start.text, "members": members}
+        kind = "" if run.level == 0 else run.kind
+        name = label(self.who, f"k{run.k}", f"L{run.level}", kind, _span("o", orders), _words(run.start))
+        mask = self.masked(run)
+        parents = {"data": [self.data], "start": [self.start(run)], "mask": mask}
+        steps = (self.task["steps"] - start.step()) * len(members)
+        if kept:
+            spec["keep"] = list(kept)
+        return self.plan.add("trace" if kept else "train", name, spec, parents, num_steps=steps, num_runs=len(members))
+
+    def kept(self, run: Run) -> tuple[int, ...]:
+        """List the steps at which a run's states are kept: those of `throughout` after its start, and the last."""
+        asked = self.e.throughout
+        if not self.followed or asked is None or run.level or run.start or run.k not in asked["rewind"]:
+            return ()
+        steps = range((run.k // asked["every"] + 1) * asked["every"], self.task["steps"], asked["every"])
+        return tuple(sorted({*steps, self.task["steps"]}))
+
+    def orders_apart(self, orders: Iterable[int]) -> list[tuple[int, ...]]:
+        """Group orders into jobs; the ladder's own is always a job of its own."""
+        first = self.e.orders[0]
+        rest = sorted(set(orders) - {first})
+        return [(first,), *chunks(rest, self.e.per_job["orders"])]
+
+    def compare(self, stage: str, run: Run, jobs: list[tuple[tuple[int, ...], Node]], **how: Any) -> list[Node]:
+        """Compare each job's runs among themselves and with all earlier ones of the same seed."""
+        made: list[Node] = []
+        seen: list[int] = []
+        nodes: list[Node] = []
+        task = {key: self.task[key] for key in MEASURED}
+        for orders, node in jobs:
+            pairs = [[s, i, j] for s in self.seeds for j in orders for i in [*seen, *orders] if i < j]
+            seen, nodes = [*seen, *orders], [*nodes, node]
+            if pairs:
+                spec = {"task": task, "kind": run.kind, "k": run.k, "level": run.level, "pairs": pairs}
+                spec |= how
+                name = label(self.who, f"k{run.k}", f"L{run.level}", "" if run.level == 0 else run.kind, _span("o", orders))
+                parents = {"data": [self.data], "states": list(nodes)}
+                made.append(self.plan.add(stage, name, spec, parents))
+        return made
+
+    def measure(self, run: Run, orders: Iterable[int]) -> dict[str, list[Node]]:
+        """Train the given orders from one start, and compare them; nodes by the stage that a table is measured by."""
+        e, kept = self.e, self.kept(run)
+        jobs = [(group, self.train(run, group, kept)) for group in self.orders_apart(orders)]
+        how = {"alphas": e.alphas, "splits": list(e.splits), "batchnorm": list(e.batchnorm)}
+        found = {"train": [node for _, node in jobs], "interpolate": self.compare("interpolate", run, jobs, **how)}
+        if kept and e.throughout:
+            found["follow"] = self.compare("follow", run, jobs, alphas=e.throughout["alphas"], keep=list(kept))
+        if e.layerwise and self.by_block and not run.level:
+            found["layers"] = self.compare("layers", run, jobs, alphas=e.alphas)
+        return found

@@ -1,0 +1,1 @@
+"""What a pretext teaches, and the mini-batches that it makes."""

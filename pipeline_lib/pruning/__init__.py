@@ -1,0 +1,1 @@
+"""Masks, criteria, rules for ratios, rewinding and retraining."""

@@ -1,0 +1,1 @@
+"""Artifacts on disk: tensors, tables, records, seals, resumption, jobs and who may write."""

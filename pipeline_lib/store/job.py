@@ -1,0 +1,54 @@
+"""One job: what a stage is told, and what it may ask."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline_lib.store import environment
+
+log = logging.getLogger("pipeline_lib")
+
+
+class Preempted(BaseException):
+    """The job was asked to stop, and has saved what it needs to go on."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One node to make.
+
+    Args:
+        key: the node's key.
+        spec: what to make.
+        folder: where to.
+        reads: folders of the artifacts to read, by role.
+        data_root: folder of the data sets, or None.
+        facts: how it is made, see `environment.facts`.
+    """
+
+    key: str
+    spec: dict[str, Any]
+    folder: Path
+    reads: dict[str, list[Path]]
+    data_root: Path | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def file(self, role: str, name: str) -> Path:
+        """Path of a file of the only artifact in a role."""
+        return self.reads[role][0] / name
+
+    def go_on(self, kept: Mapping[str, Any]) -> None:
+        """Note that an earlier try's work is used, which may have been done elsewhere.
+
+        Args:
+            kept: header of the file that the earlier try left.
+        """
+        self.facts["made_in"] = environment.united([self.facts.get("made_in", {}), kept.get("made_in", {})])
+
+    def meta(self, **more: Any) -> dict[str, Any]:
+        """Header of an artifact: its node, and how it was made."""
+        return {"key": self.key, "spec": self.spec, **self.facts, **more}

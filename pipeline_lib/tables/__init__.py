@@ -1,0 +1,1 @@
+"""The tables: columns, how they come from measurements, and tables derived from tables."""

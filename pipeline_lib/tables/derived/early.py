@@ -1,0 +1,133 @@
+"""What happens early in training: how far perturbations go, and when events come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pipeline_lib.core.rng import numpy_generator
+from pipeline_lib.experiments import comparisons
+from pipeline_lib.tables.derived.stability import NUM_SAMPLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Frames = dict[str, "pd.DataFrame"]
+Rows = list[dict[str, Any]]
+
+_NOWHERE = float("inf")
+
+
+def _points(frames: Frames) -> pd.DataFrame:
+    """Give each perturbed start's mean effective deviation and mean test accuracy by task, k and level."""
+    import numpy as np
+
+    sizes, runs = frames["perturbations"], frames["changed_runs"]
+    key = ["task", "kind", "start", "k", "level", "seed"]
+    pooled = sizes[(sizes["layer"] == "all") & (sizes["kind"] == "imp")]
+    both = pooled[[*key, "deviation"]].merge(runs[[*key, "test_error"]], on=key).dropna()
+    calls = [start.partition(" | ")[2] for start in both["start"]]
+    both = both.assign(accuracy=1 - both["test_error"], call=calls)
+    single = np.array(["|" not in call for call in calls], dtype=bool)  # several changes have no size of their own
+    both = both[single]
+    return both.groupby(["task", "k", "level", "call"], as_index=False).agg(
+        deviation=("deviation", "mean"), accuracy=("accuracy", "mean"), num_seeds=("seed", "nunique")
+    )
+
+
+def _correlation(points: pd.DataFrame, *name: str | int) -> dict[str, Any]:
+    import numpy as np
+    from scipy import stats
+
+    x, y = points["deviation"].to_numpy(), points["accuracy"].to_numpy()
+    found = stats.pearsonr(x, y)
+    rng, samples = numpy_generator("bootstrap", *name), []
+    for chosen in rng.integers(0, len(x), (NUM_SAMPLES, len(x))):
+        if np.ptp(x[chosen]) > 0 and np.ptp(y[chosen]) > 0:
+            samples.append(float(np.corrcoef(x[chosen], y[chosen])[0, 1]))
+    low, high = np.quantile(samples, (0.025, 0.975))
+    return {"r": float(found.statistic), "p": float(found.pvalue), "low": float(low), "high": float(high)}
+
+
+def _names(key: Any) -> tuple[str, int, int]:
+    task, k, level = key
+    return str(task), int(k), int(level)
+
+
+def correlations(frames: Frames, spec: dict[str, Any]) -> Rows:
+    """Correlate the effective deviation of perturbations with the accuracy that is left.
+
+    The interval is a bootstrap over perturbations.
+
+    Source: paper A, figure 8; perturbations and pooling are ambiguities A-X6 and A-X14.
+    """
+    rows: Rows = []
+    for key, group in _points(frames).groupby(["task", "k", "level"], sort=True):
+        task, k, level = _names(key)
+        for name, points in (("paper", group[group["call"].isin(comparisons.PAPER)]), ("all", group)):
+            if len(points) >= 3 and points["deviation"].nunique() > 1 and points["accuracy"].nunique() > 1:
+                who = {"task": task, "k": k, "level": level, "set": name, "num_perturbations": len(points)}
+                found = _correlation(points, "correlations", task, k, level, name)
+                rows.append(who | found | {"num_seeds": int(points["num_seeds"].min())})
+    return rows
+
+
+def _smoothed(run: pd.DataFrame, column: str, window: int = 25) -> pd.Series:
+    """Average a column of one run over the logged steps of a window of steps around each, by step; null rows do not count."""
+    import numpy as np
+
+    own = run.dropna(subset=[column]).sort_values("step")
+    steps, values = own["step"].to_numpy(), own[column].to_numpy()
+    near = np.abs(steps[:, None] - steps[None]) <= window // 2
+    return own.set_index("step")[column] * 0 + (near @ values) / near.sum(1)
+
+
+def _first_step(values: pd.Series, has: pd.Series) -> float:
+    return float(values.index[has.to_numpy()].min()) if has.any() else _NOWHERE
+
+
+def _run_events(run: pd.DataFrame) -> dict[str, float]:
+    """Read the events off one run's telemetry; infinite where one does not happen."""
+    accuracy = 1 - run.set_index("step")["test_error"].dropna()
+    events = {f"test accuracy {share} %": _first_step(accuracy, accuracy >= share / 100) for share in (25, 50, 75, 90)}
+    gradient, signs = _smoothed(run, "gradient_norm"), run.set_index("step")["signs_changed"].dropna()
+    settled = gradient[gradient.index >= gradient.index.max() / 2].mean()
+    early = gradient[(gradient.index >= 10) & (gradient.index <= 1000)]
+    lowest = float(early.index[int(early.to_numpy().argmin())]) if len(early) else _NOWHERE
+    after = gradient[gradient.index >= lowest]
+    first = _smoothed(run, "gradient_norm", 5)
+    # Half of the way from the first steps down to the level that gradients settle at.
+    events["gradients no longer large"] = _first_step(first, first <= (first.iloc[0] + settled) / 2)
+    events["gradient minimum"] = lowest
+    events["gradients settled"] = _first_step(after, after >= 0.9 * settled)
+    events["half of the sign changes"] = _first_step(signs, signs >= signs.iloc[-1] / 2)
+    return events
+
+
+def _event(task: str, event: str, of: str, steps: list[float]) -> dict[str, Any]:
+    """Word one event: the median over seeds, and the earliest and latest; null beyond what was watched."""
+    ordered = sorted(steps)
+    values = dict(zip(("step", "low", "high"), (ordered[(len(ordered) - 1) // 2], ordered[0], ordered[-1]), strict=True))
+    finite = {name: None if value == _NOWHERE else value for name, value in values.items()}
+    return {"task": task, "event": event, "of": of, **finite, "num_seeds": len(steps)}
+
+
+def timeline(frames: Frames, spec: dict[str, Any]) -> Rows:
+    """Collect when things happen early in training, each measured. Source: paper A, figures 2 and A1."""
+    import pandas as pd
+
+    rows: Rows = []
+    for task, own in frames["telemetry"].groupby("task", sort=True):
+        sound = own[own.groupby("seed")["mean_magnitude"].transform("count") > 1]
+        found = [_run_events(run) for _, run in sound.groupby("seed", sort=True)]
+        rows += [_event(str(task), event, "telemetry", [events[event] for events in found]) for event in (found or [{}])[0]]
+    for _, onset in frames["onsets"].iterrows() if "onsets" in frames else ():
+        if onset["kind"] == "imp" and (onset["of"] == "matching" or onset["level"] == 0):
+            what = "dense networks stable" if onset["of"] == "stability" else f"IMP matches at level {onset['level']}"
+            step, low, high = (None if pd.isna(onset[name]) else float(onset[name]) for name in ("k", "low", "high"))
+            who = {"task": onset["task"], "event": what, "of": "onsets", "num_seeds": int(onset["num_seeds"])}
+            rows.append(who | {"step": step, "low": low, "high": high})
+    if "curvature" in frames:
+        for task, own in frames["curvature"].groupby("task", sort=True):
+            steps = [_first_step(run["overlap"], run["overlap"] >= 0.5) for _, run in own.set_index("step").groupby("seed")]
+            rows.append(_event(str(task), "half of the gradient in the top subspace", "curvature", steps))
+    return rows

@@ -1,0 +1,137 @@
+"""The tables: how they come from measurements, are read, and are documented."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline_lib.store import environment, seals, verification
+from pipeline_lib.store.job import Job
+from pipeline_lib.tables.columns import COLUMNS, STABLE_BELOW
+from pipeline_lib.tables.columns.origin import FIND
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+# Columns that tabulation adds to what was measured; the key where the measurement names none.
+_ADDED = {"instability": ("stable", "onset")}
+
+
+def measured(table: str) -> list[str]:
+    """List the columns that a measurement writes, and the key, in the table's order."""
+    return [c.name for c in COLUMNS[table] if c.name not in (*_ADDED.get(table, ()), "environment")]
+
+
+def schema(table: str) -> pa.Schema:
+    """Build the Arrow schema of a table, with the unit and meaning of each column in its metadata."""
+    import pyarrow as pa
+
+    types = {"bool": pa.bool_(), "string": pa.string(), "int64": pa.int64(), "double": pa.float64()}
+    return pa.schema([pa.field(c.name, types[c.type], metadata={"unit": c.unit, "meaning": c.meaning}) for c in COLUMNS[table]])
+
+
+def to_arrow(rows: list[dict[str, object]], table: str) -> pa.Table:
+    """Make a table with its columns in order and their documentation attached, without importing pandas.
+
+    Args:
+        rows: one mapping a row.
+        table: name of the table.
+    """
+    import pyarrow as pa
+
+    return pa.Table.from_pylist(rows, schema(table))
+
+
+def computed(rows: list[dict[str, object]], table: str, job: Job) -> pa.Table:
+    """Make the table of a job that computes it from others; a row that names no artifact is about many, and has the job's key."""
+    own = {"key": job.key, "environment": environment.summary(job.facts.get("made_in", {}))}
+    return to_arrow([own | row for row in rows], table)
+
+
+def with_onset(frame: pd.DataFrame) -> pd.DataFrame:
+    """Add `stable` a pair and `onset` a setting to the instability table.
+
+    The onset is judged on the mean over all pairs of a task, kind, level and split at one k (G-10).
+    """
+    setting = ["task", "kind", "level", "split", "batchnorm"]
+    known = frame.assign(instability=frame["instability"].fillna(float("inf")))  # a diverged run is not stable
+    means = known.groupby([*setting, "k"], as_index=False)["instability"].mean()
+    stable = means[means["instability"] < STABLE_BELOW].groupby(setting, as_index=False)["k"].min()
+    marked = frame.merge(stable.rename(columns={"k": "onset_k"}), on=setting, how="left")
+    onset = (marked["k"] == marked["onset_k"]).to_numpy()
+    return frame.assign(stable=frame["instability"] < STABLE_BELOW, onset=onset)
+
+
+def _part(path: Path) -> pd.DataFrame:
+    """Read a part and say where it was measured, and on what: if it names no artifact, on its own."""
+    frame = read(path).assign(environment=environment.summary(verification.made_in([path.parent])))
+    return frame if "key" in frame else frame.assign(key=seals.key_of(path.parent))
+
+
+def tabulate(parts: Iterable[Path], table: str) -> pa.Table:
+    """Join the measurements of an experiment to one sorted table.
+
+    Args:
+        parts: Parquet files of the same measurement.
+        table: name of the table.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    columns = [*measured(table), "environment"]
+    frames = [part for part in map(_part, parts) if len(part)]
+    for part in frames:
+        assert set(part.columns) == set(columns), f"a part of {table} lacks or adds {set(part.columns) ^ set(columns)}"
+    # A column without any value has no type in a part.
+    typed = [part.dropna(axis=1, how="all") for part in frames] or [pd.DataFrame(columns=columns)]
+    frame = pd.concat(typed, ignore_index=True).reindex(columns=columns)
+    keys = ["task", "what", "kind", "start", "k", "level", "level_1", "level_2", "seed", "order", "order_1", "order_2"]
+    keys += ["plane", "split", "batchnorm", "step", "alpha"]
+    frame = frame.sort_values([key for key in keys if key in frame.columns], ignore_index=True)
+    if table == "instability":
+        frame = with_onset(frame)
+    return pa.Table.from_pandas(frame[[c.name for c in COLUMNS[table]]], schema(table), preserve_index=False)
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read one table.
+
+    Raises:
+        ValueError: the file is missing, may not be read, is truncated, not Parquet, not what its job wrote, or another node's.
+    """
+    table, sealed = seals.read_table(path)
+    verification.check(path, sealed)
+    return table.to_pandas()
+
+
+def divided(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Divide runs and curves into those from a plain W_k, under their own names, and `changed_…`: those from a changed start.
+
+    Figures, summaries and measures see the tables so; what speaks of ladders and controls need not know of other starts.
+    """
+    found = dict(frames)
+    for name in {"runs", "curves"} & set(frames):
+        plain = frames[name]["start"] == "k" + frames[name]["k"].astype(str)
+        found |= {name: frames[name][plain], f"changed_{name}": frames[name][~plain]}
+    return found
+
+
+def document() -> str:
+    """Write the data dictionary, `docs/tables.md`, from the same text as the Parquet metadata."""
+    lines = [
+        "# Tables",
+        "",
+        "One row a replicate or pair. Shares are in [0, 1]. Units and meanings are in the Parquet schema metadata too.",
+        "",
+        "Every row has the `key` of the artifact that it was measured on, and `other_key` if it is about two. Its folder is",
+        f"`{FIND}`, and `index.parquet` has a row of it. Runs that one job trained are in one artifact; `seed` and",
+        "`order` tell them apart.",
+        "",
+    ]
+    for table, columns in COLUMNS.items():
+        lines += [f"## {table}", "", "| column | type | unit | meaning |", "| --- | --- | --- | --- |"]
+        lines += [f"| `{c.name}` | {c.type} | {c.unit} | {c.meaning} |" for c in columns]
+        lines.append("")
+    return "\n".join(lines)

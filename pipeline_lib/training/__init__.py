@@ -1,0 +1,1 @@
+"""Training a network: loop, batches, evaluation, optimisers, schedules, initialisers, numerics."""

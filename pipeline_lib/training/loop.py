@@ -1,0 +1,217 @@
+"""The training loop: the only one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from pipeline_lib.core import algebra
+from pipeline_lib.core.types import Mask, Monitor, Progress, State, Stream, Tensors
+from pipeline_lib.training import optimisers
+from pipeline_lib.training.cuda_graphs import Replay
+from pipeline_lib.training.precision import Numerics
+from pipeline_lib.training.schedules import Schedule
+
+MakeOptimiser = Callable[[Tensor], torch.optim.Optimizer]
+
+CHECK_EVERY = 100  # steps between checks that the weights are finite
+AUXILIARY_WEIGHT = 0.4  # of the second head's loss. Source: Szegedy et al., 2016
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train.
+
+    Args:
+        make_optimiser: flat vector -> optimiser; its learning rate is the peak of the schedule.
+        schedule: step -> factor of the peak rate for the update at that step.
+        numerics: precision and memory layout.
+    """
+
+    make_optimiser: MakeOptimiser
+    schedule: Schedule
+    numerics: Numerics = field(default_factory=Numerics)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of the runs that train side by side.
+
+    Args:
+        start: parameters, buffers, step and optimiser slots to begin from; it is not changed. It decides the device.
+        mask: kept entries by prunable tensor, or None. Pruned entries must be zero in `start` and stay exactly zero: their
+            gradients are cleared before the optimiser sees them, so momentum and weight decay have nothing to work on.
+        stream: mini-batches, on the same device.
+        monitor: called after each step.
+        sums: running sums to go on from, as `Progress.sums.get()` gave them.
+    """
+
+    start: State
+    mask: Mask | None
+    stream: Stream
+    monitor: Monitor | None = None
+    sums: Sequence[float] | None = None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run came to: its last state with the optimiser's slots, and its last step of finite loss if it diverged."""
+
+    state: State
+    last_finite: int | None = None
+
+
+class _Sums:
+    """Loss and wrong predictions since the last `take`, and steps with finite losses so far; all on the device."""
+
+    def __init__(self, device: torch.device, values: Sequence[float] | None) -> None:
+        # float64, so that writing them down and reading them back changes nothing.
+        self._values = torch.tensor(values or [0.0] * 4, dtype=torch.float64, device=device)
+        self._loss, self._wrong, self._seen, self._finite = self._values.unbind()
+
+    def add(self, loss: Tensor, logits: Tensor, y: Tensor) -> None:
+        self._loss.add_(loss, alpha=len(y))
+        self._wrong.add_((logits.argmax(1) != y).sum())
+        self._seen.add_(len(y))
+        # x * 0 is 0 for a finite x alone, and a sum that is not finite stays so.
+        self._finite.add_(self._loss * 0 == 0)
+
+    def get(self) -> list[float]:
+        return self._values.tolist()
+
+    def take(self) -> tuple[float, float]:
+        loss, wrong, seen, _ = self._values.tolist()
+        self._values[:3].zero_()
+        return loss / seen, wrong / seen
+
+    def num_finite(self) -> int:
+        return int(self._finite)
+
+
+def _flat_mask(mask: Mask | None, params: Tensors) -> Tensor | None:
+    if mask is None:
+        return None
+    kept = {name: torch.ones_like(tensor) for name, tensor in params.items()}
+    for name, keep in mask.items():
+        kept[name].copy_(torch.from_numpy(np.asarray(keep)))
+    return algebra.to_vector(kept)
+
+
+class _Run:
+    """One member's tensors, which stay where they are, and the step that changes them."""
+
+    def __init__(self, network: nn.Module, member: Member, recipe: Recipe) -> None:
+        start = member.start
+        self.step, self._network, self._member, self._recipe = start.step, network, member, recipe
+        like = recipe.numerics.lay_all(start.params)
+        self._layout = [algebra.is_channels_last(tensor) for tensor in like.values()]
+        self._vector = algebra.to_vector(like)
+        self._params = algebra.views(self._vector, like)
+        self._leaves = [tensor.requires_grad_() for tensor in self._params.values()]
+        self._buffers = {name: tensor.clone() for name, tensor in start.buffers.items()}
+        self._kept = _flat_mask(member.mask, like)
+        self._gradient = self._vector.grad = torch.zeros_like(self._vector)
+        self._loss = torch.zeros((), device=self._vector.device)
+        self.sums = _Sums(self._vector.device, member.sums)
+        self._optimiser = recipe.make_optimiser(self._vector)
+        optimisers.set_slots(self._optimiser, self._vector, dict(start.slots))
+        self._set_rate = optimisers.rate_setter(self._optimiser, self._vector.device)
+        self._replay = Replay(self._update, self._vector.device)
+
+    def _losses(self, output: Tensor | tuple[Tensor, Tensor], y: Tensor) -> tuple[Tensor, Tensor]:
+        if isinstance(output, tuple):
+            logits, auxiliary = output
+            return F.cross_entropy(logits, y) + AUXILIARY_WEIGHT * F.cross_entropy(auxiliary, y), logits
+        return F.cross_entropy(output, y), output
+
+    def _update(self) -> None:
+        """Do one step, on the device alone."""
+        x, y = self._member.stream.draw()
+        with self._recipe.numerics.autocast(x.device):
+            output = functional_call(self._network, {**self._params, **self._buffers}, (x,))
+            loss, logits = self._losses(output, y)
+        gradients = torch.autograd.grad(loss, self._leaves)
+        torch.cat(algebra.flat(gradients, self._layout), out=self._gradient)
+        if self._kept is not None:
+            self._gradient.mul_(self._kept)
+        self._optimiser.step()
+        self._loss.copy_(loss.detach())
+        self.sums.add(loss.detach(), logits.detach(), y)
+
+    def advance(self) -> None:
+        """Do the next step and report it."""
+        with self._replay.queue():
+            self._member.stream.load(self.step)
+            self._set_rate(self._recipe.schedule(self.step))
+            self._replay()
+            self.step += 1
+            if self._member.monitor:
+                state = partial(self.state, self.step)
+                self._member.monitor(Progress(self.step, self._loss, self._gradient, self.sums, state))
+
+    def state(self, step: int) -> State:
+        """Copy the state, in plain memory layout."""
+        params = {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in self._params.items()}
+        return State(
+            params, {n: t.clone() for n, t in self._buffers.items()}, step, optimisers.get_slots(self._optimiser, self._vector)
+        )
+
+    def has_diverged(self) -> bool:
+        """Tell whether a weight is no longer finite; waits for the device."""
+        with self._replay.queue():
+            return not bool(torch.isfinite(self._vector).all())
+
+    def outcome(self, until: int) -> Trained:
+        """Return the final state; of a diverged run its start, so that what follows works with numbers."""
+        with self._replay.queue():
+            if self.step == until and not self.has_diverged():
+                state = self.state(until)
+                self._replay.finish()
+                return Trained(state)
+            start = self._member.start
+            return Trained(State(start.params, start.buffers, until), start.step + self.sums.num_finite())
+
+
+def train(network: nn.Module, members: Sequence[Member], recipe: Recipe, until: int) -> list[Trained]:
+    """Train each member from its own step to step `until`.
+
+    Stopping anywhere and going on gives the same bits as a straight run. On a CPU members train one after the other; on a
+    CUDA device side by side, each in its own queue, as recorded kernels that do not wait for the host. A member's result does not
+    depend on the others.
+
+    Args:
+        network: a stateless template; only its structure is used.
+        members: what to train.
+        recipe: how.
+        until: the step to reach.
+
+    Returns:
+        One result a member. A run whose weights are no longer finite at a multiple of `CHECK_EVERY` steps ends there.
+
+    Raises:
+        ValueError: `until` lies before a start.
+    """
+    for member in members:
+        if until < member.start.step:
+            raise ValueError(f"until must be at least the start's step {member.start.step}, got {until}; train only goes forward")
+    network.train()
+    side_by_side = bool(members) and next(iter(members[0].start.params.values())).is_cuda
+    groups = [members] if side_by_side else [[member] for member in members]
+    done: list[Trained] = []
+    for group in groups:
+        runs = [_Run(network, member, recipe) for member in group]
+        going = [run for run in runs if run.step < until]
+        while going:
+            for run in going:
+                run.advance()
+            # Members that resume from different steps are all at the same step in the end.
+            going = [r for r in going if r.step < until and not (r.step % CHECK_EVERY == 0 and r.has_diverged())]
+        done += [run.outcome(until) for run in runs]
+    return done

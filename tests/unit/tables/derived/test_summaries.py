@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline_lib.core import registry
+from pipeline_lib.tables import columns, tabulation
+from pipeline_lib.tables.derived import early, stability
+
+
+def _pairs(values: dict[tuple[int, int], list[float]], **more: Any) -> pd.DataFrame:
+    """Rows from (k, seed) -> instabilities of its pairs."""
+    who = {"task": "toy", "kind": "imp", "level": 0, "density": 1.0, "split": "test", "batchnorm": "averaged"} | more
+    return pd.DataFrame([who | {"k": k, "seed": s, "instability": v} for (k, s), each in values.items() for v in each])
+
+
+def _runs(errors: dict[tuple[int, int, int], float]) -> pd.DataFrame:
+    """Rows from (level, k, seed) -> test error."""
+    who = {"task": "toy", "kind": "imp", "order": 0}
+    return pd.DataFrame([who | {"level": lv, "k": k, "seed": s, "test_error": e} for (lv, k, s), e in errors.items()])
+
+
+NO_RUNS = _runs({(0, 0, 0): 0.1})
+
+
+def test_means_in_closed_form():
+    rows = stability.means({"instability": _pairs({(0, 0): [0.1, 0.3], (0, 1): [0.4, 0.6]})}, {})
+    row = rows[0]
+    assert (row["num_pairs"], row["num_seeds"], row["k"], row["split"]) == (4, 2, 0, "test")
+    assert row["instability"] == pytest.approx(0.35)
+    deviation = (sum((v - 0.35) ** 2 for v in (0.1, 0.3, 0.4, 0.6)) / 3) ** 0.5
+    assert row["deviation"] == pytest.approx(deviation)
+    assert row["error"] == pytest.approx(deviation / 2)
+    assert row["seed_error"] == pytest.approx(0.15)  # seeds' means are 0.2 and 0.5
+
+
+def test_each_setting_has_its_own_mean():
+    both = pd.concat([_pairs({(0, 0): [0.1]}), _pairs({(0, 0): [0.3]}, batchnorm="recomputed"), _pairs({(5, 0): [0.2]})])
+    rows = stability.means({"instability": both}, {})
+    assert {(r["k"], r["batchnorm"]): r["instability"] for r in rows} == {
+        (0, "averaged"): 0.1, (0, "recomputed"): 0.3, (5, "averaged"): 0.2,
+    }  # fmt: skip
+
+
+def test_a_diverged_pair_leaves_no_mean():
+    rows = stability.means({"instability": _pairs({(0, 0): [0.1, float("nan")]})}, {})
+    assert rows[0]["instability"] != rows[0]["instability"]
+
+
+def _stability(pairs: pd.DataFrame) -> dict[str, Any]:
+    rows = [row for row in stability.onsets({"instability": pairs, "runs": NO_RUNS}, {}) if row["of"] == "stability"]
+    assert len(rows) == 1
+    return rows[0]
+
+
+def test_seeds_that_agree_leave_no_doubt():
+    found = _stability(_pairs({(k, s): [0.3 if k < 10 else 0.001] for k in (0, 5, 10, 20) for s in range(4)}))
+    assert (found["k"], found["low"], found["high"], found["found"], found["num_seeds"]) == (10, 10, 10, 1.0, 4)
+
+
+def test_the_interval_covers_what_resampling_of_seeds_can_give():
+    """Seed 0 is stable from 5 on, seed 1 from 20 on: samples of one seed alone have these, mixed ones the later."""
+    values = {(k, s): [0.0 if k >= onset else 0.5] for s, onset in ((0, 5), (1, 20)) for k in (0, 5, 10, 20)}
+    found = _stability(_pairs(values))
+    assert (found["k"], found["low"], found["high"]) == (20, 5, 20)
+
+
+def test_an_onset_beyond_the_grid_is_null():
+    found = _stability(_pairs({(k, s): [0.5] for k in (0, 9) for s in (0, 1)}))
+    assert (found["k"], found["low"], found["high"], found["found"]) == (None, None, None, 0.0)
+
+
+def test_some_samples_may_have_an_onset_where_the_mean_has_none():
+    found = _stability(_pairs({(0, 0): [0.5], (0, 1): [0.5], (9, 0): [0.0], (9, 1): [0.5]}))
+    assert (found["k"], found["low"], found["high"]) == (None, 9, None)
+    assert 0.15 < found["found"] < 0.35  # a quarter of the samples holds seed 0 alone
+
+
+def test_a_seed_without_values_is_never_stable():
+    assert _stability(_pairs({(0, 0): [0.001], (0, 1): [float("nan")], (9, 0): [0.001], (9, 1): [0.001]}))["k"] == 9
+
+
+def test_the_bootstrap_is_the_same_every_time():
+    pairs = _pairs({(k, s): [0.01 * s + 0.001 * k] for k in (0, 9) for s in range(5)})
+    assert _stability(pairs) == _stability(pairs)
+
+
+def test_train_and_recomputed_rows_have_no_part_in_onsets():
+    test = _pairs({(0, 0): [0.5], (9, 0): [0.0]})
+    others = [_pairs({(0, 0): [0.0]}, split="train"), _pairs({(0, 0): [0.0]}, batchnorm="recomputed")]
+    assert _stability(pd.concat([test, *others]))["k"] == 9
+
+
+def _matching(errors: dict[tuple[int, int, int], float]) -> dict[int, int | None]:
+    rows = stability.onsets({"instability": _pairs({(0, 0): [0.0]}), "runs": _runs(errors)}, {})
+    return {row["level"]: row["k"] for row in rows if row["of"] == "matching"}
+
+
+def test_matching_is_within_a_deviation_of_dense():
+    dense = {(0, 0, 0): 0.10, (0, 0, 1): 0.14, (0, 5, 0): 0.5, (0, 5, 1): 0.5}  # mean 0.12, sd 0.0283 at the first k
+    sparse = {(1, 0, s): 0.149 for s in (0, 1)} | {(1, 5, s): 0.148 for s in (0, 1)}
+    assert _matching(dense | sparse) == {1: 5}
+
+
+def test_matching_is_within_two_tenths_of_a_point_where_dense_hardly_varies():
+    dense = {(0, 0, 0): 0.1, (0, 0, 1): 0.1}
+    sparse = {(1, 0, s): 0.1021 for s in (0, 1)} | {(1, 5, s): 0.1019 for s in (0, 1)}
+    assert _matching(dense | sparse) == {1: 5}
+    assert _matching(dense | {(2, 0, 0): 0.2, (2, 0, 1): 0.2}) == {2: None}
+
+
+def _task(**more: Any) -> dict[str, Any]:
+    parts = {"network": {"name": "mlp"}, "dataset": {"name": "mnist"}, "optimiser": {"name": "adam", "lr": 0.0012}}
+    return parts | {"schedule": {"name": "constant", "warmup": 0}, "steps": 24_000, "batch_size": 60} | more
+
+
+def test_networks_lists_recipes_and_dense_accuracy():
+    runs = _runs({(0, 0, 0): 0.02, (0, 0, 1): 0.03, (0, 9, 0): 0.5, (1, 0, 0): 0.9}).assign(num_params=266_610, density=1.0)
+    runs.loc[runs["level"] == 1, "density"] = 0.8
+    spec = {"tasks": {"toy": _task()}, "sparse_levels": {"toy": 1}, "pruning": {"toy": "iterative"}}
+    (row,) = stability.networks({"runs": runs}, spec)
+    assert row["accuracy"] == pytest.approx(0.975)
+    assert row["accuracy_sd"] == pytest.approx(0.005 * 2**0.5)
+    assert (row["num_seeds"], row["density"], row["lr"], row["steps"]) == (2, pytest.approx(0.8), 0.0012, 24_000)
+    dense = stability.networks({"runs": runs[runs["level"] == 0]}, spec | {"sparse_levels": {"toy": 0}})
+    assert dense[0]["density"] is None
+
+
+def _perturbed(deviations: list[float], slope: float = -0.5, seeds: int = 2) -> dict[str, pd.DataFrame]:
+    """Perturbations whose accuracy falls with their size, up to a kink that keeps the correlation from being perfect."""
+    rows: list[dict[str, Any]] = []
+    for i, deviation in enumerate(deviations):
+        for seed in range(seeds):
+            who = {"task": "toy", "kind": "imp", "start": f"k5 | noise({i + 1})", "k": 5, "level": 1, "seed": seed}
+            rows.append(who | {"deviation": deviation + 0.01 * seed, "test_error": -slope * deviation + 0.1 * (i == 0)})
+    frame = pd.DataFrame(rows)
+    return {"perturbations": frame.assign(layer="all"), "changed_runs": frame.drop(columns="deviation")}
+
+
+def _telemetry(seeds: int = 2) -> pd.DataFrame:
+    """Training whose gradient falls to a minimum at step 200 and rises again, and whose accuracy is 0.1 % a step."""
+    steps = [*range(0, 50), *range(50, 1001, 10)]
+    rows = [
+        {"task": "toy", "seed": seed, "step": step, "test_error": 1 - step / 1000 if step % 10 == 0 else None}
+        | {"mean_magnitude": 1.0, "signs_changed": step / 4000}
+        | {"gradient_norm": 9.0 if step < 10 else 1 + abs(step - 200) / 800 if step < 600 else 1.5}
+        for seed in range(seeds)
+        for step in steps
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_a_correlation_is_that_of_mean_size_and_mean_accuracy():
+    frames = _perturbed([0.1, 0.2, 0.4, 0.8])
+    rows = early.correlations(frames, {})
+    sizes = frames["perturbations"].groupby("start")["deviation"].mean()
+    accuracy = 1 - frames["changed_runs"].groupby("start")["test_error"].mean()
+    expected = np.corrcoef(sizes, accuracy)[0, 1]
+    assert {row["set"]: row["num_perturbations"] for row in rows} == {"paper": 3, "all": 4}  # noise(4) is not in the paper
+    (whole,) = [row for row in rows if row["set"] == "all"]
+    assert (whole["r"], whole["num_seeds"]) == (pytest.approx(expected), 2)
+    t = expected * (2 / (1 - expected**2)) ** 0.5  # two degrees of freedom: p has a closed form
+    assert whole["p"] == pytest.approx(1 - abs(t) / (2 + t**2) ** 0.5)
+    assert -1 <= whole["low"] <= whole["r"] <= whole["high"] <= 1
+
+
+def test_a_correlation_needs_three_perturbations():
+    assert early.correlations(_perturbed([0.1, 0.2]), {}) == []
+
+
+def test_starts_that_are_measured_and_not_trained_have_no_correlation():
+    frames = _perturbed([0.1, 0.2, 0.4])
+    frames["changed_runs"] = frames["changed_runs"].iloc[:0]
+    assert early.correlations(frames, {}) == []
+
+
+def test_several_changes_in_a_row_are_no_point():
+    frames = _perturbed([0.1, 0.2, 0.4])
+    for frame in frames.values():
+        frame.loc[frame["start"] == "k5 | noise(3)", "start"] = "k5 | noise(3) | shuffle(layer)"
+    assert early.correlations(frames, {}) == []
+
+
+def test_events_are_read_off_the_telemetry():
+    events = {row["event"]: row["step"] for row in early.timeline({"telemetry": _telemetry()}, {})}
+    assert events["test accuracy 25 %"] == 250
+    assert events["test accuracy 90 %"] == 900
+    assert events["gradient minimum"] == pytest.approx(200, abs=12)
+    assert 8 <= events["gradients no longer large"] <= 12
+    assert 450 <= events["gradients settled"] <= 600
+    assert events["half of the sign changes"] == 500
+
+
+def test_an_event_that_does_not_happen_has_no_step():
+    frame = _telemetry()
+    rows = early.timeline({"telemetry": frame[frame["step"] < 500]}, {})
+    (row,) = [row for row in rows if row["event"] == "test accuracy 75 %"]
+    assert (row["step"], row["low"], row["high"], row["num_seeds"]) == (None, None, None, 2)
+
+
+def test_a_diverged_seed_has_no_events():
+    frame = _telemetry(3)
+    frame.loc[frame["seed"] == 2, ["mean_magnitude", "signs_changed", "gradient_norm", "test_error"]] = None
+    rows = early.timeline({"telemetry": frame}, {})
+    assert {row["num_seeds"] for row in rows} == {2}
+
+
+def test_onsets_and_curvature_are_on_the_timeline_where_they_were_measured():
+    onset = {"task": "toy", "kind": "imp", "level": 0, "of": "stability", "k": 50, "low": 20, "high": None, "num_seeds": 3}
+    curvature = pd.DataFrame([{"task": "toy", "seed": 0, "step": s, "overlap": o} for s, o in ((0, 0.1), (10, 0.6), (20, 0.9))])
+    frames = {"telemetry": _telemetry(), "onsets": pd.DataFrame([onset]), "curvature": curvature}
+    rows = {row["event"]: row for row in early.timeline(frames, {})}
+    stable = rows["dense networks stable"]
+    assert (stable["step"], stable["low"], stable["high"], stable["num_seeds"]) == (50, 20, None, 3)
+    assert rows["half of the gradient in the top subspace"]["step"] == 10
+
+
+def test_smoothing_averages_a_window_of_steps():
+    run = pd.DataFrame({"step": [0, 1, 2, 100, 110, 130], "x": [1.0, 2.0, 6.0, 10.0, 20.0, None]})
+    assert early._smoothed(run, "x", 25).to_dict() == {0: 3, 1: 3, 2: 3, 100: 15, 110: 15}
+
+
+@pytest.mark.parametrize("table", ["means", "onsets", "networks", "correlations", "timeline"])
+def test_every_derived_table_has_its_function_and_its_columns(table):
+    runs = _runs({(0, 0, 0): 0.1, (1, 0, 0): 0.2}).assign(num_params=5, density=1.0)
+    spec = {"tasks": {"toy": _task()}, "sparse_levels": {"toy": 1}, "pruning": {"toy": "iterative"}}
+    frames = {"instability": _pairs({(0, 0): [0.1, 0.2]}), "runs": runs, **_perturbed([0.1, 0.2, 0.4]), "telemetry": _telemetry()}
+    rows = registry.entries("summaries")[table].load()(frames, spec)
+    assert rows
+    stage_adds = {"key", "environment"}
+    assert {key for row in rows for key in row} == {column.name for column in columns.COLUMNS[table]} - stage_adds
+    assert tabulation.to_arrow(rows, table).num_rows == len(rows)

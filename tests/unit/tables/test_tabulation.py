@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline_lib.experiments import config
+from pipeline_lib.store import artifacts
+from pipeline_lib.tables import columns, tabulation
+
+
+def _pair(k: int, instability: float, **more: Any) -> dict[str, Any]:
+    row = {"task": "toy", "seed": 0, "order_1": 0, "order_2": 1, "kind": "imp", "k": k, "level": 0, "density": 1.0}
+    row |= {"split": "test", "batchnorm": "averaged", "mean_end_error": 0.1, "max_error": 0.1 + instability}
+    row |= {"key": "000000000001", "other_key": "000000000002"}
+    return row | {"instability": instability, "barrier": 0.0, "loss_barrier": 0.0, "midpoint_error": 0.1} | more
+
+
+def test_the_onset_is_the_smallest_k_whose_mean_instability_is_below_two_points():
+    rows = [
+        _pair(0, 0.3),
+        _pair(0, 0.3, seed=1),
+        _pair(10, 0.001),
+        _pair(10, 0.045, seed=1),
+        _pair(20, 0.03),
+        _pair(20, 0.0, seed=1),
+    ]
+    marked = tabulation.with_onset(pd.DataFrame([*rows, _pair(50, 0.0), _pair(50, 0.0, seed=1)]))
+    assert marked["stable"].tolist() == [False, False, True, False, False, True, True, True]
+    assert marked["onset"].tolist() == [False, False, False, False, True, True, False, False]
+
+
+def test_two_points_exactly_are_not_stable():
+    marked = tabulation.with_onset(pd.DataFrame([_pair(0, 0.02), _pair(1, 0.0199)]))
+    assert marked["stable"].tolist() == [False, True]
+    assert marked["onset"].tolist() == [False, True]
+
+
+def test_each_setting_has_its_own_onset_or_none():
+    settings: list[dict[str, Any]] = [{}, {"split": "train"}, {"kind": "reinit"}, {"level": 1}, {"task": "other"}]
+    onsets = [0, 1, 2, None, 1]
+    rows = [
+        _pair(k, 0.0 if onset is not None and k >= onset else 0.5, **s)
+        for s, onset in zip(settings, onsets, strict=True)
+        for k in range(3)
+    ]
+    marked = tabulation.with_onset(pd.DataFrame(rows))
+    found = [marked["k"][3 * i : 3 * i + 3][marked["onset"][3 * i : 3 * i + 3]].tolist() for i in range(5)]
+    assert found == [[] if onset is None else [onset] for onset in onsets]
+
+
+def test_marking_keeps_the_rows_in_their_order():
+    frame = pd.DataFrame([_pair(5, 0.0), _pair(0, 0.4), _pair(5, 0.1, split="train")])
+    pd.testing.assert_frame_equal(tabulation.with_onset(frame)[list(frame.columns)], frame)
+
+
+@pytest.mark.parametrize("table", columns.COLUMNS)
+def test_the_schema_documents_every_column(table):
+    for field, column in zip(tabulation.schema(table), columns.COLUMNS[table], strict=True):
+        assert field.name == column.name
+        assert field.metadata == {b"unit": column.unit.encode(), b"meaning": column.meaning.encode()}
+
+
+def test_columns_are_put_in_order_with_types_and_metadata():
+    row = _pair(0, 0.5, stable=False, onset=False, environment="here")
+    made = tabulation.to_arrow([dict(reversed(row.items()))], "instability")
+    assert made.column_names == [c.name for c in columns.COLUMNS["instability"]]
+    assert made.schema.field("instability").type == pa.float64()
+    assert made.schema.field("k").type == pa.int64()
+    assert made.schema.field("k").metadata[b"unit"] == b"steps"
+    assert made.to_pylist() == [row]
+
+
+def test_documentation_survives_the_file(tmp_path):
+    path = tmp_path / "table.parquet"
+    artifacts.write_table(path, tabulation.to_arrow([_pair(0, 0.5)], "instability"))
+    assert pq.read_schema(path).field("max_error").metadata[b"meaning"] == b"highest error on the line: the raw maximum (C-X3)"
+    assert tabulation.read(path)["max_error"].tolist() == [0.6]
+
+
+def _parts(tmp_path: Path, rows: list[dict[str, Any]]) -> list[Path]:
+    paths = [tmp_path / f"{i}.parquet" for i in range(len(rows))]
+    for path, row in zip(paths, rows, strict=True):
+        artifacts.write_rows(path, [row])
+    return paths
+
+
+def test_a_table_does_not_depend_on_the_order_of_its_parts(tmp_path):
+    parts = _parts(tmp_path, [_pair(2, 0.0), _pair(0, 0.5, seed=1), _pair(0, 0.4), _pair(0, 0.3, kind="reinit")])
+    first = tabulation.tabulate(parts, "instability")
+    assert first.equals(tabulation.tabulate(parts[::-1], "instability"), check_metadata=True)
+    assert first.column_names == [c.name for c in columns.COLUMNS["instability"]]
+    assert list(zip(*(first[n].to_pylist() for n in ("kind", "k", "seed", "onset")), strict=True)) == [
+        ("imp", 0, 0, False), ("imp", 0, 1, False), ("imp", 2, 0, True), ("reinit", 0, 0, False),
+    ]  # fmt: skip
+
+
+def test_a_part_without_rows_or_with_nulls_alone_keeps_the_types(tmp_path):
+    paths = [tmp_path / f"{i}.parquet" for i in range(3)]
+    lost = _pair(4, 0.0) | dict.fromkeys(("mean_end_error", "max_error", "instability", "barrier"))
+    for path, rows in zip(paths, ([], [lost], [_pair(0, 0.5)]), strict=True):
+        artifacts.write_rows(path, rows)
+    made = tabulation.tabulate(paths, "instability")
+    assert made.schema.types == tabulation.schema("instability").types
+    assert made["max_error"].to_pylist() == [0.6, None]
+    assert tabulation.tabulate(paths[:1], "instability").num_rows == 0
+
+
+def test_a_part_with_other_columns_is_our_mistake(tmp_path):
+    artifacts.write_rows(tmp_path / "part.parquet", [{"task": "toy"}])
+    with pytest.raises(AssertionError, match="a part of instability lacks or adds"):
+        tabulation.tabulate([tmp_path / "part.parquet"], "instability")
+
+
+def test_the_data_dictionary_is_up_to_date():
+    written = (config.ROOT / "docs" / "tables.md").read_text(encoding="utf-8")
+    assert written.rstrip() == tabulation.document().rstrip()
+
+
+def test_every_column_has_a_unit_and_a_meaning():
+    every = [column for table in columns.COLUMNS.values() for column in table]
+    assert all(column.unit and column.meaning for column in every)
+    assert all(
+        f"| `{column.name}` | {column.type} | {column.unit} | {column.meaning} |" in tabulation.document() for column in every
+    )
