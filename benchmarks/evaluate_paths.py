@@ -16,7 +16,7 @@ from pipeline_lib.analysis import paths
 from pipeline_lib.core import algebra
 from pipeline_lib.core.types import State
 from pipeline_lib.store import device
-from pipeline_lib.training.initialisers import kaiming_normal
+from pipeline_lib.training.initialisers.kaiming import kaiming_normal
 from pipeline_lib.training.precision import Numerics
 
 ORDERS = 3

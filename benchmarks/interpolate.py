@@ -16,7 +16,7 @@ from pipeline_lib.analysis import paths
 from pipeline_lib.core.types import Dataset, Split, State
 from pipeline_lib.networks.mlp import mlp
 from pipeline_lib.training.batches import Normaliser
-from pipeline_lib.training.initialisers import kaiming_normal
+from pipeline_lib.training.initialisers.kaiming import kaiming_normal
 
 BATCH = 1000
 PAIRS = list(itertools.combinations(range(3), 2))

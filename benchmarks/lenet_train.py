@@ -23,11 +23,11 @@ from pipeline_lib.core.torchvision_import import torchvision_datasets
 from pipeline_lib.core.types import Dataset, State
 from pipeline_lib.networks.mlp import mlp
 from pipeline_lib.stages.training import Reporter, Run, Setting
-from pipeline_lib.training import optimisers
 from pipeline_lib.training.batches import stream
-from pipeline_lib.training.initialisers import kaiming_normal
+from pipeline_lib.training.initialisers.kaiming import kaiming_normal
 from pipeline_lib.training.loop import Member, Recipe, train
-from pipeline_lib.training.schedules import constant
+from pipeline_lib.training.optimisers.adam import adam
+from pipeline_lib.training.schedules.steps import constant
 
 BATCH, RATE, DENSITY = 60, 12e-4, 0.2
 Examples = Iterator[tuple[Tensor, Tensor]]
@@ -87,7 +87,7 @@ def _network(flat: bool) -> tuple[nn.Module, Tensor, dict[str, Tensor]]:
 def _usual_step(flat: bool, mask_gradient: bool) -> Step:
     """Make one step of the usual loop, with up to two of our ideas in it."""
     network, vector, masks = _network(flat)
-    optimiser = optimisers.adam(vector, RATE) if flat else torch.optim.Adam(network.parameters(), lr=RATE)
+    optimiser = adam(vector, RATE) if flat else torch.optim.Adam(network.parameters(), lr=RATE)
     masked = [(network.get_parameter(name), mask.float()) for name, mask in masks.items()]
     shapes = {name: parameter.detach() for name, parameter in network.named_parameters()}
     kept = algebra.to_vector({name: masks.get(name, torch.ones_like(p)) for name, p in shapes.items()})
@@ -122,7 +122,7 @@ def _ours(dataset: Dataset, num_steps: int, report: bool) -> Work:
     masks = _masks(network)
     start, source = _start(network, masks), stream(dataset, (0, 0), BATCH)
     arrays = {name: mask.numpy() for name, mask in masks.items()}
-    recipe = Recipe(partial(optimisers.adam, lr=RATE), constant())
+    recipe = Recipe(partial(adam, lr=RATE), constant())
     setting = Setting({}, network, dataset, num_steps)
 
     def work() -> None:

@@ -17,7 +17,7 @@ from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.types import Dataset, State
 from pipeline_lib.networks.mlp import mlp
 from pipeline_lib.training.batches import Normaliser
-from pipeline_lib.training.initialisers import kaiming_normal
+from pipeline_lib.training.initialisers.kaiming import kaiming_normal
 from pipeline_lib.training.precision import Numerics
 
 BATCH = 2000

@@ -16,19 +16,19 @@ from benchmarks import cifar_shaped, machine
 from benchmarks.measure import Line, Work, apart, compare, interleave, left_out
 from pipeline_lib.core import allocator
 from pipeline_lib.core.types import State
-from pipeline_lib.training import optimisers
 from pipeline_lib.training.batches import stream
-from pipeline_lib.training.initialisers import kaiming_normal
+from pipeline_lib.training.initialisers.kaiming import kaiming_normal
 from pipeline_lib.training.loop import Member, Recipe, train
+from pipeline_lib.training.optimisers.sgd import sgd
 from pipeline_lib.training.precision import Numerics
-from pipeline_lib.training.schedules import constant
+from pipeline_lib.training.schedules.steps import constant
 
 RATE, MOMENTUM, DECAY = 0.1, 0.9, 1e-4
 
 
 def recipe(numerics: Numerics) -> Recipe:
     """Make the recipe of ResNet-20 at its peak rate."""
-    return Recipe(partial(optimisers.sgd, lr=RATE, momentum=MOMENTUM, weight_decay=DECAY), constant(), numerics)
+    return Recipe(partial(sgd, lr=RATE, momentum=MOMENTUM, weight_decay=DECAY), constant(), numerics)
 
 
 def start(seed: int) -> State:

@@ -17,7 +17,7 @@ from pipeline_lib.core.types import Dataset, Split, State
 from pipeline_lib.experiments import config
 from pipeline_lib.networks.mlp import mlp
 from pipeline_lib.planning import nodes, plan
-from pipeline_lib.training.initialisers import kaiming_normal
+from pipeline_lib.training.initialisers.kaiming import kaiming_normal
 from pipeline_lib.training.loop import Member, Recipe, train
 
 CLASSES = 3

@@ -20,10 +20,9 @@ PACKAGE = sources.ROOT
 # Where the functions of each kind are: in the files of a folder, or in one file.
 PLACES = {
     **{"networks": "networks", "datasets": "datasets", "perturbations": "perturbations", "pretexts": "pretexts"},
-    **{"optim": "training/optimisers.py", "schedules": "training/schedules.py"},
-    **{"initialise": "training/initialisers.py", "prune": "pruning/criteria.py", "adaptive": "pruning/ratios.py"},
-    **{"retraining": "pruning/strategies.py", "summaries": "tables/derived", "figures": "figures"},
-    **{"measures": "claims/measures", "claims": "claims/verdicts.py"},
+    **{name: f"training/{name}" for name in ("optimisers", "schedules", "initialisers")},
+    **{name: f"pruning/{name}" for name in ("criteria", "ratios", "strategies")},
+    **{"derived": "tables/derived", "figures": "figures", "measures": "claims/measures", "claims": "claims/verdicts.py"},
 }
 
 

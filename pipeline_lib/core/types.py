@@ -17,6 +17,9 @@ else:
     Mask = Mapping
 
 
+Schedule = Callable[[int], float]  # from a step to the factor of the peak learning rate
+
+
 @dataclass(frozen=True)
 class State:
     """Everything that one network is at one step.

@@ -40,13 +40,13 @@ _TASK: dict[str, Any] = {
     "precision": "fp32",
     "channels_last": False,
 }
-# The registry of each named part of a task, what its functions are given besides the options, and those that may be chosen.
-_PARTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...] | None]] = {
-    "network": ("networks", ("input_shape", "num_classes"), None),
-    "initialisation": ("initialise", ("network", "generator"), None),
-    "dataset": ("datasets", ("data_root",), None),
-    "optimiser": ("optim", ("vector",), ("sgd", "decoupled_sgd", "adam")),
-    "schedule": ("schedules", (), None),
+# The registry of each named part of a task, and what its functions are given besides the options.
+_PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "network": ("networks", ("input_shape", "num_classes")),
+    "initialisation": ("initialisers", ("network", "generator")),
+    "dataset": ("datasets", ("data_root",)),
+    "optimiser": ("optimisers", ("vector",)),
+    "schedule": ("schedules", ()),
 }
 
 
@@ -135,10 +135,10 @@ def load_task(name: str, inline: Mapping[str, Any] | None = None) -> dict[str, A
     for key in ("network", "dataset", "optimiser", "batch_size", "steps"):
         if key not in task:
             raise ValueError(f"task {name} must have {key!r}, got none; add it to config/tasks/{name}.yaml")
-    for part, (kind, supplied, only) in _PARTS.items():
+    for part, (kind, supplied) in _PARTS.items():
         if "name" not in task[part]:
             raise ValueError(f"{name}.{part} must have a name, got {task[part]!r}; add name: to it")
-        task[part] = registry.bind(kind, task[part], supplied, f"{name}.{part}", only)
+        task[part] = registry.bind(kind, task[part], supplied, f"{name}.{part}")
     lengths.steps_per_epoch(task)  # whether or not a length is in epochs: no batch may be larger than the data
     task |= {key: lengths.to_steps(task[key], task) for key in ("schedule", "steps", "evaluate_every") if key in task}
     _check_together(name, task)
@@ -173,7 +173,7 @@ def _check_together(name: str, task: Mapping[str, Any]) -> None:
 
 def _pruning(place: str, given: Mapping[str, Any], levels: int) -> dict[str, Any]:
     pruning = {"criterion": "magnitude", "scope": "global", "fraction": 0.2, **given}
-    registry.lookup("prune", pruning["criterion"], f"{place}.pruning.criterion", ("magnitude", "random"))
+    registry.lookup("criteria", pruning["criterion"], f"{place}.pruning.criterion")
     densities = pruning.get("densities")
     falls = densities is None or [1, *densities] == sorted({1, *densities}, reverse=True)
     if not falls or (densities and len(densities) < levels):

@@ -10,6 +10,7 @@ from pipeline_lib.experiments.experiment import Grid
 from pipeline_lib.experiments.runs import Run, wording
 
 Needs = Callable[[Grid], set[Run]]
+CRITERIA = ("magnitude", "random")  # that paper C prunes solutions by to see how much can go
 
 
 def _runs(e: Grid, kinds: Iterable[str], ks: Iterable[int], levels: Iterable[int], orders: Iterable[int]) -> set[Run]:
@@ -135,7 +136,7 @@ def scanned(e: Grid) -> set[Run]:
     """
     found, asked = ladder_at_last_k(e), e.limits or {"levels": [], "fractions": []}
     own = ("magnitude", None if {"densities", "one_shot"} & set(e.pruning) else e.pruning["fraction"])
-    for criterion in starts.CRITERIA:
+    for criterion in CRITERIA:
         for fraction in asked["fractions"]:
             text = f"k{e.rewind[-1]} | mask | prune({starts.number(fraction)}, {criterion})"
             levels = [level for level in asked["levels"] if (criterion, fraction) != own or level == e.levels]

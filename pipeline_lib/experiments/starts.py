@@ -33,7 +33,6 @@ _CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:\(([^()]*)\))?\s*")
 _LAYER = re.compile(r"(.+?)\s+in\s+([A-Za-z_][\w.]*)\s*")
 _TEACHING = re.compile(rf"(.+?)\s+(for|until)\s+({_LENGTH})\s*")
 _PRUNE = re.compile(r"\s*prune\s*\(\s*(\d*\.?\d+(?:e-\d+)?)\s*(?:,\s*(\w+)\s*)?\)\s*")
-CRITERIA = ("magnitude", "random")  # those of `prune` that need only weights and a mask
 _SUPPLIED = ("weights", "around", "rng", "next_mask", "dense_batches", "dense_examples", "highest_loss", "floor")
 _EXAMPLE = "write it like 'k500 | shuffle(layer, same_sign)' or 'k0 | blur + rotation for 40ep'"
 
@@ -76,7 +75,7 @@ def _further(text: str, what: str) -> Further:
     if match is None or not 0 < float(match[1]) < 1:
         raise ValueError(f"{what} must prune a fraction in (0, 1), got {text.strip()!r}; write it like 'prune(0.3, random)'")
     criterion = match[2] or "magnitude"
-    registry.lookup("prune", criterion, f"criterion of {what}", CRITERIA)
+    registry.lookup("criteria", criterion, f"criterion of {what}")
     return Further(f"prune({number(float(match[1]))}, {criterion})", float(match[1]), criterion)
 
 
@@ -102,16 +101,16 @@ def _change(text: str, task: Mapping[str, Any], step: int, what: str) -> Change:
         raise ValueError(f"{what} {name} must say how long it lasts, got {text.strip()!r}; add 'for 40ep' or 'until 500'")
     if name == "prune":
         return _further(text, what)
-    if name in registry.entries("retraining"):
-        bound, shown = _call("retraining", text, what)
-        strategy = registry.call("retraining", bound)
+    if name in registry.entries("strategies"):
+        bound, shown = _call("strategies", text, what)
+        strategy = registry.call("strategies", bound)
         return Retraining(shown, bound, strategy.resumes, strategy.restarts)
-    if name in registry.entries("adaptive"):
-        bound, shown = _call("adaptive", text, what)
+    if name in registry.entries("ratios"):
+        bound, shown = _call("ratios", text, what)
         return Rule(shown, bound)
     in_layer = _LAYER.fullmatch(text)
     if name and name not in registry.entries("perturbations"):
-        valid = [entry for kind in ("perturbations", "retraining", "adaptive") for entry in registry.entries(kind)]
+        valid = [entry for kind in ("perturbations", "strategies", "ratios") for entry in registry.entries(kind)]
         raise registry.unknown(what, name, ["mask", "prune", *valid], "add one as a file in pipeline_lib/perturbations")
     bound, shown = _call("perturbations", in_layer[1] if in_layer else text, what)
     if in_layer is None:

@@ -117,14 +117,16 @@ def on_device(stage: str) -> bool:
 _NAMES: dict[str, Callable[[dict[str, Any]], Iterable[str]]] = {
     "networks": lambda spec: [spec["task"]["network"]["name"]],
     "datasets": lambda spec: [spec["dataset"]["name"]],
-    "optim": lambda spec: [spec["task"]["optimiser"]["name"]],
+    "optimisers": lambda spec: [spec["task"]["optimiser"]["name"]],
     "schedules": lambda spec: [spec["task"]["schedule"]["name"], *(["constant"] if spec.get("restart") else [])],
-    "initialise": lambda spec: [spec["task"]["initialisation"]["name"]],
-    "prune": lambda spec: [spec["criterion"]] if "criterion" in spec else list(spec["fractions"]),
-    "adaptive": lambda spec: [spec["rule"]["name"]],
+    "initialisers": lambda spec: [spec["task"]["initialisation"]["name"]],
+    "criteria": lambda spec: (
+        [name for name in [spec["criterion"]] if name != "shuffled"] if "criterion" in spec else list(spec["fractions"])
+    ),
+    "ratios": lambda spec: [spec["rule"]["name"]],
     "perturbations": lambda spec: [step["name"] for step in spec["steps"]],
     "pretexts": lambda spec: [pretext["name"] for pretext in spec["pretexts"]],
-    "summaries": lambda spec: [spec["table"]],
+    "derived": lambda spec: [spec["table"]],
     "measures": lambda spec: [claim["measure"]["name"] for claim in spec["claims"]],
     "figures": lambda spec: [spec["figure"]],
 }

@@ -187,7 +187,7 @@ class Walk:
         start = self.read(run)
         members = [[seed, order] for seed in self.seeds for order in orders]
         strategy = start.retraining if run.level else None
-        task = registry.call("retraining", strategy.strategy).recipe(self.task) if strategy else self.task
+        task = registry.call("strategies", strategy.strategy).recipe(self.task) if strategy else self.task
         spec = {"task": task, "kind": run.kind, "k": run.k, "level": run.level, "start": start.text, "members": members}
         kind = "" if run.level == 0 else run.kind
         name = label(self.who, f"k{run.k}", f"L{run.level}", kind, _span("o", orders), _words(run.start))

@@ -58,3 +58,11 @@ def check_fit(mask: Mask, tensors: Mapping[str, np.ndarray]) -> None:
                 f"mask of {name!r} must have shape {tuple(tensors[name].shape)}, got {tuple(keep.shape)}; "
                 "use a mask made for this network"
             )
+
+
+def shuffled(mask: Mask, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Permute a mask inside each layer: the random-pruning control with the same per-layer counts.
+
+    Source: paper B, section 4; the layer-wise reading is ambiguity B-X3.
+    """
+    return {name: rng.permutation(keep.reshape(-1)).reshape(keep.shape) for name, keep in mask.items()}

@@ -18,7 +18,8 @@ from pipeline_lib.core import algebra, registry
 from pipeline_lib.core.rng import numpy_generator, torch_generator
 from pipeline_lib.core.types import Dataset, Mask, Split, State
 from pipeline_lib.pretexts.support.streams import stream
-from pipeline_lib.pruning import criteria, masks
+from pipeline_lib.pruning import masks
+from pipeline_lib.pruning.criteria.magnitude import magnitude
 from pipeline_lib.stages import data
 from pipeline_lib.stages.training import numerics
 from pipeline_lib.store import artifacts, device
@@ -26,8 +27,8 @@ from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.batches import steps_per_epoch
 from pipeline_lib.training.evaluation import chunks
 from pipeline_lib.training.loop import Member, Recipe, train
-from pipeline_lib.training.optimisers import sgd
-from pipeline_lib.training.schedules import constant
+from pipeline_lib.training.optimisers.sgd import sgd
+from pipeline_lib.training.schedules.steps import constant
 
 POINTS = 11  # looked at between a solution and its projection, ends included
 Tries = dict[float, Mask]
@@ -114,7 +115,7 @@ def _choose(
 
     def prune_by(fraction: float) -> Mask:
         rng = numpy_generator("adapt", seed, spec["k"], spec["level"])
-        made[fraction] = criteria.magnitude(weights, mask, fraction, spec["scope"], rng)
+        made[fraction] = magnitude(weights, mask, fraction, spec["scope"], rng)
         return made[fraction]
 
     if diverged:
@@ -123,7 +124,7 @@ def _choose(
         return kept, [row | {"density": masks.density(kept)}]
     whole, about = algebra.moved(dense, place), (spec["task"], setting.dataset)
     tried = registry.call(
-        "adaptive",
+        "ratios",
         spec["rule"],
         dense_batches=_array(batch_losses(setting.network, whole, *about, (seed, spec["order"]))),
         dense_examples=_array(example_losses(setting.network, whole, *about, setting.subset)),

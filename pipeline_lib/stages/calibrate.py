@@ -25,7 +25,7 @@ def calibrate(task: dict[str, Any], data_root: Path | None) -> tuple[float, floa
     """
     dataset = registry.call("datasets", task["dataset"], data_root=data_root)
     network = data.build(task, dataset)
-    start = registry.call("initialise", task["initialisation"], network=network, generator=torch_generator("calibrate"))
+    start = registry.call("initialisers", task["initialisation"], network=network, generator=torch_generator("calibrate"))
     before = time.perf_counter()
     state = train_cohort(Setting(task, network, dataset, 2), [Run(start, None, (0, 0))])[0][0].state
     begun = time.perf_counter()

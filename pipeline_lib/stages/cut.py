@@ -25,7 +25,7 @@ def _pruned(job: Job, seed: int, state: State, mask: Mask, criterion: str, fract
     spec = job.spec
     weights = {name: state.params[name].numpy() for name in mask}
     rng = numpy_generator("cut", seed, spec["k"], spec["level"], str(fraction))
-    prune = registry.entries("prune")[criterion].load()
+    prune = registry.entries("criteria")[criterion].load()
     return algebra.masked(state, prune(weights, mask, fraction, spec["scope"], rng))
 
 

@@ -12,5 +12,5 @@ def run(job: Job) -> None:
     """Compute one table from others."""
     name = job.spec["table"]
     frames = tabulation.divided({role: tabulation.read(folders[0] / "table.parquet") for role, folders in job.reads.items()})
-    rows = registry.entries("summaries")[name].load()(frames, job.spec)
+    rows = registry.entries("derived")[name].load()(frames, job.spec)
     artifacts.write_table(job.folder / "table.parquet", tabulation.computed(rows, name, job))

@@ -19,7 +19,7 @@ def run(job: Job) -> None:
     runs = []
     for seed in spec["seeds"]:
         generator = torch_generator("init", seed, spec["draw"])
-        start = registry.call("initialise", task["initialisation"], network=setting.network, generator=generator)
+        start = registry.call("initialisers", task["initialisation"], network=setting.network, generator=generator)
         runs.append(Run(start, None, (seed, spec["order"])))
     with resumption.kept(job, spec["k"]) as keeper:
         trained = [result for result, _ in train_cohort(setting, runs, keeper)]

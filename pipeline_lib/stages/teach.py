@@ -28,7 +28,7 @@ def _masked(state: State, mask: Mask) -> State:
 def _with_head(spec: dict[str, Any], setting: Setting, state: State, seed: int, draw: str) -> State:
     """Give a state the head of the setting's network: its own where it fits, else a new one."""
     generator = torch_generator("head", seed, spec["start"], draw)
-    fresh = registry.call("initialise", spec["task"]["initialisation"], network=setting.network, generator=generator)
+    fresh = registry.call("initialisers", spec["task"]["initialisation"], network=setting.network, generator=generator)
     return new_head(state, fresh)
 
 

@@ -13,13 +13,13 @@ from torch import nn
 
 from pipeline_lib.core import algebra, registry
 from pipeline_lib.core.pace import Pace
-from pipeline_lib.core.types import Dataset, Mask, Progress, State
+from pipeline_lib.core.types import Dataset, Mask, Progress, Schedule, State
 from pipeline_lib.pretexts.support.lessons import Lesson
 from pipeline_lib.pretexts.support.streams import stream
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.store.resumption import Keeper, Saved
-from pipeline_lib.training import optimisers, schedules
+from pipeline_lib.training import optimiser_state
 from pipeline_lib.training.evaluation import evaluate
 from pipeline_lib.training.loop import Member, Recipe, Trained, train
 from pipeline_lib.training.precision import Numerics
@@ -121,8 +121,8 @@ class Reporter:
 
 
 def _recipe(setting: Setting) -> Recipe:
-    make = partial(registry.call, "optim", setting.task["optimiser"])
-    schedule: schedules.Schedule = registry.call("schedules", setting.task["schedule"])
+    make = partial(registry.call, "optimisers", setting.task["optimiser"])
+    schedule: Schedule = registry.call("schedules", setting.task["schedule"])
     return Recipe(lambda vector: make(vector=vector), schedule, setting.numerics)
 
 
@@ -177,7 +177,7 @@ def train_cohort(setting: Setting, runs: list[Run], keeper: Keeper | None = None
         ValueError: not even one run fits into the GPU's memory.
     """
     if keeper:
-        keeper.check([run.start for run in runs], optimisers.slots(_recipe(setting).make_optimiser))
+        keeper.check([run.start for run in runs], optimiser_state.slots(_recipe(setting).make_optimiser))
     results = _train(setting, dict(enumerate(runs)), keeper)
     cpu = torch.device("cpu")
     found = []

@@ -13,11 +13,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from pipeline_lib.core import algebra
-from pipeline_lib.core.types import Mask, Monitor, Progress, State, Stream, Tensors
-from pipeline_lib.training import optimisers
+from pipeline_lib.core.types import Mask, Monitor, Progress, Schedule, State, Stream, Tensors
+from pipeline_lib.training import optimiser_state
 from pipeline_lib.training.cuda_graphs import Replay
 from pipeline_lib.training.precision import Numerics
-from pipeline_lib.training.schedules import Schedule
 
 MakeOptimiser = Callable[[Tensor], torch.optim.Optimizer]
 
@@ -121,8 +120,8 @@ class _Run:
         self._loss = torch.zeros((), device=self._vector.device)
         self.sums = _Sums(self._vector.device, member.sums)
         self._optimiser = recipe.make_optimiser(self._vector)
-        optimisers.set_slots(self._optimiser, self._vector, dict(start.slots))
-        self._set_rate = optimisers.rate_setter(self._optimiser, self._vector.device)
+        optimiser_state.set_slots(self._optimiser, self._vector, dict(start.slots))
+        self._set_rate = optimiser_state.rate_setter(self._optimiser, self._vector.device)
         self._replay = Replay(self._update, self._vector.device)
 
     def _losses(self, output: Tensor | tuple[Tensor, Tensor], y: Tensor) -> tuple[Tensor, Tensor]:
@@ -160,7 +159,10 @@ class _Run:
         """Copy the state, in plain memory layout."""
         params = {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in self._params.items()}
         return State(
-            params, {n: t.clone() for n, t in self._buffers.items()}, step, optimisers.get_slots(self._optimiser, self._vector)
+            params,
+            {n: t.clone() for n, t in self._buffers.items()},
+            step,
+            optimiser_state.get_slots(self._optimiser, self._vector),
         )
 
     def has_diverged(self) -> bool:

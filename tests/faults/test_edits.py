@@ -22,7 +22,7 @@ EDITS = {
     "network": [NETWORK],
     "other revision": [
         ("pipeline_lib/networks/mlp.py", "nn.ReLU()", "nn.Tanh()"),  # as long: compiled code of either passes for the other's
-        ("pipeline_lib/training/optimisers.py", "torch.optim.SGD([vector], lr=lr", "torch.optim.SGD([vector], lr=3 * lr"),
+        ("pipeline_lib/training/optimisers/sgd.py", "torch.optim.SGD([vector], lr=lr", "torch.optim.SGD([vector], lr=3 * lr"),
         ("pipeline_lib/core/algebra.py", "def ", "def  "),
         ("pipeline_lib/core/rng.py", "return ", "return ("),  # half a file
     ],

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from pipeline_lib.core.rng import numpy_generator
-from pipeline_lib.pruning import criteria, masks
+from pipeline_lib.pruning import masks, selection
+from pipeline_lib.pruning.criteria.magnitude import magnitude
 
 LENET = {"fc1.weight": (300, 784), "fc2.weight": (100, 300), "fc3.weight": (10, 100)}
 
@@ -19,7 +20,7 @@ def _ladder(levels: int) -> list[dict[str, np.ndarray]]:
     weights = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in LENET.items()}
     found = [{name: np.ones(shape, dtype=bool) for name, shape in LENET.items()}]
     for _ in range(levels):
-        found.append(criteria.magnitude(weights, found[-1], 0.2, "global", rng))
+        found.append(magnitude(weights, found[-1], 0.2, "global", rng))
     return found
 
 
@@ -38,4 +39,4 @@ def test_level_fifteen_keeps_the_published_3_5_percent():
 def test_the_ceiling_of_a_decimal_fraction_has_no_rounding_error(remaining):
     for hundredths in range(1, 100):
         expected = math.ceil(Fraction(hundredths, 100) * remaining)
-        assert criteria.num_pruned(remaining, hundredths / 100) == expected
+        assert selection.num_pruned(remaining, hundredths / 100) == expected

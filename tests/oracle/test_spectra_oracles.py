@@ -27,7 +27,7 @@ from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.rng import numpy_generator, torch_generator
 from pipeline_lib.core.types import State
 from pipeline_lib.networks.mlp import mlp
-from pipeline_lib.training.initialisers import kaiming_normal
+from pipeline_lib.training.initialisers.kaiming import kaiming_normal
 
 NUM = 300
 PRODUCTS = {"hessian": hessian_product, "gauss_newton": gauss_newton_product}

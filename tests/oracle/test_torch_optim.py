@@ -13,18 +13,19 @@ from hypothesis import strategies as st
 from torch import nn
 
 from pipeline_lib.core.types import State
-from pipeline_lib.training import optimisers
-from pipeline_lib.training.schedules import step_drops
+from pipeline_lib.training.optimisers.adam import adam
+from pipeline_lib.training.optimisers.sgd import sgd
+from pipeline_lib.training.schedules.steps import step_drops
 
 DROPS, STEPS, LR = [2, 4], 6, 0.05
 SETTINGS: dict[str, tuple[Callable[..., torch.optim.Optimizer], Callable[..., torch.optim.Optimizer]]] = {
-    "plain sgd": (lambda v: optimisers.sgd(v, LR), lambda ps: torch.optim.SGD(ps, LR, foreach=False, fused=False)),
+    "plain sgd": (lambda v: sgd(v, LR), lambda ps: torch.optim.SGD(ps, LR, foreach=False, fused=False)),
     "sgd": (
-        lambda v: optimisers.sgd(v, LR, 0.9, 0.01),
+        lambda v: sgd(v, LR, 0.9, 0.01),
         lambda ps: torch.optim.SGD(ps, LR, 0.9, weight_decay=0.01, foreach=False, fused=False),
     ),
     "adam": (
-        lambda v: optimisers.adam(v, LR, 0.8, 0.99, 1e-6),
+        lambda v: adam(v, LR, 0.8, 0.99, 1e-6),
         lambda ps: torch.optim.Adam(ps, LR, (0.8, 0.99), 1e-6, foreach=False, fused=False),
     ),
 }

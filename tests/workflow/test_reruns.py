@@ -34,7 +34,7 @@ def test_nothing_changed_means_no_job(tiny: Checkout) -> None:
 def test_comments_docstrings_and_layout_rerun_nothing(tiny: Checkout) -> None:
     tiny.append("pipeline_lib/training/loop.py", "\n\n# A comment.\n")
     tiny.append("pipeline_lib/stages/train.py", "\n\n\n")
-    for name in ("pipeline_lib/pruning/criteria.py", "pipeline_lib/tables/tabulation.py"):
+    for name in ("pipeline_lib/pruning/selection.py", "pipeline_lib/tables/tabulation.py"):
         path = tiny.root / name
         path.write_text(path.read_text(encoding="utf-8").replace('"""', '"""In other words: ', 1), encoding="utf-8")
     tiny.append("config/tasks/digits_mlp.yaml", "# A comment.\n")
@@ -44,7 +44,7 @@ def test_comments_docstrings_and_layout_rerun_nothing(tiny: Checkout) -> None:
 def test_what_is_new_and_what_is_said_reruns_nothing(tiny: Checkout) -> None:
     tiny.append("pipeline_lib/training/loop.py", "\n\nUNUSED = 1\n")
     tiny.append(
-        "pipeline_lib/training/optimisers.py",
+        "pipeline_lib/training/optimisers/sgd.py",
         "\n\ndef plain(vector: Tensor, lr: Positive) -> Any:\n    return torch.optim.SGD([vector], lr=lr)\n",
     )
     tiny.edit("pipeline_lib/stages/training.py", "loss %.4f %.1f steps/s", "loss %.3f, %.1f steps a second")
@@ -65,7 +65,7 @@ def test_edited_pruning_reruns_what_follows_from_masks(tiny: Checkout) -> None:
     dense = [n for n in tiny.nodes().values() if n["stage"] == "train" and n["spec"]["level"] == 0]
     assert expected["train"] == len(_of_stage(tiny, "train")) - len(dense)
     tiny.edit(
-        "pipeline_lib/pruning/criteria.py",
+        "pipeline_lib/pruning/selection.py",
         "math.ceil(round(fraction * remaining, 6))",
         "math.ceil(round(fraction * remaining, 7))",
     )

@@ -184,17 +184,23 @@ class Code:
         added = {path for path in self._edits if path.rpartition("/")[0] == folder and not path.startswith(f"{folder}/_")}
         return sorted(there | added)
 
-    def _resolve(self, full: str, trail: tuple[str, ...] = ()) -> tuple[str, Reference | None, str]:
-        """Find what a full name stands for: what to write, the definition, and the rest of the name."""
+    def _resolve(self, full: str, trail: tuple[str, ...] = (), home: str = "") -> tuple[str, Reference | None, str]:
+        """Find what a full name stands for: what to write, the definition, and the rest of the name.
+
+        An import's `home` is a module, also where its package has another meaning for that name.
+        """
         module, *rest = full.split(".")
         if module != self.name:
             return full, None, ""
+        if home.startswith(f"{self.name}.") and self._path(home) is not None:
+            module, rest = home, full.removeprefix(f"{home}.").split(".")
         while rest and full not in trail:
             found = self.module(module)
             if rest[0] in found.definitions:
                 return f"@{rest[0]}", Reference(module, rest[0]), ".".join(rest[1:])
             if found.imports.get(rest[0], submodule := f"{module}.{rest[0]}") != submodule:
-                return self._resolve(".".join([found.imports[rest[0]], *rest[1:]]), (*trail, full))
+                meaning = found.imports[rest[0]]
+                return self._resolve(".".join([meaning, *rest[1:]]), (*trail, full), meaning.rpartition(".")[0])
             if self._path(submodule) is None:
                 break
             module, rest = submodule, rest[1:]

@@ -191,7 +191,7 @@ def frames(experiment) -> dict[str, pd.DataFrame]:
     spec = {"tasks": {task: experiment.grids[task].task for task in TASKS}, "sparse_levels": levels}
     spec["pruning"] = dict.fromkeys(TASKS, "iterative")
     for name in ("networks", "correlations", "timeline"):
-        made[name] = pd.DataFrame(registry.entries("summaries")[name].load()(made, spec))
+        made[name] = pd.DataFrame(registry.entries("derived")[name].load()(made, spec))
     return made
 
 

@@ -144,7 +144,7 @@ def _frames(made: Plan, name: str) -> Frames:
     frames = tabulation.divided({table: pd.DataFrame(found) for table, found in rows.items()})
     for table in (table for table in ("networks", "fits", "limits", "sets") if set(DERIVED[table][0]) <= set(frames)):
         spec = made.tables[name][table].spec
-        frames[table] = pd.DataFrame(registry.entries("summaries")[table].load()(frames, spec))
+        frames[table] = pd.DataFrame(registry.entries("derived")[table].load()(frames, spec))
     return frames
 
 

@@ -11,7 +11,7 @@ import pytest
 # Page faults of ten rounds of a few tensors' memory, after one round.
 FAULTS = """
 import resource
-from pipeline_lib import allocator
+from pipeline_lib.core import allocator
 {prepare}
 def round_():
     for block in [bytearray(8 * 2**20) for _ in range(6)]:

@@ -69,7 +69,7 @@ sys.path.insert(0, {tests!r})
 import hashlib
 from pathlib import Path
 import toys
-from pipeline_lib import driver
+from pipeline_lib.planning import driver
 made = toys.make_plan(toys.raw_config(Path({results!r}), seeds=1, orders=1, rewind=[0], levels=0, figures=["learning_curves"]))
 plan, nodes = driver.write_plan(made, []), {{node.stage: node for node in made.nodes.values()}}
 for stage in ("prepare", "pretrain", "train"):
@@ -86,7 +86,7 @@ def test_the_threads_of_the_environment_change_no_bit(tmp_path, first):
     found = []
     for threads in ("1", "2"):
         given = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)
-        code = JOB.format(tests=str(Path(__file__).parents[1]), results=str(tmp_path / threads), first=first)
+        code = JOB.format(tests=str(Path(__file__).parents[2]), results=str(tmp_path / threads), first=first)
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ | given)
         found.append(done.stdout.splitlines()[-1])
     assert found[0] == found[1]

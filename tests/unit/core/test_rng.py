@@ -10,7 +10,7 @@ import torch
 
 from pipeline_lib.core import rng
 
-ROOT = Path(rng.__file__).parent.parent
+ROOT = Path(rng.__file__).parents[2]
 KNOWN = {
     ("order", 0, 1, "epoch", 0): 6496136544582500821,
     ("init", 3, "W0"): 5320147391567167654,

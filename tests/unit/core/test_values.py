@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from pipeline_lib.core import registry, values
 from pipeline_lib.experiments import config, starts
 
-PARTS = {kind: (part, supplied, only) for part, (kind, supplied, only) in config._PARTS.items()}
-INSIDE_STARTS = ("perturbations", "pretexts", "retraining", "adaptive")
+PARTS = {kind: (part, supplied) for part, (kind, supplied) in config._PARTS.items()}
+INSIDE_STARTS = ("perturbations", "pretexts", "strategies", "ratios")
 # Options that have no default, and others that must go with one.
 BESIDE: dict[str, dict[str, Any]] = {
     "image_folder": {"num_train": 1000, "num_classes": 10},
@@ -30,10 +30,9 @@ BESIDE: dict[str, dict[str, Any]] = {
 
 
 def _options(kind: str) -> Iterator[tuple[str, str, str, Any]]:
-    supplied, only = PARTS[kind][1:] if kind in PARTS else (starts._SUPPLIED, None)
+    supplied = PARTS[kind][1] if kind in PARTS else starts._SUPPLIED
     for name, entry in registry.entries(kind).items():
-        if only is None or name in only:
-            yield from ((kind, name, option, entry.annotations[option]) for option in entry.annotations if option not in supplied)
+        yield from ((kind, name, option, entry.annotations[option]) for option in entry.annotations if option not in supplied)
 
 
 OPTIONS = [found for kind in (*PARTS, *INSIDE_STARTS) for found in _options(kind)]
@@ -101,9 +100,9 @@ def _planned(kind: str, name: str, option: str, value: Any) -> config.Config:
         part = {"name": name, **BESIDE.get(name, {}), option: value}
         return config.resolve(toys.raw_config() | {"tasks": {"toy": toys.task(**{PARTS[kind][0]: part})}})
     call = f"{name}({option}={value})"
-    if kind == "adaptive":
+    if kind == "ratios":
         return config.resolve(toys.raw_config(adaptive={"rule": call}))
-    if kind == "retraining":
+    if kind == "strategies":
         return config.resolve(toys.raw_config(retraining=[call]))
     return config.resolve(toys.raw_config(starts=[f"k0 | {call} for 2" if kind == "pretexts" else f"k0 | {call}"]))
 
@@ -169,7 +168,9 @@ def test_an_option_without_an_annotation_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "PACKAGE", tmp_path)
     registry.entries.cache_clear()
     try:
-        with pytest.raises(ValueError, match=r"depth of toy\.network new must be annotated with a name of pipeline_lib\.values"):
+        with pytest.raises(
+            ValueError, match=r"depth of toy\.network new must be annotated with a name of pipeline_lib\.core\.values"
+        ):
             registry.bind("networks", {"name": "new"}, (), "toy.network")
     finally:
         registry.entries.cache_clear()

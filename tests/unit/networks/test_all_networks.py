@@ -10,7 +10,7 @@ from torch.func import functional_call
 from pipeline_lib.core import algebra, registry
 from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.rng import torch_generator
-from pipeline_lib.training.initialisers import kaiming_normal
+from pipeline_lib.training.initialisers.kaiming import kaiming_normal
 
 CLASSES = 3
 SMALL = {

@@ -11,7 +11,7 @@ from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.torchvision_import import torchvision_models
 from pipeline_lib.core.types import State
 from pipeline_lib.networks.imagenet import inception_v3, resnet18, resnet50
-from pipeline_lib.training.initialisers import kaiming_normal
+from pipeline_lib.training.initialisers.kaiming import kaiming_normal
 
 CLASSES = 7
 

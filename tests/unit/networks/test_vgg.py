@@ -7,7 +7,7 @@ from torch import nn
 from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.torchvision_import import torchvision_models
 from pipeline_lib.networks.vgg import vgg
-from pipeline_lib.training.initialisers import kaiming_normal
+from pipeline_lib.training.initialisers.kaiming import kaiming_normal
 
 CONVOLUTIONS = {13: 10, 16: 13}
 

@@ -9,7 +9,6 @@ from torch import nn
 from pipeline_lib.core import registry
 from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.perturbations.support.context import initial_deviation, scatter, survivors
-from pipeline_lib.training import initialisers
 
 NETWORK = nn.Sequential(nn.Conv2d(16, 48, 3), nn.Flatten(), nn.Linear(100, 400))
 SHAPES = st.sampled_from([(2, 3), (3, 2, 1, 1), (2, 2, 3, 3)])
@@ -25,10 +24,10 @@ def masked(draw: st.DrawFn) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray
     return {name: np.where(mask[name], w, 0) for name, w in weights.items()}, mask
 
 
-@pytest.mark.parametrize("name", list(registry.entries("initialise")))
+@pytest.mark.parametrize("name", list(registry.entries("initialisers")))
 @pytest.mark.parametrize("tensor", ["0.weight", "2.weight"])
 def test_every_initialisation_has_the_deviation_of_its_draws(name, tensor):
-    draws = getattr(initialisers, name)(NETWORK, torch_generator("around")).params[tensor].double()
+    draws = registry.entries("initialisers")[name].load()(NETWORK, torch_generator("around")).params[tensor].double()
     tolerance = 5 / (2 * draws.numel()) ** 0.5  # standard errors of a normal's deviation; a uniform's are smaller
     assert initial_deviation(name, draws.shape) == pytest.approx(draws.std().item(), rel=tolerance)
 

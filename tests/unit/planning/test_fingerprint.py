@@ -14,13 +14,14 @@ from pipeline_lib.planning.keys import fingerprint as module
 from pipeline_lib.planning.keys.fingerprint import CODE, code_of, fingerprint, odd_places, reached
 from pipeline_lib.planning.keys.syntax import Reference
 
-EMPTY = {f"{folder}__init__.py": "" for folder in ("", "core/", "stages/", "store/", "training/")}
+EMPTY = {f"{folder}__init__.py": "" for folder in ("", "core/", "stages/", "store/", "training/", "training/optimisers/")}
 SOURCES = EMPTY | {
     "stages/work.py": (
         "import numpy as np\nfrom pipeline_lib import tree as t\nfrom pipeline_lib.core import registry\n"
         "from pipeline_lib.prune import drop as lower\n"
         "from pipeline_lib.store.job import log\n\nLIMIT = 3\nUNUSED = 1\n\n\ndef run(job):\n    log.info('begun')\n"
-        "    made = registry.call('optim', job)\n    return lower(t.lerp(np.abs(LIMIT)), made)\n\n\ndef other():\n    return 5\n"
+        "    made = registry.call('optimisers', job)\n    return lower(t.lerp(np.abs(LIMIT)), made)\n\n\n"
+        "def other():\n    return 5\n"
     ),
     "tree.py": (
         '"""Algebra."""\nfrom pipeline_lib.deep import BASE\n\n\ndef lerp(a: float, b: int = BASE) -> float:\n'
@@ -37,12 +38,12 @@ SOURCES = EMPTY | {
     ),
     "deep.py": "BASE = 2\nTABLE = {}\nTABLE['x'] = 1\n",
     "late.py": "from pipeline_lib import deep\n\n\ndef act(x, y):\n    return deep.TABLE, x, y\n",
-    "training/optimisers.py": "def sgd(rate):\n    return rate\n\n\ndef adam(rate):\n    return rate * 2\n",
+    "training/optimisers/both.py": "def sgd(rate):\n    return rate\n\n\ndef adam(rate):\n    return rate * 2\n",
     "other.py": "Z = 4\n\n\nclass Strange:\n    pass\n",
     "store/job.py": "import logging\n\nlog = logging.getLogger(__name__)\n",
     "core/registry.py": "def call(kind, bound):\n    return kind, bound\n",
 }
-NAMED = (("optim", "sgd"),)
+NAMED = (("optimisers", "sgd"),)
 
 
 def _digest(sources: dict[str, str | None]) -> str:
@@ -59,9 +60,9 @@ def test_it_follows_names_modules_imports_in_functions_bases_decorators_and_defa
     assert found == {
         ("stages.work", "run"), ("stages.work", "LIMIT"), ("tree", "lerp"), ("deep", "BASE"), ("prune", "drop"),
         ("prune", "Kept"), ("prune", "Base"), ("prune", "_mark"), ("prune", "_same"), ("late", "act"), ("deep", "TABLE"),
-        ("training.optimisers", "sgd"), ("core.registry", "call"),
+        ("training.optimisers.both", "sgd"), ("core.registry", "call"),
     }  # fmt: skip
-    assert module.asked("work", (), code_of(Path("none"), SOURCES)) == ("optim",)
+    assert module.asked("work", (), code_of(Path("none"), SOURCES)) == ("optimisers",)
     assert odd_places("work", NAMED, code_of(Path("none"), SOURCES)) == []
 
 
@@ -81,7 +82,7 @@ def test_it_follows_names_modules_imports_in_functions_bases_decorators_and_defa
         ("stages/work.py", "    log.info('begun')\n", ""),
         ("stages/work.py", "UNUSED = 1", "UNUSED = 2\nUNUSED_TOO = 1"),
         ("stages/work.py", "return 5", "return 6"),
-        ("training/optimisers.py", "rate * 2", "rate * 3"),
+        ("training/optimisers/both.py", "rate * 2", "rate * 3"),
         ("prune.py", "name: str", "name: 'object'"),
         ("prune.py", "import Strange", "import Z as Strange"),
         ("other.py", "Z = 4", "Z = 5"),
@@ -121,7 +122,7 @@ def test_words_annotations_layout_and_what_is_not_reached_do_not_count(name, old
         ("prune.py", "size: int = 3", "size: ClassVar[int] = 3"),
         ("prune.py", "size: int = 3", "size = 3"),
         ("prune.py", "[x for x in x]", "[x for x in x if x]"),
-        ("training/optimisers.py", "return rate\n", "return rate + 1\n"),
+        ("training/optimisers/both.py", "return rate\n", "return rate + 1\n"),
     ],
 )
 def test_any_other_edit_counts_however_far_down(name, old, new):
@@ -144,6 +145,13 @@ def test_a_module_may_be_renamed_split_and_joined():
         .replace("lib import deep", "lib.deep import two as deep")
     }
     assert _digest(direct) == _digest(SOURCES)
+
+
+def test_a_function_may_be_named_like_the_module_that_its_package_takes_it_from():
+    package = {name: text for name, text in SOURCES.items() if name != "late.py"}
+    package |= {"late/__init__.py": "from pipeline_lib.late.act import act\n", "late/act.py": SOURCES["late.py"]}
+    assert Reference("pipeline_lib.late.act", "act") in reached("work", NAMED, code_of(Path("none"), package))
+    assert _digest(package) == _digest(SOURCES)
 
 
 def test_two_definitions_of_one_name_are_not_taken_for_each_other():
@@ -208,7 +216,7 @@ def test_a_definition_of_one_name_twice_is_listed():
     ("stage", "named", "words"),
     [
         ("none", (), "module must be part of pipeline_lib, got 'pipeline_lib.stages.none'"),
-        ("work", (("optim", "none"),), "optim must have a function none, got none"),
+        ("work", (("optimisers", "none"),), "optimisers must have a function none, got none"),
     ],
 )
 def test_what_there_is_not_is_refused(stage, named, words):
@@ -217,7 +225,7 @@ def test_what_there_is_not_is_refused(stage, named, words):
 
 
 def test_a_kind_that_is_a_variable_is_refused():
-    code = code_of(Path("none"), _edited("stages/work.py", "'optim', job", "job.kind, job"))
+    code = code_of(Path("none"), _edited("stages/work.py", "'optimisers', job", "job.kind, job"))
     with pytest.raises(ValueError, match=r"must be named by pipeline_lib\.stages\.work\.run, got a variable"):
         module.asked("work", (), code)
 

@@ -86,21 +86,24 @@ def _split(module: str, other: str, *names: str) -> Edits:
 
 GROWTH: dict[str, Edits] = {
     "criterion": _add(
-        "pruning/criteria.py", "first", "return _drop(weights, mask, fraction, scope)", "weights, mask, fraction, scope, rng"
+        "pruning/criteria/magnitude.py",
+        "first",
+        "return drop(weights, mask, fraction, scope)",
+        "weights, mask, fraction, scope, rng",
     ),
     "optimiser": _add(
-        "training/optimisers.py", "plain", "return torch.optim.SGD([vector], lr=lr)", "vector: Tensor, lr: Positive"
+        "training/optimisers/sgd.py", "plain", "return torch.optim.SGD([vector], lr=lr)", "vector: Tensor, lr: Positive"
     ),
-    "schedule": _add("training/schedules.py", "halved", "return lambda step: 0.5"),
-    "initialisation": _add("training/initialisers.py", "zeros", "return network", "network, generator"),
+    "schedule": _add("training/schedules/steps.py", "halved", "return lambda step: 0.5"),
+    "initialisation": _add("training/initialisers/kaiming.py", "zeros", "return network", "network, generator"),
     "network": _add("networks/mlp.py", "perceptron", "return mlp(input_shape, num_classes)", "input_shape, num_classes"),
     "network in a file": _add("networks/new.py", "perceptron", "return None", "input_shape, num_classes"),
     "data set": _add("datasets/digits.py", "letters", "return digits(data_root)", "data_root"),
     "data set in a file": _add("datasets/letters.py", "letters", "return None", "data_root"),
     "perturbation": _add("perturbations/noises.py", "none", "return weights", "weights, around, rng"),
     "pretext": _add("pretexts/blurs.py", "sharpen", "return blur(2)"),
-    "strategy": _add("pruning/strategies.py", "never", "return weight_rewinding()"),
-    "rule": _add("pruning/ratios.py", "bold", "return []"),
+    "strategy": _add("pruning/strategies/rewinding.py", "never", "return weight_rewinding()"),
+    "rule": _add("pruning/ratios/adaptive.py", "bold", "return []"),
     "figure": _add("figures/density.py", "empty", "return best_rewind(frames, sparse_levels)", "frames, sparse_levels"),
     "measure": _add("claims/measures/stability.py", "nothing", "return None", "frames, task, sparse_level"),
     "summary": _add("tables/derived/early.py", "nothing", "return []", "frames, spec"),
@@ -110,7 +113,7 @@ GROWTH: dict[str, Edits] = {
 WORDS: dict[str, Edits] = {
     "error of the registry": _edit("core/registry.py", "must be one of", "has to be one of"),
     "error of artifacts": _edit("store/artifacts.py", "must be a whole safetensors file", "has to be whole"),
-    "error of pruning": _edit("pruning/criteria.py", "weights to prune must be finite", "all weights must be finite"),
+    "error of pruning": _edit("pruning/selection.py", "weights to prune must be finite", "all weights must be finite"),
     "error in a variable": _edit("stages/data.py", "} of {total} that are not: ", "} broken: "),
     "how often is logged": _edit("core/pace.py", "SECONDS = 5.0", "SECONDS = 7.0"),
     "how a line looks": _edit("stages/training.py", '"%s step %d/%d loss', '"%s: step %d of %d, loss'),
@@ -129,7 +132,7 @@ WORDS: dict[str, Edits] = {
     "name of the loop's module": _renamed("training.loop", "training.runs"),
     "place of a function": _moved(),
     "file of a network": {"networks/mlp.py": None, "networks/perceptrons.py": _text("networks/mlp.py")},
-    "file of a criterion's helpers": _split("pruning/criteria", "pruning/helpers", "num_pruned", "_lowest"),
+    "file of a criterion's helpers": _split("pruning/selection", "pruning/helpers", "num_pruned", "_lowest"),
 }
 
 
@@ -145,7 +148,10 @@ def test_words_names_and_places_make_nothing_anew(before, name):
 
 ABOUT: dict[str, tuple[Edits, set[str]]] = {
     "step": (_edit("training/loop.py", "        self._optimiser.step()", "        self._optimiser.step(None)"), TRAINING),
-    "optimiser": (_edit("training/optimisers.py", "nesterov=nesterov, fused=True", "nesterov=nesterov, fused=False"), TRAINING),
+    "optimiser": (
+        _edit("training/optimisers/sgd.py", "nesterov=nesterov, fused=True", "nesterov=nesterov, fused=False"),
+        TRAINING,
+    ),
     "evaluation": (_edit("training/evaluation.py", "_CHUNK_BYTES =", "_CHUNK_BYTES = 2 *"), TRAINING | LANDSCAPES | {"hessian"}),
     "Lanczos": (_edit("analysis/lanczos.py", "def _norm(vector: Tensor)", "def _norm(vector, scale=1)"), {"hessian"}),
     "statistics": (_edit("analysis/paths.py", "STATISTICS_IMAGES = 5000", "STATISTICS_IMAGES = 6000"), {"interpolate"}),
@@ -161,7 +167,7 @@ NAMED: dict[tuple[str, str, str], Edits] = {
     ),
     ("perturb", "perturbations", "noise"): _edit("perturbations/noises.py", "np.concatenate(scales)", "np.hstack(scales)"),
     ("teach", "pretexts", "blur"): _edit("pretexts/blurs.py", "Lesson(change=change)", "Lesson(None or change)"),
-    ("prune", "prune", "magnitude"): _edit("pruning/criteria.py", "return _drop({name: np.abs(", "return _drop({name: np.fabs("),
+    ("prune", "criteria", "magnitude"): _edit("pruning/criteria/magnitude.py", "drop({name: np.abs(", "drop({name: np.fabs("),
     ("judge", "measures", "unstable_matches"): {
         "claims/measures/stability.py": _text("claims/measures/stability.py").replace(
             "def unstable_matches(frames", "def unstable_matches(*, frames"

@@ -7,7 +7,7 @@ import pytest
 from pipeline_lib.planning.keys import fingerprint, known_code
 from pipeline_lib.planning.keys.fingerprint import CODE, code_of
 
-ASKED = [("prune", (("prune", "magnitude"),)), ("signs", ())]
+ASKED = [("prune", (("criteria", "magnitude"),)), ("signs", ())]
 
 
 def test_what_is_kept_can_be_read_by_digest(tmp_path):
@@ -45,19 +45,19 @@ def _edited(path, old, new):
 
 def test_a_difference_is_told_as_a_diff_of_what_counts():
     code = _edited(
-        "pruning/criteria.py", "math.ceil(round(fraction * remaining, 6))", "math.ceil(round(fraction * remaining, 7))  # more"
+        "pruning/selection.py", "math.ceil(round(fraction * remaining, 6))", "math.ceil(round(fraction * remaining, 7))  # more"
     )
     found = known_code.differences(known_code.of(*ASKED[0]), known_code.of(*ASKED[0], code))
-    assert list(found) == ["pruning.criteria.num_pruned"]
-    lines = found["pruning.criteria.num_pruned"].splitlines()
-    assert lines[:2] == ["--- before: pruning.criteria.num_pruned", "+++ now: pruning.criteria.num_pruned"]
+    assert list(found) == ["pruning.selection.num_pruned"]
+    lines = found["pruning.selection.num_pruned"].splitlines()
+    assert lines[:2] == ["--- before: pruning.selection.num_pruned", "+++ now: pruning.selection.num_pruned"]
     assert [line for line in lines if line.startswith("-") and "remaining, 6" in line]
     assert [line for line in lines if line.startswith("+") and "remaining, 7" in line]
-    assert "more" not in found["pruning.criteria.num_pruned"]
+    assert "more" not in found["pruning.selection.num_pruned"]
 
 
 def test_words_and_places_are_no_difference():
-    code = _edited("pruning/criteria.py", "weights to prune must be finite", "all weights must be finite")
+    code = _edited("pruning/selection.py", "weights to prune must be finite", "all weights must be finite")
     assert known_code.differences(known_code.of(*ASKED[0]), known_code.of(*ASKED[0], code)) == {}
 
 

@@ -73,6 +73,6 @@ def _break(root: Path, faults: dict[str, tuple[str, list[str]]]) -> None:
 def test_each_is_one_clear_line(tmp_path):
     _copy(tmp_path)
     _break(tmp_path, FAULTS)
-    twice = "function sgd of optim must be defined once, got two in pipeline_lib.training.optimisers; rename one"
-    _break(tmp_path, {"training/optimisers.py": ("\n\ndef sgd(vector):\n    return vector\n", [twice])})
+    twice = "function sgd of optimisers must be defined once, got two in pipeline_lib.training.optimisers.sgd; rename one"
+    _break(tmp_path, {"training/optimisers/sgd.py": ("\n\ndef sgd(vector):\n    return vector\n", [twice])})
     _break(tmp_path, {"pruning/masks.py": ("def (", ["module pipeline_lib.pruning.masks must be Python, got: invalid syntax"])})

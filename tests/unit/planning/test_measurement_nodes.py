@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import toys
 
-from pipeline_lib.experiments.starts import CRITERIA
+from pipeline_lib.experiments.figure_needs import CRITERIA
 from pipeline_lib.planning import nodes
 
 OPTIONS: dict[str, Any] = {

@@ -157,14 +157,14 @@ def test_a_stage_depends_on_the_registered_functions_that_it_names():
     named = {stage: set(nodes.named_functions(stage, spec)) for stage in ("prepare", "plot", "train")}
     assert named["prepare"] == {("datasets", "mnist")}
     assert named["plot"] == {("figures", "best_rewind")}
-    assert named["train"] == {("networks", "mlp"), ("optim", "sgd"), ("schedules", "constant")}
+    assert named["train"] == {("networks", "mlp"), ("optimisers", "sgd"), ("schedules", "constant")}
 
 
 def test_every_kind_that_a_stage_asks_for_is_named_by_specs():
     stages = {stage: fingerprint.asked(stage) for stage in nodes.OUTPUTS}
     assert {kind for kinds in stages.values() for kind in kinds} == set(nodes._NAMES)
-    assert stages["teach"] == ("initialise", "networks", "optim", "pretexts", "schedules")
-    assert stages["prune"] == stages["cut"][1:] == ("prune",)
+    assert stages["teach"] == ("initialisers", "networks", "optimisers", "pretexts", "schedules")
+    assert stages["prune"] == stages["cut"][:1] == ("criteria",)
 
 
 @given(st.integers(1, 6), st.integers(2, 5), st.integers(1, 4), st.integers(1, 4))

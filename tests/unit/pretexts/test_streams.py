@@ -16,10 +16,11 @@ from pipeline_lib.pretexts.labels import random_labels
 from pipeline_lib.pretexts.rotations import rotation
 from pipeline_lib.pretexts.support.lessons import Lesson
 from pipeline_lib.pretexts.support.streams import head_width, new_head, stream
-from pipeline_lib.training import batches, optimisers
+from pipeline_lib.training import batches
 from pipeline_lib.training.batches import epoch_batches
 from pipeline_lib.training.loop import Member, Recipe, train
-from pipeline_lib.training.schedules import constant
+from pipeline_lib.training.optimisers.sgd import sgd
+from pipeline_lib.training.schedules.steps import constant
 
 DATA = toys.dataset(shape=(3, 8, 8))
 CROPPED = {"pad": 1, "flip": True}
@@ -227,7 +228,7 @@ def test_a_network_learns_to_tell_rotations_and_goes_on_with_a_new_head():
     x = (torch.tensor([250, 120, 60, 0]).view(1, 1, 4, 1) + toys.split(60, "slope").x // 64).clamp(max=255).to(torch.uint8)
     split = Split(x, torch.arange(60) % toys.CLASSES)
     data = Dataset(split, split, toys.CLASSES, (0.4,), (0.3,))
-    recipe = Recipe(partial(optimisers.sgd, lr=0.2, momentum=0.9), constant())
+    recipe = Recipe(partial(sgd, lr=0.2, momentum=0.9), constant())
     found = []
     taught = stream(data, (0, 0), 20, lessons=[rotation()])
     member = Member(toys.start(_norm_net(4)), None, taught, lambda progress: found.append(progress.sums.take()))
@@ -240,7 +241,7 @@ def test_a_network_learns_to_tell_rotations_and_goes_on_with_a_new_head():
 
 
 def test_stopping_and_going_on_gives_the_bits_of_a_straight_run():
-    recipe = Recipe(partial(optimisers.sgd, lr=0.1, momentum=0.9), constant())
+    recipe = Recipe(partial(sgd, lr=0.1, momentum=0.9), constant())
 
     def go(begin: State, until: int) -> State:
         taught = stream(toys.dataset(), (0, 0), 6, **CROPPED, lessons=[blur(2), rotation()])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_lib.core import registry
-from pipeline_lib.pruning.ratios import Tried, adaptive
+from pipeline_lib.pruning.ratios.adaptive import Tried, adaptive
 
 TENTHS = [n / 10 for n in range(1, 10)]
 BATCHES, EXAMPLES = np.array([0.3, 0.5]), np.array([0.0, 2.0, 1.0, 1.0])  # deviation 0.1, mean 1
@@ -69,8 +69,8 @@ def test_two_standard_errors_of_the_mean_shrink_with_the_number_of_examples():
 
 
 def test_a_rule_is_named_and_bound_like_any_entry():
-    bound = registry.bind("adaptive", {"name": "adaptive"}, SUPPLIED, "start")
+    bound = registry.bind("ratios", {"name": "adaptive"}, SUPPLIED, "start")
     assert bound == {"name": "adaptive", "examples": 10000, "threshold": "batch"}
-    assert set(registry.entries("adaptive")) == {"adaptive"}
+    assert set(registry.entries("ratios")) == {"adaptive"}
     with pytest.raises(ValueError, match="threshold of start adaptive must be one of batch, sample, got 'samples'; did you mean"):
-        registry.bind("adaptive", {"name": "adaptive", "threshold": "samples"}, SUPPLIED, "start")
+        registry.bind("ratios", {"name": "adaptive", "threshold": "samples"}, SUPPLIED, "start")

@@ -176,7 +176,7 @@ def test_every_task_trains_prunes_and_evaluates(name):
     task = config.load_task(name) | {"batch_size": 4}
     dataset = _like(task["dataset"])
     network = data.build(task, dataset)
-    start = registry.call("initialise", task["initialisation"], network=network, generator=torch_generator("try", name))
+    start = registry.call("initialisers", task["initialisation"], network=network, generator=torch_generator("try", name))
     rng = np.random.default_rng(0)
     mask = {n: rng.random(network.get_parameter(n).shape) < 0.5 for n in prunable(network)}
     setting = Setting(task, network, dataset, 3, evaluate_every=3)

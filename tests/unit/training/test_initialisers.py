@@ -10,9 +10,9 @@ from pipeline_lib.core import registry
 from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.networks.mlp import mlp
 from pipeline_lib.networks.resnet import resnet_cifar
-from pipeline_lib.training import initialisers
+from pipeline_lib.training.initialisers.kaiming import kaiming_uniform
 
-DRAWS = {name: getattr(initialisers, name) for name in registry.entries("initialise")}
+DRAWS = {name: entry.load() for name, entry in registry.entries("initialisers").items()}
 FAN_IN, FAN_OUT = 784, 300  # of the first layer of LeNet-300-100
 CONV_IN, CONV_OUT = 64 * 9, 32 * 9  # of the layer below
 CONV = "1.weight"
@@ -88,14 +88,14 @@ def test_kaiming_uniform_has_the_distribution_of_torchs_default(make):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         theirs = dict(make().named_parameters())
-    ours = initialisers.kaiming_uniform(make(), torch_generator("x")).params
+    ours = kaiming_uniform(make(), torch_generator("x")).params
     for name, tensor in theirs.items():
         pair = ours[name].flatten().numpy(), tensor.detach().flatten().numpy()
         assert stats.ks_2samp(*pair).pvalue > 0.001
 
 
 def test_kaiming_uniform_keeps_and_nearly_reaches_its_bound():
-    weight = initialisers.kaiming_uniform(_conv_net(), torch_generator("x")).params[CONV]
+    weight = kaiming_uniform(_conv_net(), torch_generator("x")).params[CONV]
     assert 0.999 < weight.abs().max() * CONV_IN**0.5 <= 1
 
 
@@ -103,7 +103,7 @@ def test_kaiming_uniform_is_torchs_default_draw_for_draw():
     with torch.random.fork_rng():
         torch.manual_seed(17)
         theirs = dict(mlp((1, 28, 28), 10).named_parameters())
-    ours = initialisers.kaiming_uniform(mlp((1, 28, 28), 10), torch.Generator().manual_seed(17)).params
+    ours = kaiming_uniform(mlp((1, 28, 28), 10), torch.Generator().manual_seed(17)).params
     for name, tensor in theirs.items():
         torch.testing.assert_close(ours[name], tensor.detach(), rtol=1e-6, atol=1e-8)
 

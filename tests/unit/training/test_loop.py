@@ -15,17 +15,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipeline_lib.core import algebra
 from pipeline_lib.core.types import Progress, State
-from pipeline_lib.training import optimisers
 from pipeline_lib.training.batches import stream
 from pipeline_lib.training.cuda_graphs import Replay
 from pipeline_lib.training.loop import CHECK_EVERY, Member, Recipe, _Run, train
+from pipeline_lib.training.optimisers.adam import adam
+from pipeline_lib.training.optimisers.sgd import sgd
 from pipeline_lib.training.precision import Numerics
-from pipeline_lib.training.schedules import constant, step_drops
+from pipeline_lib.training.schedules.steps import constant, step_drops
 
 STEPS = 7
 OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "sgd": partial(optimisers.sgd, lr=0.1, momentum=0.9, weight_decay=0.05),
-    "adam": partial(optimisers.adam, lr=0.05),
+    "sgd": partial(sgd, lr=0.1, momentum=0.9, weight_decay=0.05),
+    "adam": partial(adam, lr=0.05),
 }
 SETTINGS = [(n, o, m) for n in toys.NETWORKS for o in OPTIMISERS for m in (False, True)]
 

@@ -7,14 +7,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_lib.training import optimisers
+from pipeline_lib.training import optimiser_state
+from pipeline_lib.training.optimisers.adam import adam
+from pipeline_lib.training.optimisers.sgd import decoupled_sgd, sgd
 
 CPU = torch.device("cpu")
 MAKERS = {
-    "sgd": (lambda v: optimisers.sgd(v, 0.1, momentum=0.9, weight_decay=0.01), {"momentum_buffer"}),
-    "nesterov": (lambda v: optimisers.sgd(v, 0.1, momentum=0.9, nesterov=True), {"momentum_buffer"}),
-    "decoupled_sgd": (lambda v: optimisers.decoupled_sgd(v, 0.1, momentum=0.9, weight_decay=0.01), {"momentum_buffer"}),
-    "adam": (lambda v: optimisers.adam(v, 0.01), {"step", "exp_avg", "exp_avg_sq"}),
+    "sgd": (lambda v: sgd(v, 0.1, momentum=0.9, weight_decay=0.01), {"momentum_buffer"}),
+    "nesterov": (lambda v: sgd(v, 0.1, momentum=0.9, nesterov=True), {"momentum_buffer"}),
+    "decoupled_sgd": (lambda v: decoupled_sgd(v, 0.1, momentum=0.9, weight_decay=0.01), {"momentum_buffer"}),
+    "adam": (lambda v: adam(v, 0.01), {"step", "exp_avg", "exp_avg_sq"}),
 }
 FACTORS = [0.0, 0.5, 1.0, 1.0, 0.1, 0.3, 0.0, 1.0]
 
@@ -36,7 +38,7 @@ def _run(make: Callable[[torch.Tensor], torch.optim.Optimizer], factors: list[fl
     """Take one step a factor of the peak rate."""
     vector = _start()
     optimiser = make(vector)
-    set_rate = optimisers.rate_setter(optimiser, CPU)
+    set_rate = optimiser_state.rate_setter(optimiser, CPU)
     for factor in factors:
         set_rate(factor)
         _step(optimiser, vector)
@@ -46,7 +48,7 @@ def _run(make: Callable[[torch.Tensor], torch.optim.Optimizer], factors: list[fl
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_fresh_optimiser_has_no_slots(name):
     vector = _start()
-    assert optimisers.get_slots(MAKERS[name][0](vector), vector) == {}
+    assert optimiser_state.get_slots(MAKERS[name][0](vector), vector) == {}
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -55,11 +57,11 @@ def test_slots_put_into_a_new_optimiser_continue_the_old_one(name):
     vector = _start()
     optimiser = make(vector)
     _step(optimiser, vector)
-    slots = optimisers.get_slots(optimiser, vector)
+    slots = optimiser_state.get_slots(optimiser, vector)
     assert set(slots) == names
     copy = vector.detach().clone().requires_grad_()
     other = make(copy)
-    optimisers.set_slots(other, copy, slots)
+    optimiser_state.set_slots(other, copy, slots)
     for _ in range(3):
         _step(optimiser, vector)
         _step(other, copy)
@@ -72,38 +74,38 @@ def test_slots_are_copies_both_ways(name):
     vector = _start()
     optimiser = make(vector)
     _step(optimiser, vector)
-    slots = optimisers.get_slots(optimiser, vector)
+    slots = optimiser_state.get_slots(optimiser, vector)
     before = {n: t.clone() for n, t in slots.items()}
     other = make(vector)
-    optimisers.set_slots(other, vector, slots)
+    optimiser_state.set_slots(other, vector, slots)
     _step(optimiser, vector)
     _step(other, vector)
     assert all(torch.equal(slots[n], before[n]) for n in slots)
 
 
-@pytest.mark.parametrize("make", [lambda v: optimisers.sgd(v, 0.1), lambda v: optimisers.decoupled_sgd(v, 0.1, weight_decay=0.1)])
+@pytest.mark.parametrize("make", [lambda v: sgd(v, 0.1), lambda v: decoupled_sgd(v, 0.1, weight_decay=0.1)])
 def test_without_momentum_there_is_nothing_to_keep(make):
     vector = _start()
     optimiser = make(vector)
     _step(optimiser, vector)
-    assert optimisers.get_slots(optimiser, vector) == {}
+    assert optimiser_state.get_slots(optimiser, vector) == {}
 
 
 def test_adams_options_are_torchs():
-    group = optimisers.adam(_start(), 0.01, beta1=0.8, beta2=0.99, eps=1e-4).param_groups[0]
+    group = adam(_start(), 0.01, beta1=0.8, beta2=0.99, eps=1e-4).param_groups[0]
     assert (group["lr"], group["betas"], group["eps"], group["weight_decay"]) == (0.01, (0.8, 0.99), 1e-4, 0)
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_sgds_options_are_torchs(nesterov):
-    group = optimisers.sgd(_start(), 0.1, momentum=0.9, weight_decay=0.01, nesterov=nesterov).param_groups[0]
+    group = sgd(_start(), 0.1, momentum=0.9, weight_decay=0.01, nesterov=nesterov).param_groups[0]
     assert [group[n] for n in ("lr", "momentum", "weight_decay", "dampening", "nesterov")] == [0.1, 0.9, 0.01, 0, nesterov]
 
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_the_rate_is_a_factor_of_the_peak_and_not_of_the_last_rate(name):
     optimiser = MAKERS[name][0](_start())
-    peak, set_rate = optimiser.param_groups[0]["lr"], optimisers.rate_setter(optimiser, CPU)
+    peak, set_rate = optimiser.param_groups[0]["lr"], optimiser_state.rate_setter(optimiser, CPU)
     for factor in FACTORS:
         set_rate(factor)
         assert optimiser.param_groups[0]["lr"] == peak * factor
@@ -127,7 +129,7 @@ def _torchs(lr: float, factors: list[float], **options: object) -> torch.Tensor:
 @pytest.mark.parametrize("options", [{"momentum": 0.9}, {"momentum": 0.875, "weight_decay": 0.01}])
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_sgd_is_torchs(options, nesterov):
-    found = _run(lambda v: optimisers.sgd(v, 0.05, **options, nesterov=nesterov), FACTORS)
+    found = _run(lambda v: sgd(v, 0.05, **options, nesterov=nesterov), FACTORS)
     expected = _torchs(0.05, FACTORS, **options, nesterov=nesterov)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-13)
 
@@ -156,27 +158,27 @@ def _decoupled_by_hand(lr: float, momentum: float, decay: float, factors: list[f
     factors=st.lists(st.floats(0, 1), min_size=1, max_size=6),
 )
 def test_decoupled_sgd_is_the_hand_written_loop(lr, momentum, decay, factors):
-    found = _run(lambda v: optimisers.decoupled_sgd(v, lr, momentum, decay), factors)
+    found = _run(lambda v: decoupled_sgd(v, lr, momentum, decay), factors)
     expected = torch.tensor(_decoupled_by_hand(lr, momentum, decay, factors), dtype=torch.float64)
     torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-12)
 
 
 @given(lr=st.floats(0.001, 0.2), coupled=st.floats(0, 0.5), factors=st.lists(st.floats(0, 1), min_size=1, max_size=6))
 def test_without_momentum_decoupled_decay_is_torchs_times_the_peak_rate(lr, coupled, factors):
-    found = _run(lambda v: optimisers.decoupled_sgd(v, lr, weight_decay=coupled * lr), factors)
+    found = _run(lambda v: decoupled_sgd(v, lr, weight_decay=coupled * lr), factors)
     torch.testing.assert_close(found, _torchs(lr, factors, weight_decay=coupled), rtol=1e-11, atol=1e-12)
 
 
 def test_with_momentum_decoupled_decay_does_not_enter_the_buffer():
     vector = _start()
-    optimiser = optimisers.decoupled_sgd(vector, 0.1, momentum=0.9, weight_decay=0.5)
+    optimiser = decoupled_sgd(vector, 0.1, momentum=0.9, weight_decay=0.5)
     expected = _gradient(vector)
     _step(optimiser, vector)
-    assert torch.equal(optimisers.get_slots(optimiser, vector)["momentum_buffer"], expected)
+    assert torch.equal(optimiser_state.get_slots(optimiser, vector)["momentum_buffer"], expected)
 
 
 def test_without_decay_decoupled_sgd_is_sgd():
-    ours, plain = (_run(lambda v, make=make: make(v, 0.05, 0.9), FACTORS) for make in (optimisers.decoupled_sgd, optimisers.sgd))
+    ours, plain = (_run(lambda v, make=make: make(v, 0.05, 0.9), FACTORS) for make in (decoupled_sgd, sgd))
     assert torch.equal(ours, plain)
 
 

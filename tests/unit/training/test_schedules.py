@@ -11,7 +11,8 @@ from torch.optim import lr_scheduler as torchs
 
 from pipeline_lib.core import registry
 from pipeline_lib.experiments import config
-from pipeline_lib.training.schedules import constant, cosine_decay, linear_decay, step_drops
+from pipeline_lib.training.schedules.decays import cosine_decay, linear_decay
+from pipeline_lib.training.schedules.steps import constant, step_drops
 
 MAKERS: dict[str, Callable[..., Callable[[int], float]]] = {
     "constant": constant,

@@ -204,7 +204,7 @@ def test_without_cuts_there_is_no_distance():
 def test_both_tables_have_their_columns(table):
     frames = {"spectrum": pd.DataFrame(PLANTED), "cuts": pd.DataFrame(_cuts()), "runs": _runs(0.1, 0.14)}
     frames["fits"] = pd.DataFrame(limits.fits(frames, SPEC))
-    rows = registry.entries("summaries")[table].load()(frames, SPEC)
+    rows = registry.entries("derived")[table].load()(frames, SPEC)
     assert rows
     assert all({*row, "environment"} == {column.name for column in columns.COLUMNS[table]} for row in rows)
     assert all(row["key"] == f"level {row['level']}" for row in rows)

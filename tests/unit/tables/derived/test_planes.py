@@ -204,6 +204,6 @@ def test_the_matching_error_is_of_the_ladders_own_dense_runs():
 
 
 def test_the_table_is_registered():
-    entries = registry.entries("summaries")
+    entries = registry.entries("derived")
     assert entries["sets"].module == "pipeline_lib.tables.derived.planes"
     assert not any(entry.module.rpartition(".")[2].startswith("_") for entry in entries.values())

@@ -228,7 +228,7 @@ def test_every_derived_table_has_its_function_and_its_columns(table):
     runs = _runs({(0, 0, 0): 0.1, (1, 0, 0): 0.2}).assign(num_params=5, density=1.0)
     spec = {"tasks": {"toy": _task()}, "sparse_levels": {"toy": 1}, "pruning": {"toy": "iterative"}}
     frames = {"instability": _pairs({(0, 0): [0.1, 0.2]}), "runs": runs, **_perturbed([0.1, 0.2, 0.4]), "telemetry": _telemetry()}
-    rows = registry.entries("summaries")[table].load()(frames, spec)
+    rows = registry.entries("derived")[table].load()(frames, spec)
     assert rows
     stage_adds = {"key", "environment"}
     assert {key for row in rows for key in row} == {column.name for column in columns.COLUMNS[table]} - stage_adds

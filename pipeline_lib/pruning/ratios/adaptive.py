@@ -1,8 +1,4 @@
-"""Rules that choose the share of weights to prune at a level.
-
-Every public function is a name that the rule of an adaptive ladder may take. All look at the losses of the dense network and
-at what pruning does to a level's solution.
-"""
+"""As much as the training loss allows."""
 
 from __future__ import annotations
 

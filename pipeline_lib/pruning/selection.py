@@ -1,7 +1,4 @@
-"""Pruning: from trained weights and a mask to a sparser mask.
-
-Every public function is a name that `pruning.criterion` may take.
-"""
+"""Which weights go: scores, ties, scopes and counts, for all criteria."""
 
 from __future__ import annotations
 
@@ -31,7 +28,21 @@ def _lowest(scores: np.ndarray, kept: np.ndarray, count: int) -> np.ndarray:
     return result
 
 
-def _drop(scores: Arrays, mask: Mask, fraction: float, scope: str) -> dict[str, np.ndarray]:
+def drop(scores: Arrays, mask: Mask, fraction: float, scope: str) -> dict[str, np.ndarray]:
+    """Prune the survivors of lowest score.
+
+    Args:
+        scores: of each weight, same names and shapes as the mask.
+        mask: current mask.
+        fraction: share of the survivors to prune, in (0, 1).
+        scope: "global" ranks all layers together, "layer" each by itself.
+
+    Returns:
+        The next mask, a subset of `mask`.
+
+    Raises:
+        ValueError: a survivor's score is not finite, or a wrong fraction or scope.
+    """
     if scope not in ("global", "layer"):
         raise ValueError(f"scope must be global or layer, got {scope!r}; choose where weights compete")
     groups = [list(mask)] if scope == "global" else [[name] for name in mask]
@@ -48,34 +59,3 @@ def _drop(scores: Arrays, mask: Mask, fraction: float, scope: str) -> dict[str, 
         for name, piece in zip(names, np.split(kept, ends), strict=True):
             result[name] = piece.reshape(mask[name].shape)
     return result
-
-
-def magnitude(weights: Arrays, mask: Mask, fraction: float, scope: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Prune the survivors of smallest magnitude.
-
-    Args:
-        weights: trained prunable tensors.
-        mask: current mask, same names and shapes.
-        fraction: share of the survivors to prune, in (0, 1).
-        scope: "global" ranks all layers together, "layer" each by itself.
-        rng: not used.
-
-    Returns:
-        The next mask, a subset of `mask`.
-
-    Source: paper B, Algorithm 2.
-    """
-    return _drop({name: np.abs(weights[name]) for name in mask}, mask, fraction, scope)
-
-
-def random(weights: Arrays, mask: Mask, fraction: float, scope: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Prune survivors at random; arguments as for `magnitude`, the weights' values are not used."""
-    return _drop({name: rng.random(keep.shape) for name, keep in mask.items()}, mask, fraction, scope)
-
-
-def shuffled(mask: Mask, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Permute a mask inside each layer: the random-pruning control with the same per-layer counts.
-
-    Source: paper B, section 4; the layer-wise reading is ambiguity B-X3.
-    """
-    return {name: rng.permutation(keep.reshape(-1)).reshape(keep.shape) for name, keep in mask.items()}

@@ -1,0 +1,4 @@
+"""Rules for the share of weights to prune at a level: each public function of a file here is a name that a start may take.
+
+All look at the losses of the dense network and at what pruning does to a level's solution.
+"""
