@@ -70,7 +70,7 @@ def read(results: Path) -> list[Kept]:
     path = results / FILE
     try:
         return [_parsed(entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise files.refusal(path, error, "record") from None

@@ -145,7 +145,7 @@ def run(job: Job) -> None:
     """
     spec = job.spec
     dataset = data.read(job, device.pick(numerics(spec["task"])))
-    subset = _subset(dataset.train, spec["rule"]["examples"])
+    subset = _subset(dataset.train, spec["rule"].get("examples", len(dataset.train.y)))
     setting = _Setting(spec, data.build(spec["task"], dataset), dataset, subset)
     states, head = artifacts.read_states(job.file("state", "state.safetensors"))
     dense, dense_head = artifacts.read_states(job.file("dense", "state.safetensors"))

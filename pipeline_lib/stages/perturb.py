@@ -39,9 +39,10 @@ def run(job: Job) -> None:
     for i, seed in enumerate(spec["seeds"]):
         before = _weights(arrays, names, i)
         mask = {name: kept[name][i] if kept else np.ones(before[name].shape, dtype=bool) for name in names}
-        deviation = {name: initial_deviation(spec["initialisation"], before[name].shape) for name in names}
+        initial, fresh = (_weights(near[role], names, i) for role in ("initial", "fresh"))
+        deviation = {name: initial_deviation(spec["initialisation"], initial[name]) for name in names}
         next_mask = {name: later[name][i] for name in names} if later else None
-        around = Around(mask, _weights(near["initial"], names, i), _weights(near["fresh"], names, i), deviation, next_mask)
+        around = Around(mask, initial, fresh, deviation, next_mask)
         rng = numpy_generator("perturb", spec["start"], seed)
         after = perturb(before, around, spec["steps"], rng)
         who = {key: spec[key] for key in ("kind", "start", "k", "level")} | {"task": spec["name"], "seed": seed}

@@ -127,7 +127,7 @@ def test_functions_are_short(path: Path) -> None:
         if isinstance(node, ast.FunctionDef):
             docstring = ast.get_docstring(node, clean=False) or ""
             length = (node.end_lineno or 0) - node.lineno + 1 - len(docstring.splitlines())
-            assert length <= 48, f"{path.name}:{node.name} has {length} lines of code"
+            assert length <= 40, f"{path.name}:{node.name} has {length} lines of code"
 
 
 def test_snakefile_is_short() -> None:

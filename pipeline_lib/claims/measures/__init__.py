@@ -3,7 +3,7 @@
 All are given the tables by name (runs and curves as `tables.divided` parts them), a task and the level of its sparse networks,
 and answer None where the tables lack what it takes. Options that many share:
 
-    of, to       what is measured: accuracy, matching_margin, instability, distance or path_peak (`measured.curve`)
+    of, to       what is measured: accuracy, matching_margin, instability, distance or path_peak (`evidence.curve`)
     kind         dense, or which sparse networks: imp, random_prune, reinit; other: to compare with
     k            rewind step; through: all steps of the grid from 0 to this one; reach: the whole grid, which must extend so far
     split        train or test

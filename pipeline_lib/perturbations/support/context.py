@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline_lib.core.registry import unknown
 from pipeline_lib.core.types import Mask
 
-# Standard deviation of the weights by fan-in and fan-out; `initialise` has the distributions.
+# Standard deviation of the weights by fan-in and fan-out; `training/initialisers` has the distributions.
 _DEVIATIONS: dict[str, Callable[[int, int], float]] = {
     "kaiming_normal": lambda fan_in, fan_out: math.sqrt(2 / fan_in),
     "glorot_normal": lambda fan_in, fan_out: math.sqrt(2 / (fan_in + fan_out)),
@@ -38,28 +37,21 @@ class Around:
     next: Mask | None = None
 
 
-def initial_deviation(initialisation: str, shape: Sequence[int]) -> float:
-    """Compute the standard deviation of an initialisation's weights.
+def initial_deviation(initialisation: str, drawn: np.ndarray) -> float:
+    """Compute the standard deviation of an initialisation's weights in one tensor.
 
-    `sqrt(2 / fan_in)`, `sqrt(2 / (fan_in + fan_out))` and, for the uniform one within `1 / sqrt(fan_in)`, `sqrt(1 / (3 fan_in))`.
+    `sqrt(2 / fan_in)`, `sqrt(2 / (fan_in + fan_out))` and, for the uniform one within `1 / sqrt(fan_in)`, `sqrt(1 / (3 fan_in))`;
+    of an initialisation without a formula here, the deviation of what it drew.
 
     Args:
-        initialisation: its name in `initialise`.
-        shape: of the weights, (outputs, inputs, ...).
-
-    Raises:
-        ValueError: an initialisation without a formula here.
+        initialisation: its name in `training/initialisers`.
+        drawn: the tensor as it was drawn, (outputs, inputs, ...).
 
     Source: paper A, section 5.3; the analytic value is ambiguity A-X12.
     """
     if initialisation not in _DEVIATIONS:
-        raise unknown(
-            "initialisation",
-            initialisation,
-            list(_DEVIATIONS),
-            "add its formula to pipeline_lib/perturbations/support/context.py",
-        )
-    outputs, inputs, *kernel = shape
+        return float(drawn.std(dtype=np.float64))
+    outputs, inputs, *kernel = drawn.shape
     return _DEVIATIONS[initialisation](inputs * math.prod(kernel), outputs * math.prod(kernel))
 
 

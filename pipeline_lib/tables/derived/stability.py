@@ -103,7 +103,7 @@ def networks(frames: Frames, spec: dict[str, Any]) -> Rows:
         parts = {part: task[part]["name"] for part in ("network", "dataset", "optimiser", "schedule")}
         rows.append(
             {"task": name, "num_params": int(dense["num_params"].iloc[0]), "lr": float(task["optimiser"]["lr"]), **parts}
-            | {"steps": task["steps"], "batch_size": task["batch_size"], "warmup": task["schedule"]["warmup"]}
+            | {"steps": task["steps"], "batch_size": task["batch_size"], "warmup": task["schedule"].get("warmup", 0)}
             | {"accuracy": 1 - dense["test_error"].mean(), "accuracy_sd": dense["test_error"].std(), "num_seeds": len(dense)}
             | {"density": sparse.mean() if len(sparse) else None, "pruning": spec["pruning"][name]}
         )

@@ -23,7 +23,7 @@ def _bound(name: str, **options: object) -> dict:
 
 def _kaiming(shapes: dict[str, tuple[int, ...]], *draw: str | int) -> Arrays:
     rng = numpy_generator("kaiming", *draw)
-    scale = {name: initial_deviation("kaiming_normal", shape) for name, shape in shapes.items()}
+    scale = {name: initial_deviation("kaiming_normal", np.zeros(shape)) for name, shape in shapes.items()}
     return {name: (scale[name] * rng.standard_normal(shape)).astype(np.float32) for name, shape in shapes.items()}
 
 
@@ -33,7 +33,7 @@ def _pruned(shapes: dict[str, tuple[int, ...]] = CONVS, density: float = 0.3) ->
     threshold = np.quantile(np.abs(np.concatenate([w.ravel() for w in dense.values()])), 1 - density)
     mask = {name: np.abs(w) >= threshold for name, w in dense.items()}
     weights = {name: np.where(mask[name], w, 0) for name, w in dense.items()}
-    deviation = {name: initial_deviation("kaiming_normal", shape) for name, shape in shapes.items()}
+    deviation = {name: initial_deviation("kaiming_normal", np.zeros(shape)) for name, shape in shapes.items()}
     return weights, Around(mask, _kaiming(shapes, 0), _kaiming(shapes, "fresh"), deviation)
 
 
