@@ -32,6 +32,7 @@ BENCHMARKS = {
     "cohort9_h200": "h200.cohort9",
     "import_share": "import_share.run",
     "plan_20k": "plan_20k.run",
+    "plan_66k": "plan_66k.run",
 }
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.csv"
