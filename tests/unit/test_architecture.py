@@ -178,3 +178,11 @@ def test_every_figure_has_a_demand_a_drawing_and_a_caption() -> None:
 
     captions = {path.stem for path in (ROOT / "workflow" / "report").glob("*.rst")} - {"workflow"}
     assert set(FIGURES) == set(registry.entries("figures")) == captions
+
+
+@pytest.mark.parametrize("path", [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda p: p.name)
+def test_documents_name_files_that_exist(path: Path) -> None:
+    named = set(
+        re.findall(r"\b(?:pipeline_lib|tests|workflow|benchmarks)/[\w/]+\.(?:py|smk|yaml)\b", path.read_text(encoding="utf-8"))
+    )
+    assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
