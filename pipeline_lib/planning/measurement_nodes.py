@@ -10,15 +10,15 @@ from pipeline_lib.experiments import comparisons
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run
 from pipeline_lib.planning.nodes import Node
-from pipeline_lib.planning.training_nodes import MEASURED, Walk, label
+from pipeline_lib.planning.training_nodes import MEASURED, TrainingNodes, label
 
 
-class Survey:
-    """Adds measurements of one task and one chunk of seeds to a plan, from the nodes that a walk makes."""
+class MeasurementNodes:
+    """Adds measurements of one task and one chunk of seeds to a plan, from those of its training."""
 
-    def __init__(self, walk: Walk) -> None:
-        self.walk, self.e, self.plan, self.seeds = walk, walk.e, walk.plan, list(walk.seeds)
-        self.task = {key: walk.task[key] for key in MEASURED}
+    def __init__(self, training: TrainingNodes) -> None:
+        self.training, self.e, self.plan, self.seeds = training, training.e, training.plan, list(training.seeds)
+        self.task = {key: training.task[key] for key in MEASURED}
         self.last = self.e.rewind[-1]
 
     def solution(self, level: int, k: int | None = None, change: str = "") -> Run:
@@ -28,35 +28,39 @@ class Survey:
 
     def trained(self, run: Run) -> Node:
         """The trained network of a run."""
-        return self.walk.train(run, (self.e.orders[0],))
+        return self.training.train(run, (self.e.orders[0],))
 
     def telemetry(self) -> list[Node]:
         """The dense network from W_0, trained once more and looked at closely."""
         if self.e.telemetry is None:
             return []
-        spec = {"task": self.walk.task, "seeds": self.seeds, "order": self.e.orders[0], **self.e.telemetry}
-        parents = {"data": [self.walk.data], "start": [self.walk.pretrain(0)]}
-        steps = self.walk.task["steps"] * len(self.seeds)
-        return [self.plan.add("telemetry", self.walk.who, spec, parents, num_steps=steps)]
+        spec = {"task": self.training.task, "seeds": self.seeds, "order": self.e.orders[0], **self.e.telemetry}
+        parents = {"data": [self.training.data], "start": [self.training.pretrain(0)]}
+        steps = self.training.task["steps"] * len(self.seeds)
+        return [self.plan.add("telemetry", self.training.who, spec, parents, num_steps=steps)]
 
     def signs(self) -> list[Node]:
         """Signs of W_0 and every W_k, over all weights and over each ladder's survivors at the sparse level."""
         steps = sorted({0, *self.e.rewind})
         level, ks = self.e.sparse_level, list(self.e.rewind) if self.e.sparse_level else []
         spec = {"name": self.task["name"], "seeds": self.seeds, "steps": steps, "level": level, "scopes": ks}
-        masks = [self.walk.mask(self.solution(level, k)) for k in ks]
-        return [self.plan.add("signs", self.walk.who, spec, {"states": [self.walk.pretrain(k) for k in steps], "masks": masks})]
+        masks = [self.training.mask(self.solution(level, k)) for k in ks]
+        return [
+            self.plan.add(
+                "signs", self.training.who, spec, {"states": [self.training.pretrain(k) for k in steps], "masks": masks}
+            )
+        ]
 
     def _hessian(self, step: int, k: int, level: int, state: Node, mask: list[Node], how: dict[str, Any]) -> Node:
         spec = {"task": self.task, "seeds": self.seeds, "kind": "imp", "k": k, "level": level, "step": step, **how}
-        name = label(self.walk.who, f"k{step}" if step != self.walk.task["steps"] else f"k{k}-L{level}")
-        return self.plan.add("hessian", name, spec, {"data": [self.walk.data], "state": [state], "mask": mask})
+        name = label(self.training.who, f"k{step}" if step != self.training.task["steps"] else f"k{k}-L{level}")
+        return self.plan.add("hessian", name, spec, {"data": [self.training.data], "state": [state], "mask": mask})
 
     def curvature(self) -> list[Node]:
         """The Hessian's spectrum of the run from W_0 at the steps that are asked for."""
         asked = self.e.curvature or {"steps": []}
         how = {"operators": ["hessian"]} | {key: value for key, value in asked.items() if key != "steps"}
-        return [self._hessian(step, 0, 0, self.walk.pretrain(step), [], how) for step in asked["steps"]]
+        return [self._hessian(step, 0, 0, self.training.pretrain(step), [], how) for step in asked["steps"]]
 
     def spectra(self) -> list[Node]:
         """Spectra at the solutions of the last ladder, over their surviving weights."""
@@ -65,7 +69,9 @@ class Survey:
         made = []
         for level in asked["levels"]:
             run = self.solution(level)
-            made.append(self._hessian(self.walk.task["steps"], run.k, level, self.trained(run), self.walk.masked(run), how))
+            made.append(
+                self._hessian(self.training.task["steps"], run.k, level, self.trained(run), self.training.masked(run), how)
+            )
         return made
 
     def cuts(self) -> list[Node]:
@@ -76,16 +82,16 @@ class Survey:
             small = sorted({*fractions, *asked["small_fractions"]}) if asked else []
             spec = {"task": self.task, "seeds": self.seeds, "k": run.k, "level": level, "scope": self.e.pruning["scope"]}
             spec |= {"fractions": {"magnitude": fractions, "random": small}}
-            parents = {"data": [self.walk.data], "state": [self.trained(run)], "mask": self.walk.masked(run)}
-            made.append(self.plan.add("cut", label(self.walk.who, f"k{run.k}", f"L{level}"), spec, parents))
+            parents = {"data": [self.training.data], "state": [self.trained(run)], "mask": self.training.masked(run)}
+            made.append(self.plan.add("cut", label(self.training.who, f"k{run.k}", f"L{level}"), spec, parents))
         return made
 
     def _connect(self, name: str, k: int, states: list[Node], masks: list[Node], points: Any, pairs: Any) -> Node:
         asked = self.e.connectivity or {}
         spec = {"task": self.task, "seeds": self.seeds, "k": k, "alphas": asked["alphas"], "splits": list(asked["splits"])}
         spec |= {"points": points, "pairs": pairs}
-        parents = {"data": [self.walk.data], "states": states, "masks": masks}
-        return self.plan.add("connect", label(self.walk.who, f"k{k}", name), spec, parents)
+        parents = {"data": [self.training.data], "states": states, "masks": masks}
+        return self.plan.add("connect", label(self.training.who, f"k{k}", name), spec, parents)
 
     def levels(self, k: int) -> Node:
         """Lines between the solutions of a ladder, and to their projections: successive ones, or all pairs where asked for."""
@@ -103,7 +109,7 @@ class Survey:
             for i in range(last)
         ]
         return self._connect(
-            "levels", k, [self.trained(run) for run in runs], [self.walk.mask(r) for r in runs[1:]], points, pairs
+            "levels", k, [self.trained(run) for run in runs], [self.training.mask(r) for r in runs[1:]], points, pairs
         )
 
     def perturbed(self) -> Node:
@@ -126,18 +132,18 @@ class Survey:
             run, following = self.solution(level), self.solution(level + 1)
             spec = {"task": self.task, "seeds": seeds, "k": run.k, "level": level, "plane": plane}
             spec |= {key: asked[key] for key in ("points", "margin")} if asked else {}
-            parents = {"data": [self.walk.data], "state": [self.trained(run)], "mask": [self.walk.mask(following)]}
+            parents = {"data": [self.training.data], "state": [self.trained(run)], "mask": [self.training.mask(following)]}
             if plane == "pruning":
                 parents |= {"next": [self.trained(following)]}
             else:
-                parents |= {"random": [self.walk.pruned(run, "random", self.e.pruning["fraction"])]}
-            made.append(self.plan.add("slice", label(self.walk.who, f"k{run.k}", f"L{level}", plane), spec, parents))
+                parents |= {"random": [self.training.pruned(run, "random", self.e.pruning["fraction"])]}
+            made.append(self.plan.add("slice", label(self.training.who, f"k{run.k}", f"L{level}", plane), spec, parents))
         return made
 
     def ladder(self) -> Node:
         """Magnitudes and distances of the last ladder's solutions, projections and starts."""
         runs = [self.solution(level) for level in range(self.e.levels + 1)]
-        masks = [self.walk.mask(run) for run in runs[1:]]
+        masks = [self.training.mask(run) for run in runs[1:]]
         solutions = [{"start": f"k{self.last}", "level": i, "state": i, "mask": i - 1 if i else None} for i in range(len(runs))]
         projections = [{"level": i, "state": i - 1, "mask": i - 1} for i in range(1, len(runs))]
         return self._describe("ladder", [self.trained(run) for run in runs], masks, solutions, projections)
@@ -150,8 +156,8 @@ class Survey:
             "solutions": solutions,
             "projections": projections,
         }
-        parents = {"rewind": [self.walk.pretrain(self.last)], "states": states, "masks": masks}
-        return self.plan.add("describe", label(self.walk.who, f"k{self.last}", name), spec, parents)
+        parents = {"rewind": [self.training.pretrain(self.last)], "states": states, "masks": masks}
+        return self.plan.add("describe", label(self.training.who, f"k{self.last}", name), spec, parents)
 
     def retrained(self, change: str) -> Node:
         """Magnitudes of networks that were retrained in another way."""
@@ -159,7 +165,7 @@ class Survey:
         solutions = [{"start": run.start, "level": run.level, "state": i, "mask": i} for i, run in enumerate(runs)]
         name = "".join(letter if letter.isalnum() else "_" for letter in change).strip("_")
         states = [self.trained(run) for run in runs]
-        return self._describe(name, states, [self.walk.mask(run) for run in runs], solutions, [])
+        return self._describe(name, states, [self.training.mask(run) for run in runs], solutions, [])
 
     def measure(self, figures: Sequence[str]) -> dict[str, list[Node]]:
         """Add all that the figures ask for; nodes by stage."""

@@ -13,9 +13,9 @@ from pipeline_lib.experiments.config import CLAIMS, chunks
 from pipeline_lib.experiments.experiment import Config, Experiment, Grid
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run, with_ancestors
-from pipeline_lib.planning.measurement_nodes import Survey
+from pipeline_lib.planning.measurement_nodes import MeasurementNodes
 from pipeline_lib.planning.nodes import DERIVED, TABLES, Node, Plan
-from pipeline_lib.planning.training_nodes import Walk, label
+from pipeline_lib.planning.training_nodes import TrainingNodes, label
 
 
 def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node]]:
@@ -34,16 +34,16 @@ def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node
         by_start.setdefault(replace(run, order=e.orders[0]), set()).add(run.order)
     found: dict[str, list[Node]] = defaultdict(list)
     for seeds in chunks(e.seeds, e.per_job["seeds"]):
-        walk = Walk(plan, e, seeds, figures)
+        training = TrainingNodes(plan, e, seeds, figures)
         for run, orders in by_start.items():
-            for stage, nodes in walk.measure(run, orders).items():
+            for stage, nodes in training.measure(run, orders).items():
                 found[stage] += nodes
         for run in sorted(sized):
-            walk.start(run)
-        for stage, nodes in Survey(walk).measure(figures).items():
+            training.start(run)
+        for stage, nodes in MeasurementNodes(training).measure(figures).items():
             found[stage] += nodes
-        found["perturb"] += walk.sizes.values()
-        found["adapt"] += walk.ratios.values()
+        found["perturb"] += training.sizes.values()
+        found["adapt"] += training.ratios.values()
     if e.lemma and "lemma" in figures:
         found["wells"].append(plan.add("wells", "wells", e.lemma, {}))
     return found

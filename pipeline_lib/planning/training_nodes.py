@@ -37,19 +37,19 @@ def _words(text: str) -> str:
 
 
 def _once(method: Callable[..., Node]) -> Callable[..., Node]:
-    """Remember the nodes that a method of a walk gave, by its arguments: many runs lead to the same ones."""
+    """Remember the nodes that a method gave, by its arguments: many runs lead to the same ones."""
 
     @wraps(method)
-    def remembered(walk: Walk, *arguments: Any) -> Node:
+    def remembered(training: TrainingNodes, *arguments: Any) -> Node:
         at = (method.__name__, *arguments)
-        if at not in walk.made:
-            walk.made[at] = method(walk, *arguments)
-        return walk.made[at]
+        if at not in training.made:
+            training.made[at] = method(training, *arguments)
+        return training.made[at]
 
     return remembered
 
 
-class Walk:
+class TrainingNodes:
     """Adds the nodes of one task and one chunk of seeds to a plan."""
 
     def __init__(self, plan: Plan, e: Grid, seeds: tuple[int, ...], figures: Sequence[str]) -> None:
