@@ -166,3 +166,26 @@ def declared(kind: str, constant: str) -> frozenset[str]:
             if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == constant for t in node.targets):
                 found |= set(ast.literal_eval(node.value))
     return frozenset(found)
+
+
+@cache
+def stated(kind: str, constant: str) -> dict[str, Any]:
+    """Join what the files of a kind say of their functions in a constant, a literal mapping by name.
+
+    Raises:
+        ValueError: it is no literal mapping, or two files speak of one name.
+    """
+    found: dict[str, Any] = {}
+    for path in _files(kind):
+        for node in _statements(path):
+            if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == constant for t in node.targets):
+                try:
+                    said = dict(ast.literal_eval(node.value))
+                except (ValueError, TypeError):
+                    raise ValueError(
+                        f"{constant} of {path.name} must be a mapping in so many words, got more; write it out"
+                    ) from None
+                for name in said.keys() & found.keys():
+                    raise ValueError(f"{constant} must speak of {name} in one file, got two, one of them {path.name}; remove one")
+                found |= said
+    return found

@@ -1,10 +1,15 @@
-"""What each figure needs: the runs it is drawn from. The union over an experiment's figures is what its plan makes."""
+"""What each figure needs: the runs it is drawn from. The union over an experiment's figures is what its plan makes.
+
+A figure's file says it, in its `FIGURES`, by names of functions that are here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from pipeline_lib.core import registry
 from pipeline_lib.experiments import comparisons, starts
 from pipeline_lib.experiments.experiment import Grid
 from pipeline_lib.experiments.runs import Run, wording
@@ -54,6 +59,11 @@ def dense_throughout(e: Grid) -> set[Run]:
     return _runs(e, ["imp"], e.throughout["rewind"], [0], e.orders) if e.throughout else set()
 
 
+def imp_at_every_k(e: Grid) -> set[Run]:
+    """All levels of IMP from every rewind step."""
+    return ladders(e, e.rewind)
+
+
 def ladders(e: Grid, ks: Iterable[int]) -> set[Run]:
     """All levels of IMP from the given rewind steps."""
     return _runs(e, ["imp"], ks, range(e.levels + 1), e.orders[:1])
@@ -65,14 +75,30 @@ def _changed(e: Grid, texts: Iterable[str], levels: Iterable[int], kinds: Iterab
     return {Run(kind, s.k, level, e.orders[0], wording(s, level)) for kind in kinds for s in found for level in levels}
 
 
-def perturbed(calls: Iterable[str]) -> Needs:
+def _perturbed(e: Grid, calls: Iterable[str]) -> set[Run]:
     """Sub-networks of every level from every perturbed step, changed in each of the ways, and the ladders beside them."""
+    texts = [f"k{k} | {call}" for k in e.perturbed for call in calls]
+    return ladders(e, [e.rewind[0], *e.perturbed]) | _changed(e, texts, range(e.levels + 1))
 
-    def needs(e: Grid) -> set[Run]:
-        texts = [f"k{k} | {call}" for k in e.perturbed for call in calls]
-        return ladders(e, [e.rewind[0], *e.perturbed]) | _changed(e, texts, range(e.levels + 1))
 
-    return needs
+def perturbed_signs(e: Grid) -> set[Run]:
+    """Every level of sub-networks, with signs or magnitudes of the initialisation, or drawn anew."""
+    return _perturbed(e, [*comparisons.SIGNS, *comparisons.INITIAL])
+
+
+def perturbed_by_shuffles(e: Grid) -> set[Run]:
+    """Every level of sub-networks, with weights shuffled within networks, layers, filters and neurons."""
+    return _perturbed(e, [*comparisons.SHUFFLES, *comparisons.NEURONS])
+
+
+def perturbed_keeping_signs(e: Grid) -> set[Run]:
+    """Every level of sub-networks, with weights shuffled among those of one sign."""
+    return _perturbed(e, comparisons.SAME_SIGN)
+
+
+def perturbed_by_noise(e: Grid) -> set[Run]:
+    """Every level of sub-networks, with Gaussian noise added to their weights."""
+    return _perturbed(e, comparisons.NOISE)
 
 
 def perturbed_at_sparse_level(e: Grid) -> set[Run]:
@@ -185,6 +211,7 @@ class Demand:
         option: key of an experiment without which there is nothing to draw.
         sizes: runs whose starts are made and measured, and which need not be trained.
         steps: rewind steps that it compares, step 0 among them; one is enough for most.
+        caption: what the report says under it.
     """
 
     runs: Needs
@@ -193,6 +220,7 @@ class Demand:
     option: str | None = None
     sizes: Needs = nothing
     steps: int = 1
+    caption: str = ""
 
     @property
     def orders(self) -> int:
@@ -206,54 +234,44 @@ class Demand:
         return f"{self.orders} orders" if len(grid.orders) < self.orders else None
 
 
-FIGURES: dict[str, Demand] = {
-    "paths_dense": Demand(dense_at_first_k, ("interpolation",)),
-    "instability_dense": Demand(dense_at_every_k, ("instability",)),
-    "accuracy_by_density": Demand(ladder_at_first_k, ("runs",), sparse=True),
-    "paths_sparse": Demand(sparse_at_first_k, ("interpolation",), sparse=True),
-    "instability_sparse": Demand(sparse_at_every_k, ("instability", "runs"), sparse=True),
-    "best_rewind": Demand(ladder_at_every_k, ("runs",), sparse=True),
-    "paths_dense_by_k": Demand(dense_at_every_k, ("interpolation",)),
-    "paths_sparse_by_k": Demand(sparse_at_every_k, ("interpolation",), sparse=True),
-    "distance_dense": Demand(dense_at_every_k, ("distances",)),
-    "distance_sparse": Demand(sparse_at_every_k, ("distances",), sparse=True),
-    "learning_curves": Demand(dense_at_first_k, ("curves",)),
-    "instability_throughout": Demand(dense_throughout, ("throughout",), option="throughout"),
-    "instability_by_layer": Demand(dense_at_every_k, ("layers",), option="layerwise"),
-    "schematic": Demand(dense_at_first_k, ("curves", "interpolation", "instability")),
-    "table_1": Demand(dense_at_first_k, ("networks",)),
-    "accuracy_by_rewind": Demand(lambda e: ladders(e, e.rewind), ("runs",), sparse=True),
-    "telemetry": Demand(nothing, ("telemetry",), option="telemetry"),
-    "timeline": Demand(nothing, ("timeline",), option="telemetry"),
-    "sign_changes": Demand(masks_at_sparse_level, ("signs",), steps=2),
-    "curvature": Demand(nothing, ("curvature",), option="curvature"),
-    "signs_and_magnitudes": Demand(
-        perturbed([*comparisons.SIGNS, *comparisons.INITIAL]), ("runs",), sparse=True, option="perturbed"
-    ),
-    "shuffles": Demand(perturbed([*comparisons.SHUFFLES, *comparisons.NEURONS]), ("runs",), sparse=True, option="perturbed"),
-    "same_sign_shuffles": Demand(perturbed(comparisons.SAME_SIGN), ("runs",), sparse=True, option="perturbed"),
-    "noise": Demand(perturbed(comparisons.NOISE), ("runs",), sparse=True, option="perturbed"),
-    "effective_deviation": Demand(
-        perturbed_at_sparse_level, ("perturbations", "runs", "correlations"), sparse=True, option="perturbed"
-    ),
-    "perturbation_sizes": Demand(nothing, ("perturbations",), sparse=True, option="perturbed", sizes=sizes_at_sparse_level),
-    "pretraining": Demand(pretrained, ("runs",), sparse=True, option="pretraining"),
-    "sparse_pretraining": Demand(pretrained_sparse, ("runs",), sparse=True, option="pretraining"),
-    "accuracy_by_start": Demand(from_starts, ("runs",), option="starts"),
-    "landscape": Demand(ladder_at_last_k, ("geometry",), sparse=True, option="connectivity"),
-    "level_paths": Demand(lambda e: ladders(e, e.rewind), ("paths", "barriers", "runs"), sparse=True, option="connectivity"),
-    "pruning_planes": Demand(ladder_at_last_k, ("planes", "marks", "sets"), sparse=True, option="planes"),
-    "robustness": Demand(robust, ("barriers", "runs"), sparse=True, option="connectivity"),
-    "pruning_limits": Demand(scanned, ("limits", "cuts", "runs"), sparse=True, option="limits"),
-    "spectra": Demand(ladder_at_last_k, ("spectrum",), sparse=True, option="limits"),
-    "direction_planes": Demand(ladder_at_last_k, ("planes", "marks", "sets"), sparse=True, option="planes"),
-    "magnitudes": Demand(branches, ("magnitudes",), sparse=True, option="retraining"),
-    "rewound_masks": Demand(rewound, ("runs",), sparse=True, option="retraining"),
-    "retraining": Demand(strategies, ("runs", "magnitudes"), sparse=True, option="retraining"),
-    "adaptive": Demand(adapted, ("runs", "ratios"), sparse=True, option="adaptive"),
-    "error_by_rewind": Demand(lambda e: ladders(e, e.rewind), ("runs",), sparse=True, option="connectivity"),
-    "lemma": Demand(nothing, ("wells",), option="lemma"),
+# What figures may ask for, by the names of these functions.
+NEEDS: dict[str, Needs] = {
+    each.__name__: each
+    for each in (
+        *(dense_at_first_k, dense_at_every_k, sparse_at_first_k, sparse_at_every_k, ladder_at_first_k, ladder_at_every_k),
+        *(dense_throughout, imp_at_every_k, ladder_at_last_k, masks_at_sparse_level, sizes_at_sparse_level),
+        *(perturbed_signs, perturbed_by_shuffles, perturbed_keeping_signs, perturbed_by_noise, perturbed_at_sparse_level),
+        *(pretrained, pretrained_sparse, from_starts, robust, scanned, strategies, branches, rewound, adapted, nothing),
+    )
 }
+
+
+def _demand(name: str, said: Mapping[str, Any]) -> Demand:
+    """Read what a figure's file says of it.
+
+    Raises:
+        ValueError: it asks for something that does not exist.
+    """
+    for key in ("runs", "sizes"):
+        if said.get(key, "nothing") not in NEEDS:
+            raise registry.unknown(f"{key} of figure {name}", said[key], list(NEEDS), "add a function to figure_needs")
+    for key in said.keys() - {"runs", "sizes", "tables", "sparse", "option", "steps", "caption"}:
+        raise registry.unknown(f"key of figure {name}", key, ["runs", "sizes", "tables", "sparse", "option", "steps", "caption"])
+    for key in {"runs", "tables", "caption"} - said.keys():
+        raise ValueError(f"figure {name} must say its {key} in FIGURES of its file, got none; add it there")
+    more = {key: said[key] for key in ("sparse", "option", "steps") if key in said}
+    sizes = NEEDS[said.get("sizes", "nothing")]
+    return Demand(NEEDS[said["runs"]], tuple(said["tables"]), sizes=sizes, caption=said["caption"], **more)
+
+
+def _figures() -> dict[str, Demand]:
+    said = registry.stated("figures", "FIGURES")
+    for name in registry.entries("figures").keys() ^ said.keys():
+        raise ValueError(f"figure {name} must be a function and an entry in FIGURES of one file, got only one; add the other")
+    return {name: _demand(name, each) for name, each in said.items()}
+
+
+FIGURES = _figures()
 
 
 def default_figures(grids: Sequence[Grid]) -> tuple[str, ...]:

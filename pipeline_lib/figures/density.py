@@ -12,6 +12,40 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# What each figure needs (`experiments.figure_needs`), and what the report says under it.
+FIGURES = {
+    "accuracy_by_density": {
+        "runs": "ladder_at_first_k", "tables": ["runs"], "sparse": True,
+        "caption": (
+            "Test accuracy against the share of weights that remain, for IMP, random pruning with the same layer sizes, "
+            "and IMP masks with new initial weights, all trained from the first rewind step. The dashed line and grey "
+            "band are the dense network. Means and standard deviations over seeds (paper B, figure 5)."
+        ),
+    },
+    "accuracy_by_rewind": {
+        "runs": "imp_at_every_k", "tables": ["runs"], "sparse": True,
+        "caption": (
+            "Test accuracy of IMP against the share of weights that remain, a line a rewind step k, darker with later "
+            "ones. Means over seeds, bands of one standard deviation; the dashed line and grey band are the dense network "
+            "(paper A, figures 1 and A2)."
+        ),
+    },
+    "best_rewind": {
+        "runs": "ladder_at_every_k", "tables": ["runs"], "sparse": True,
+        "caption": (
+            "As accuracy_by_density, with IMP at the rewind step whose mean test accuracy is highest, chosen level by "
+            "level; choosing on the test set makes this line optimistic (paper B, figure 8)."
+        ),
+    },
+    "learning_curves": {
+        "runs": "dense_at_first_k", "tables": ["curves"],
+        "caption": (
+            "Error during training of dense networks from the first rewind step: on the test split, and on the mini- "
+            "batches as they were trained on, with augmentation. Means and standard deviations over seeds and orders."
+        ),
+    },
+}  # fmt: skip
+
 Frames = dict[str, "pd.DataFrame"]
 Levels = dict[str, int]
 

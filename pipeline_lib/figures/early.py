@@ -15,6 +15,46 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# What each figure needs (`experiments.figure_needs`), and what the report says under it.
+FIGURES = {
+    "telemetry": {
+        "runs": "nothing", "tables": ["telemetry"], "option": "telemetry",
+        "caption": (
+            "The earliest steps of dense training: test accuracy and loss, magnitudes, signs that differ from "
+            "initialisation, ten weights of one seed, the norm of the mini-batch gradient (grey: as measured, mean over "
+            "seeds; coloured: running mean of five logged steps), and distance and cosine to the weights at "
+            "initialisation and at the end. Means over seeds, bands of one standard deviation; the axis is linear to step "
+            "10, so that the first steps show, and logarithmic after it (paper A, figures 3 and A3)."
+        ),
+    },
+    "timeline": {
+        "runs": "nothing", "tables": ["timeline"], "option": "telemetry",
+        "caption": (
+            "What happens when in early training, read off this experiment's tables. Markers are the steps named beside "
+            "them, bars reach from the earliest to the latest seed or over a 95 % interval; one that runs to the right "
+            "edge has no upper end within what was measured. The axis is linear to step 10 and logarithmic after it "
+            "(paper A, figures 2 and A1)."
+        ),
+    },
+    "sign_changes": {
+        "runs": "masks_at_sparse_level", "tables": ["signs"], "steps": 2,
+        "caption": (
+            "Share of weights (%) whose sign differs between two steps of dense training: of all prunable weights above, "
+            "and below of those that survive at the sparse level in the ladder rewound to k. Means over seeds (paper A, "
+            "section 5.1)."
+        ),
+    },
+    "curvature": {
+        "runs": "nothing", "tables": ["curvature"], "option": "curvature",
+        "caption": (
+            "Curvature during training: largest and smallest eigenvalue of the Hessian of the training loss, the share of "
+            "the eigenvalues' absolute sum that is negative, and the share of the gradient's square in the top subspace, "
+            "left out where that has not converged. Means over seeds, bands of one standard deviation; the axis is linear "
+            "to step 10 and logarithmic after it (paper A, section 2)."
+        ),
+    },
+}  # fmt: skip
+
 Frames = dict[str, "pd.DataFrame"]
 Levels = dict[str, int]
 

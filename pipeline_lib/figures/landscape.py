@@ -14,6 +14,39 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# What each figure needs (`experiments.figure_needs`), and what the report says under it.
+FIGURES = {
+    "landscape": {
+        "runs": "ladder_at_last_k", "tables": ["geometry"], "sparse": True, "option": "connectivity",
+        "caption": (
+            "Rewind points (circles), solutions (triangles) and projections (crosses) of one ladder at the last rewind "
+            "step, placed in the plane such that their distances are as near as possible to those between weights, root "
+            "mean square over seeds. Lines: training, and pruning without training. At most five levels; above each "
+            "panel, how much of the sum of squared distances the plane shows (paper C, figure 1)."
+        ),
+    },
+    "level_paths": {
+        "runs": "imp_at_every_k", "tables": ["paths", "barriers", "runs"], "sparse": True, "option": "connectivity",
+        "caption": (
+            "Test error on the straight lines from each solution of a ladder to that of the next level, a line a rewind "
+            "step k; the same for the last k, cut off above what the solutions themselves reach, with the mean and "
+            "standard deviation of dense networks; and for that k the highest error on the line between the solutions of "
+            "any two levels, on the diagonal a solution's own. The darkest colour stands for all errors up to the dense "
+            "mean plus one standard deviation. Means over seeds, bands of one standard deviation (paper C, figures 2 and "
+            "12)."
+        ),
+    },
+    "robustness": {
+        "runs": "robust", "tables": ["barriers", "runs"], "sparse": True, "option": "connectivity",
+        "caption": (
+            "Test error halfway between two solutions less the mean of the two, at the last rewind step: between those of "
+            "successive levels, and between a solution and what its rewind point trains to after a random change, as "
+            "large as the next pruning's. The dashed line is no rise, the grey band one standard deviation of the dense "
+            "test error. Means over seeds, bands of one standard deviation (paper C, figures 4 and 15)."
+        ),
+    },
+}  # fmt: skip
+
 Frames = dict[str, "pd.DataFrame"]
 Levels = dict[str, int]
 Point = tuple[str, int]

@@ -14,6 +14,37 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# What each figure needs (`experiments.figure_needs`), and what the report says under it.
+FIGURES = {
+    "pruning_limits": {
+        "runs": "scanned", "tables": ["limits", "cuts", "runs"], "sparse": True, "option": "limits",
+        "caption": (
+            "How much of a solution can be pruned at once, against the distance R to the pruned network, at the last "
+            "rewind step. Lines: the limit that the eigenvalues of the Hessian predict, mean over seeds (dashed: of its "
+            "Gauss-Newton part; grey: at earlier levels). Points: networks pruned by that share, rewound and retrained, "
+            "at their mean distance over seeds; a circle if their mean test error is at most that of dense networks plus "
+            "one standard deviation, else a cross. The ladder's own next level is among them (paper C, figure 5)."
+        ),
+    },
+    "spectra": {
+        "runs": "ladder_at_last_k", "tables": ["spectrum"], "sparse": True, "option": "limits",
+        "caption": (
+            "Share of the eigenvalues of the training loss's Hessian (solid) and of its Gauss-Newton part (dashed) that "
+            "are at most each value, over surviving weights, estimated by Lanczos iterations from random signs. A line a "
+            "level, at the last step that was measured of it; means over seeds and probes. The axis is linear to 0.01 on "
+            "both sides and logarithmic beyond (paper C, section 3.3)."
+        ),
+    },
+    "lemma": {
+        "runs": "nothing", "tables": ["wells"], "option": "lemma",
+        "caption": (
+            "How often a random affine subspace at distance R from the minimum of a quadratic well meets the set where "
+            "the loss is at most ε, against its dimension. Share of the subspaces drawn; dashed: the dimension from which "
+            "lemma 3.1 predicts that they meet (paper C, section 3.3)."
+        ),
+    },
+}  # fmt: skip
+
 Frames = dict[str, "pd.DataFrame"]
 Levels = dict[str, int]
 

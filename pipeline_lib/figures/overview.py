@@ -11,6 +11,25 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# What each figure needs (`experiments.figure_needs`), and what the report says under it.
+FIGURES = {
+    "schematic": {
+        "runs": "dense_at_first_k", "tables": ["curves", "interpolation", "instability"],
+        "caption": (
+            "Instability analysis (paper B, figure 1), drawn from runs. Above: two copies train from the same state at "
+            "step k under two orders of SGD noise. Below: test error on the line between the trained copies; instability "
+            "is the highest error less the mean of the ends."
+        ),
+    },
+    "table_1": {
+        "runs": "dense_at_first_k", "tables": ["networks"],
+        "caption": (
+            "Networks and recipes (paper B, Table 1), with the dense test accuracy that was measured: mean, standard "
+            "deviation and number of seeds."
+        ),
+    },
+}  # fmt: skip
+
 Frames = dict[str, "pd.DataFrame"]
 Levels = dict[str, int]
 

@@ -11,6 +11,40 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# What each figure needs (`experiments.figure_needs`), and what the report says under it.
+FIGURES = {
+    "paths_dense": {
+        "runs": "dense_at_first_k", "tables": ["interpolation"],
+        "caption": (
+            "Error along the straight line between two dense networks that were trained from the same early state under "
+            "different orders of SGD noise. α = 0 and α = 1 are the trained networks. Lines are means over all seeds and "
+            "pairs of orders, bands one standard deviation (paper B, figure 2)."
+        ),
+    },
+    "paths_sparse": {
+        "runs": "sparse_at_first_k", "tables": ["interpolation"], "sparse": True,
+        "caption": (
+            "Test error along the straight line between two sparse networks with one mask and one start, trained under "
+            "different orders from the first rewind step. Means and standard deviations over all seeds and pairs of "
+            "orders (paper B, figure 6)."
+        ),
+    },
+    "paths_dense_by_k": {
+        "runs": "dense_at_every_k", "tables": ["interpolation"],
+        "caption": (
+            "Error along the line between dense networks, for each rewind step; later steps are darker (paper B, appendix "
+            "B)."
+        ),
+    },
+    "paths_sparse_by_k": {
+        "runs": "sparse_at_every_k", "tables": ["interpolation"], "sparse": True,
+        "caption": (
+            "Test error along the line between sparse networks of each kind, for each rewind step; later steps are darker "
+            "(paper B, appendix C)."
+        ),
+    },
+}  # fmt: skip
+
 Frames = dict[str, "pd.DataFrame"]
 Levels = dict[str, int]
 

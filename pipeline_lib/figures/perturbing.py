@@ -13,6 +13,59 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# What each figure needs (`experiments.figure_needs`), and what the report says under it.
+FIGURES = {
+    "signs_and_magnitudes": {
+        "runs": "perturbed_signs", "tables": ["runs"], "sparse": True, "option": "perturbed",
+        "caption": (
+            "Test accuracy of IMP networks whose signs and magnitudes come from step k, from initialisation (0) or from a "
+            "fresh one, beside IMP rewound to the first step and to k. Means over seeds, bands of one standard deviation "
+            "(paper A, figures 4 and A4)."
+        ),
+    },
+    "shuffles": {
+        "runs": "perturbed_by_shuffles", "tables": ["runs"], "sparse": True, "option": "perturbed",
+        "caption": (
+            "Test accuracy of IMP networks whose surviving weights at step k are permuted inside each part of the "
+            "network, beside IMP rewound to the first step and to k. Means over seeds, bands of one standard deviation "
+            "(paper A, figures 5 and A5)."
+        ),
+    },
+    "same_sign_shuffles": {
+        "runs": "perturbed_keeping_signs", "tables": ["runs"], "sparse": True, "option": "perturbed",
+        "caption": (
+            "As shuffles, with weights that change places only with others of their sign, and with permuted magnitudes "
+            "under the signs of initialisation (paper A, figures 6 and A6)."
+        ),
+    },
+    "noise": {
+        "runs": "perturbed_by_noise", "tables": ["runs"], "sparse": True, "option": "perturbed",
+        "caption": (
+            "Test accuracy of IMP networks with Gaussian noise on their weights at step k, in multiples of each layer's "
+            "standard deviation σ at initialisation, beside IMP rewound to the first step and to k. Means over seeds, "
+            "bands of one standard deviation (paper A, figures 7 and A7)."
+        ),
+    },
+    "effective_deviation": {
+        "runs": "perturbed_at_sparse_level", "tables": ["perturbations", "runs", "correlations"],
+        "sparse": True, "option": "perturbed",
+        "caption": (
+            "Test accuracy at the sparse level against the effective standard deviation of the perturbation, that of the "
+            "change over all surviving weights. A point is a perturbation: means over seeds, bars of one standard "
+            "deviation. Above the panels: Pearson's r with a 95 % bootstrap interval and p over the fourteen "
+            "perturbations of the paper, or over all that were measured where not all fourteen were; \"other\" ones are "
+            "outside those fourteen. Lines are IMP without perturbation (paper A, figures 8 and A8)."
+        ),
+    },
+    "perturbation_sizes": {
+        "runs": "nothing", "tables": ["perturbations"], "sparse": True, "option": "perturbed", "sizes": "sizes_at_sparse_level",
+        "caption": (
+            "Effective standard deviation of each perturbation at the sparse level: that of the change over all surviving "
+            "weights. Means over seeds, bars of one standard deviation (paper A, figure 8, horizontal axis)."
+        ),
+    },
+}  # fmt: skip
+
 Frames = dict[str, "pd.DataFrame"]
 Levels = dict[str, int]
 Lines = list[tuple["pd.DataFrame", style.Colour, str, str]]

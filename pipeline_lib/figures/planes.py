@@ -15,6 +15,31 @@ if TYPE_CHECKING:
     from matplotlib.contour import QuadContourSet
     from matplotlib.figure import Figure
 
+# What each figure needs (`experiments.figure_needs`), and what the report says under it.
+FIGURES = {
+    "pruning_planes": {
+        "runs": "ladder_at_last_k", "tables": ["planes", "marks", "sets"], "sparse": True, "option": "planes",
+        "caption": (
+            "Test error in the plane through a solution, the same pruned without training (projection) and the solution "
+            "of the next level, a panel a level, for the first seed at the last rewind step. Networks on the horizontal "
+            "dashed line have the next level's mask. Grey: where the error is the dense mean plus one standard deviation; "
+            "black: the points below that error which a straight line below it joins to the solution. Axes are distances "
+            "between weights, the vertical one at twice the scale; colours are finer where the error is low (paper C, "
+            "figures 3, 13 and 14)."
+        ),
+    },
+    "direction_planes": {
+        "runs": "ladder_at_last_k", "tables": ["planes", "marks", "sets"], "sparse": True, "option": "planes",
+        "caption": (
+            "Test error around a solution in the plane of two directions: to where pruning its smallest weights leads "
+            "(orange), and to where pruning random ones leads (purple). A panel a level, for the first seed at the last "
+            "rewind step; equal scales. Grey: where the error is the dense mean plus one standard deviation; black: the "
+            "points below that error which a straight line below it joins to the solution (paper C, figures 6, 16 and "
+            "17)."
+        ),
+    },
+}  # fmt: skip
+
 Frames = dict[str, "pd.DataFrame"]
 Levels = dict[str, int]
 

@@ -13,6 +13,34 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# What each figure needs (`experiments.figure_needs`), and what the report says under it.
+FIGURES = {
+    "pretraining": {
+        "runs": "pretrained", "tables": ["runs"], "sparse": True, "option": "pretraining",
+        "caption": (
+            "Test accuracy of IMP whose networks are first trained on another task, a line a duration (ep: epochs), "
+            "darker with longer ones; ladders rewind to what that leads to. Dashed: IMP rewound to step k of its own "
+            "training. Means over seeds, bands of one standard deviation (paper A, figures 9 and A9 to A12)."
+        ),
+    },
+    "sparse_pretraining": {
+        "runs": "pretrained_sparse", "tables": ["runs"], "sparse": True, "option": "pretraining",
+        "caption": (
+            "Test accuracy of sparse networks that first learn to predict rotations (dashed) and of the same ones that do "
+            "not: IMP networks from step k, the same masks with new initial weights, and random pruning. Means over "
+            "seeds, bands of one standard deviation (paper A, figure 10)."
+        ),
+    },
+    "accuracy_by_start": {
+        "runs": "from_starts", "tables": ["runs"], "option": "starts",
+        "caption": (
+            "Test accuracy of networks from the starts that the config lists and other figures do not draw, beside IMP "
+            "from the same rewind steps, by density, or where there is one level, by start. Means over seeds, bands or "
+            "bars of one standard deviation; the dashed line and grey band are the dense network."
+        ),
+    },
+}  # fmt: skip
+
 Frames = dict[str, "pd.DataFrame"]
 Levels = dict[str, int]
 Lines = list[tuple["pd.DataFrame", style.Colour, str, str]]

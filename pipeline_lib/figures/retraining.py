@@ -17,6 +17,53 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# What each figure needs (`experiments.figure_needs`), and what the report says under it.
+FIGURES = {
+    "magnitudes": {
+        "runs": "branches", "tables": ["magnitudes"], "sparse": True, "option": "retraining",
+        "caption": (
+            "Distribution of the magnitudes of weights, over their mean, at an early, a middle and the last level: right "
+            "after pruning (projection, over the weights of the level before, so that pruned ones count as zeros), and "
+            "after each way to retrain it, over survivors. Above those up to the mean, below all. Means over seeds at "
+            "each quantile, bands of one standard deviation (paper C, figures 7, 18 and 19)."
+        ),
+    },
+    "rewound_masks": {
+        "runs": "rewound", "tables": ["runs"], "sparse": True, "option": "retraining",
+        "caption": (
+            "Test error against the share of weights that remain, of a ladder that rewinds learning rates alone, and of "
+            "networks with its masks whose weights are rewound to step k and retrained. Means over seeds, bands of one "
+            "standard deviation; the dashed line and grey band are the dense network (paper C, figure 8)."
+        ),
+    },
+    "retraining": {
+        "runs": "strategies", "tables": ["runs", "magnitudes"], "sparse": True, "option": "retraining",
+        "caption": (
+            "Left: test error against the share of weights that remain, of ladders that rewind weights, rewind learning "
+            "rates alone, or fine-tune (in brackets: learning rate); the dashed line and grey band are the dense network. "
+            "Right: the magnitude below which a fifth of the surviving weights lie, over their mean magnitude, by level. "
+            "Means over seeds, bands of one standard deviation (paper C, figure 9)."
+        ),
+    },
+    "adaptive": {
+        "runs": "adapted", "tables": ["runs", "ratios"], "sparse": True, "option": "adaptive",
+        "caption": (
+            "Left: test error against the share of weights that remain, of the ladder that prunes by the same ratio at "
+            "every level, and of ladders whose ratios the training loss decides; at a level of these, density is the mean "
+            "over seeds. The dashed line and grey band are the dense network. Right: the ratio on the way to each level. "
+            "Means over seeds, bands of one standard deviation (paper C, figure 10)."
+        ),
+    },
+    "error_by_rewind": {
+        "runs": "imp_at_every_k", "tables": ["runs"], "sparse": True, "option": "connectivity",
+        "caption": (
+            "Test error of IMP against the share of weights that remain, a line a rewind step k. Means over seeds, bands "
+            "of one standard deviation; the dashed line and grey band are the dense network of the last k (paper C, "
+            "figure 11)."
+        ),
+    },
+}  # fmt: skip
+
 Frames = dict[str, "pd.DataFrame"]
 Levels = dict[str, int]
 Strategy = tuple[str, style.Colour, str, str]

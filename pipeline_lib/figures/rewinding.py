@@ -12,6 +12,56 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# What each figure needs (`experiments.figure_needs`), and what the report says under it.
+FIGURES = {
+    "instability_dense": {
+        "runs": "dense_at_every_k", "tables": ["instability"],
+        "caption": (
+            "Instability of dense networks, the highest error on the line minus the mean error of its ends, against the "
+            "step k at which the copies part. Means and standard deviations over all seeds and pairs of orders (paper B, "
+            "figure 3)."
+        ),
+    },
+    "instability_sparse": {
+        "runs": "sparse_at_every_k", "tables": ["instability", "runs"], "sparse": True,
+        "caption": (
+            "Above: test instability against the rewind step for three kinds of sparse network, and for dense ones. "
+            "Below: test accuracy of the same sparse networks; the dashed line and grey band are the dense network. Means "
+            "and standard deviations over all seeds, and pairs of orders or orders (paper B, figure 7)."
+        ),
+    },
+    "distance_dense": {
+        "runs": "dense_at_every_k", "tables": ["distances"],
+        "caption": (
+            "L2 distance over all trainable parameters between dense networks, against the rewind step (paper B, appendix "
+            "D)."
+        ),
+    },
+    "distance_sparse": {
+        "runs": "sparse_at_every_k", "tables": ["distances"], "sparse": True,
+        "caption": (
+            "L2 distance over all trainable parameters between sparse networks of each kind, and between dense ones, "
+            "against the rewind step (paper B, appendix E)."
+        ),
+    },
+    "instability_throughout": {
+        "runs": "dense_throughout", "tables": ["throughout"], "option": "throughout",
+        "caption": (
+            "Instability throughout training (paper B, figure 4). The states of two copies at the same step are "
+            "interpolated at steps along training: above the test instability, below the mean test error of the two. "
+            "Lines are rewind steps; means over all pairs, bands of one standard deviation."
+        ),
+    },
+    "instability_by_layer": {
+        "runs": "dense_at_every_k", "tables": ["layers"], "option": "layerwise",
+        "caption": (
+            "Error that arises when one block at a time moves from a dense run to another one from the same state at step "
+            "k, all other blocks staying: highest test error on the way less that of the first run. Means and standard "
+            "deviations over all seeds and pairs of orders."
+        ),
+    },
+}  # fmt: skip
+
 Frames = dict[str, "pd.DataFrame"]
 Levels = dict[str, int]
 

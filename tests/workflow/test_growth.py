@@ -63,6 +63,13 @@ NEW = {
         "from pipeline_lib.pretexts.support.lessons import Lesson\n\n\n"
         "def negative():\n    return Lesson(change=lambda x, y, drawn: (-x, y))\n",
     ),
+    "figure of existing tables": (
+        "pipeline_lib/figures/dots.py",
+        "from pipeline_lib.figures.density import accuracy_by_density\n\n"
+        'FIGURES = {"dots": {"runs": "ladder_at_first_k", "tables": ["runs"], "sparse": True,'
+        ' "caption": "So many new dots."}}\n\n\n'
+        "def dots(frames, sparse_levels):\n    return accuracy_by_density(frames, sparse_levels)\n",
+    ),
     "task": (
         "config/tasks/new.yaml",
         "network: {name: narrow}\ndataset: {name: few_digits}\ninitialisation: {name: signs_only}\n"
@@ -82,7 +89,7 @@ CONFIG: co.Config = {
             "starts": ["k10 | mirrored", "k0 | negative until 10"],
             "retraining": ["slow"],
             "adaptive": {"levels": 1, "rule": "fixed(0.3)"},
-            "figures": ["accuracy_by_density", "accuracy_by_start", "retraining", "adaptive"],
+            "figures": ["accuracy_by_density", "accuracy_by_start", "retraining", "adaptive", "dots"],
         }
     },
 }
@@ -97,15 +104,18 @@ def test_one_new_file_each_runs_from_config_to_figure(empty: Checkout) -> None:
     config = str(empty.config.relative_to(empty.root))
     plan = co.call(empty.root, "-m", "pipeline_lib", "plan", config)
     assert plan.code == 0, plan.text
-    explained = co.call(empty.root, "-m", "pipeline_lib", "explain", config, "retraining")
-    assert explained.code == 0, explained.text
-    assert "slow" in explained.text
+    for figure, words in (("retraining", "slow"), ("dots", "runs")):
+        explained = co.call(empty.root, "-m", "pipeline_lib", "explain", config, figure)
+        assert explained.code == 0, explained.text
+        assert words in explained.text
     tasks = co.call(empty.root, "-m", "pipeline_lib", "tasks")
     (row,) = [line for line in tasks.text.splitlines() if "new" in line.replace("|", " ").split()]
     assert "narrow" in row and "few_digits" in row
     co.succeed(empty)
     figures = {path.stem for path in (empty.results / "grown" / "figures").glob("*.svg")}
     assert figures == set(CONFIG["experiments"]["grown"]["figures"])
+    co.succeed(empty, "--report", "report.html")
+    assert "So many new dots." in (empty.root / "report.html").read_text(encoding="utf-8")
     runs = empty.table("grown", "runs")
     assert {"k10 | mirrored", "k0 | negative until 10"} <= set(runs["start"])
     assert runs["start"].str.contains("slow").any()

@@ -89,32 +89,31 @@ rule publish_table:
         "cp {input:q} {output:q} 2> {log:q}"
 
 
-for figure in figure_needs.FIGURES:
-
-    rule:
-        # keyed figure -> results/<experiment>/figures/<figure>.{svg,png}; the SVG is in the report
-        name:
-            f"publish_{figure}"
-        input:
-            svg=source_of(f"{{experiment}}/figures/{figure}.svg"),
-            png=source_of(f"{{experiment}}/figures/{figure}.png"),
-        output:
-            svg=report(
-                f"{RESULTS}/{{experiment}}/figures/{figure}.svg",
-                caption=f"../report/{figure}.rst",
-                category="{experiment}",
-                labels={"figure": figure},
-            ),
-            png=f"{RESULTS}/{{experiment}}/figures/{figure}.png",
-        log:
-            f"{RESULTS}/logs/publish/{{experiment}}-{figure}.log",
-        localrule: True
-        conda:
-            ENVIRONMENT
-        params:
-            key=key_of(f"{{experiment}}/figures/{figure}.svg"),
-        shell:
-            "cp {input.svg:q} {output.svg:q} 2> {log:q} && cp {input.png:q} {output.png:q} 2>> {log:q}"
+rule publish_figure:
+    # keyed figure -> results/<experiment>/figures/<figure>.{svg,png}; the SVG is in the report
+    input:
+        svg=source_of("{experiment}/figures/{figure}.svg"),
+        png=source_of("{experiment}/figures/{figure}.png"),
+    output:
+        svg=report(
+            f"{RESULTS}/{{experiment}}/figures/{{figure}}.svg",
+            caption="../report/figure.rst",
+            category="{experiment}",
+            labels={"figure": "{figure}"},
+        ),
+        png=f"{RESULTS}/{{experiment}}/figures/{{figure}}.png",
+    log:
+        f"{RESULTS}/logs/publish/{{experiment}}-{{figure}}.log",
+    wildcard_constraints:
+        figure="|".join(figure_needs.FIGURES),
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        key=key_of("{experiment}/figures/{figure}.svg"),
+        caption=lambda wildcards: figure_needs.FIGURES[wildcards.figure].caption,
+    shell:
+        "cp {input.svg:q} {output.svg:q} 2> {log:q} && cp {input.png:q} {output.png:q} 2>> {log:q}"
 
 
 rule unknown:

@@ -113,3 +113,23 @@ def test_a_name_that_two_files_define_is_refused(tmp_path, monkeypatch):
     both = r"pipeline_lib\.kinds\.one and pipeline_lib\.kinds\.two"
     with pytest.raises(ValueError, match=f"function build of kinds must be defined once, got two in {both}; rename one"):
         registry.entries.__wrapped__("kinds")
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        (["SAID = {'a': 1}\n", "SAID = {'b': 2}\n"], None),
+        (["SAID = {'a': 1}\n", "SAID = {'a': 2}\n"], "SAID must speak of a in one file, got two, one of them 1.py; remove one"),
+        (["SAID = dict(a=1)\n"], "SAID of 0.py must be a mapping in so many words, got more; write it out"),
+    ],
+)
+def test_what_files_state_is_joined(tmp_path, monkeypatch, texts, words):
+    for i, text in enumerate(texts):
+        (tmp_path / f"{i}.py").write_text(text)
+    monkeypatch.setattr(registry, "PACKAGE", tmp_path)
+    monkeypatch.setitem(registry.PLACES, "kinds", ".")
+    if words:
+        with pytest.raises(ValueError, match=words):
+            registry.stated.__wrapped__("kinds", "SAID")
+    else:
+        assert registry.stated.__wrapped__("kinds", "SAID") == {"a": 1, "b": 2}

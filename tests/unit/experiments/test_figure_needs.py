@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import toys
 
-from pipeline_lib.experiments import comparisons, config
+from pipeline_lib.experiments import comparisons, config, figure_needs
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run, with_ancestors
 from pipeline_lib.tables import columns
@@ -199,3 +199,24 @@ def test_a_figure_of_which_nothing_could_be_drawn_is_left_out_or_refused_when_pl
         ValueError, match=rf"experiments\.tiny must have {more} for figure {figure}, got none; add to it, or leave"
     ):
         config.resolve(raw)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"runs": "nothin"}, "runs of figure new must be one of .* got 'nothin'; did you mean 'nothing'"),
+        ({"table": []}, "key of figure new must be one of .* got 'table'; did you mean 'tables'"),
+        ({"caption": None}, "figure new must say its caption in FIGURES of its file, got none; add it there"),
+    ],
+)
+def test_a_wrong_word_about_a_figure_is_refused(said, words):
+    right = {"runs": "nothing", "tables": ["runs"], "caption": "New."}
+    given = {key: value for key, value in (right | said).items() if value is not None}
+    with pytest.raises(ValueError, match=words):
+        figure_needs._demand("new", given)
+
+
+def test_a_drawing_and_what_is_said_of_it_go_together(monkeypatch):
+    monkeypatch.setattr(figure_needs.registry, "stated", lambda kind, constant: {"lemma": {}})
+    with pytest.raises(ValueError, match="must be a function and an entry in FIGURES of one file, got only one; add the other"):
+        figure_needs._figures()
