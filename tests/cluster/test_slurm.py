@@ -84,12 +84,13 @@ def test_jobs_take_their_files_from_a_storage_that_no_job_works_in(
 ) -> None:
     bucket, node = tmp_path / "bucket", tmp_path / "node"
     storage = ["--default-storage-provider", "fs", "--default-storage-prefix", str(bucket)]
-    storage += ["--local-storage-prefix", str(tmp_path / "driver"), "--remote-job-local-storage-prefix", str(node)]
+    # A folder of its own for each job: one that ends removes its copies, which another on that node may be about to read.
+    storage += ["--local-storage-prefix", str(tmp_path / "driver"), "--remote-job-local-storage-prefix", f"{node}/$SLURM_JOB_ID"]
     shared = ["--shared-fs-usage", "persistence", "sources", "source-cache", "software-deployment"]
     outcome = co.call(ladder.root, *_command(ladder, *storage, *shared))
     assert outcome.code == 0, outcome.text
     assert co.contents(bucket / "results" / "ladder") == local
-    assert Counter(map(_stage, _submitted(_run_id(outcome.text)))) == STAGES
+    assert Counter(map(_stage, _submitted(_run_id(outcome.text)))) == STAGES, outcome.text
     assert node.is_dir()
     assert {path.name for path in ladder.results.iterdir()} == {"plans"}
 
