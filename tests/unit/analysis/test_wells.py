@@ -92,7 +92,8 @@ def _frame(tmp_path, **more: object):
 
 def test_the_stage_measures_a_curve_a_distance(tmp_path):
     found = _frame(tmp_path)
-    assert set(found.columns) == {column.name for column in columns.COLUMNS["wells"]}
+    added = {"key", "environment"}  # by tabulation
+    assert set(found.columns) | added == {column.name for column in columns.COLUMNS["wells"]}
     assert found["subspace"].tolist() == [0, 3, 6, 9, 12] * 2
     assert set(zip(found["dimension"], found["num_trials"], found["epsilon"], strict=True)) == {(12, 30, 1.0)}
     values = long_tailed(12)

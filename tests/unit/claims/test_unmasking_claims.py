@@ -140,7 +140,7 @@ def _frames(made: Plan, name: str) -> Frames:
     rows: Rows = {}
     for node in made.nodes.values():
         for table, found in (STAGES[node.stage](node) if node.stage in STAGES else {}).items():
-            rows.setdefault(table, []).extend(found)
+            rows.setdefault(table, []).extend({"key": node.key, "other_key": node.key} | row for row in found)
     frames = tabulation.divided({table: pd.DataFrame(found) for table, found in rows.items()})
     for table in (table for table in ("networks", "fits", "limits", "sets") if set(DERIVED[table][0]) <= set(frames)):
         spec = made.tables[name][table].spec
