@@ -98,8 +98,7 @@ def num_networks(e: Experiment, figure: str) -> int:
 
 
 def _why(demand: Demand) -> str:
-    words = (demand.runs.__doc__ or "").strip().partition("\n")[0]
-    return words if demand.runs.__name__ != "<lambda>" else ""
+    return (demand.runs.__doc__ or "").strip().partition("\n")[0]
 
 
 def _networks(e: Experiment, figure: str) -> Iterator[str]:
