@@ -21,7 +21,8 @@ from pipeline_lib.planning.keys.scopes import loaded
 _FILES = ("datasets", "core.jpegs", "core.locations", "tables", "claims.verdicts", "experiments", "planning", "store.lease")
 _OPENING = {
     *("open", "read_text", "read_bytes", "loadtxt", "genfromtxt", "fromfile", "memmap", "read_csv", "read_json", "read_parquet"),
-    *("np.load", "numpy.load", "torch.load", "json.load", "yaml.safe_load", "pickle.load", "read_table"),
+    *(f"{module}.load" for module in ("np", "numpy", "torch", "json", "pickle")),
+    *("yaml.safe_load", "read_table"),
 }
 
 
