@@ -20,3 +20,4 @@ def run(job: Job) -> None:
         for suffix in ("svg", "png"):
             save = partial(style.save, figure, suffix=suffix, source=verification.mark(job.key))
             files.write_atomic(job.folder / f"figure.{suffix}", save)
+        style.close(figure)

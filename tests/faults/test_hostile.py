@@ -223,7 +223,7 @@ def test_a_damaged_record_is_one_error(tmp_path, record):
 
 
 def test_no_module_can_run_what_it_reads():
-    """The words that load objects or run text appear in CIFAR's reader, which admits arrays only, and where our own is imported."""
+    """Words that load objects or run text stand in CIFAR's reader, which admits arrays only, and where our own is imported."""
     words = (
         "import pickle",
         "marshal",

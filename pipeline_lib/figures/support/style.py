@@ -61,6 +61,13 @@ def save(figure: Figure, path: Path, suffix: str, source: str | None = None) -> 
     figure.savefig(path, format=suffix, metadata=metadata, bbox_inches="tight")
 
 
+def close(figure: Figure) -> None:
+    """Forget a figure, which pyplot keeps otherwise."""
+    import matplotlib.pyplot as plt
+
+    plt.close(figure)
+
+
 def averaged(frame: pd.DataFrame) -> pd.DataFrame:
     """Keep the rows whose BatchNorm statistics are averaged like weights; the other variant is a row of its own in the tables."""
     return frame[frame["batchnorm"] == "averaged"]
