@@ -24,7 +24,7 @@ from pipeline_lib.planning.keys import fingerprint
 from pipeline_lib.planning.keys.fingerprint import CARRIERS, CODE, Named, code_of
 from pipeline_lib.planning.keys.syntax import Reference
 from pipeline_lib.store.job import Job
-from pipeline_lib.store.verification import RECORD
+from pipeline_lib.store.verification import RECORD, record
 
 SAMPLE, BATCH = int(os.environ.get("REWIND_MUTATIONS", "120")), 6
 At = tuple[str, Named]
@@ -99,10 +99,12 @@ def spoils(made) -> list[tuple[ModuleType, str, Reference, Any]]:
 
 
 def _again(made: nodes.Plan, node: nodes.Node, root: Path) -> dict[str, bytes]:
-    """Make a node's files anew in another folder."""
+    """Make a node's files anew in another folder, to say the same of how they were made."""
     results, folder = made.config.results, root / node.folder
+    said = record(results / node.folder)
+    facts = {key: said[key] for key in ("code", "versions", "processor", "threads", "number_format", "made_in")}
     reads = {role: [results / parent.folder for parent in parents] for role, parents in made.parents(node).items()}
-    importlib.import_module(f"pipeline_lib.stages.{node.stage}").run(Job(node.key, node.spec, folder, reads, None))
+    importlib.import_module(f"pipeline_lib.stages.{node.stage}").run(Job(node.key, node.spec, folder, reads, None, facts))
     plt.close("all")
     return _files(folder)
 
