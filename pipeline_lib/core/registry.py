@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import difflib
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -157,14 +157,20 @@ def call(kind: str, bound: dict[str, Any], **supplied: Any) -> Any:
     return entries(kind)[bound["name"]].load()(**supplied, **{k: v for k, v in bound.items() if k != "name"})
 
 
+def _assigned(kind: str, constant: str) -> Iterator[tuple[Path, ast.expr]]:
+    """Find what the files of a kind assign to a constant."""
+    for path in _files(kind):
+        for node in _statements(path):
+            if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == constant for t in node.targets):
+                yield path, node.value
+
+
 @cache
 def declared(kind: str, constant: str) -> frozenset[str]:
     """Collect the names that the files of a folder list under a constant, such as `IN_FILES` in `datasets`."""
     found: set[str] = set()
-    for path in _files(kind):
-        for node in _statements(path):
-            if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == constant for t in node.targets):
-                found |= set(ast.literal_eval(node.value))
+    for _, value in _assigned(kind, constant):
+        found |= set(ast.literal_eval(value))
     return frozenset(found)
 
 
@@ -176,16 +182,12 @@ def stated(kind: str, constant: str) -> dict[str, Any]:
         ValueError: it is no literal mapping, or two files speak of one name.
     """
     found: dict[str, Any] = {}
-    for path in _files(kind):
-        for node in _statements(path):
-            if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == constant for t in node.targets):
-                try:
-                    said = dict(ast.literal_eval(node.value))
-                except (ValueError, TypeError):
-                    raise ValueError(
-                        f"{constant} of {path.name} must be a mapping in so many words, got more; write it out"
-                    ) from None
-                for name in said.keys() & found.keys():
-                    raise ValueError(f"{constant} must speak of {name} in one file, got two, one of them {path.name}; remove one")
-                found |= said
+    for path, value in _assigned(kind, constant):
+        try:
+            said = dict(ast.literal_eval(value))
+        except (ValueError, TypeError):
+            raise ValueError(f"{constant} of {path.name} must be a mapping in so many words, got more; write it out") from None
+        for name in said.keys() & found.keys():
+            raise ValueError(f"{constant} must speak of {name} in one file, got two, one of them {path.name}; remove one")
+        found |= said
     return found
