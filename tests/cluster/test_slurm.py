@@ -165,8 +165,11 @@ class Driver:
         try:
             self.process.wait(timeout=900)
         except subprocess.TimeoutExpired:
-            seen = (slurm.run("squeue", "-a", "-o", "%A %T %r %N %S %k"), slurm.run("sinfo", "-R"), slurm.run("sinfo", "-N"))
-            pytest.fail("\n".join(("the run did not end in a quarter of an hour", *seen, self.text)))
+            seen = [slurm.run("squeue", "-a", "-o", "%A %T %r %N %S %k"), slurm.run("sinfo", "-R"), slurm.run("sinfo", "-N")]
+            jobs = ("--name", _run_id(self.text), "-o", "JobIDRaw,Submit,End,State,Comment")
+            seen.append(slurm.run("sacct", "-X", "-D", "-P", *jobs))
+            submitted = [line.partition(" (log:")[0] for line in self.text.splitlines() if "has been submitted with" in line]
+            pytest.fail("\n".join(("the run did not end in a quarter of an hour", *seen, *submitted, self.text)))
         assert self.process.returncode == 0, self.text
 
 
@@ -206,7 +209,8 @@ def _kill(driver: Driver) -> None:
 
 
 def _restart_the_controller(cluster: slurm.Cluster) -> None:
-    cluster.kill("slurmctld")
+    """Stop it as its administrators do: one that is killed forgets jobs of the last seconds, for which no driver can ask."""
+    cluster.kill("slurmctld", signal.SIGTERM)
     assert not slurm.succeeds("scontrol", "ping")()
     time.sleep(6)  # the driver asks in vain meanwhile
     cluster.start()
