@@ -4,7 +4,8 @@ import shlex
 
 from pipeline_lib.core import processors, terminal
 from pipeline_lib.experiments import figure_needs
-from pipeline_lib.planning import adopted, driver, inventory, ledger, nodes, publication
+from pipeline_lib.planning import adopted, declared, driver
+from pipeline_lib.planning import inventory, ledger, publication
 from pipeline_lib.store import lease, verification
 
 ENVIRONMENT = str(ROOT / "environment.yml")
@@ -59,7 +60,7 @@ if workflow.is_main_process:
 def made_by(stage):
     """Output files of a stage: what it is for, and the record of it."""
     folder = f"{RESULTS}/artifacts/{stage}/{{node}}"
-    files = [f"{folder}/{name}" for name in nodes.OUTPUTS[stage]]
+    files = [f"{folder}/{name}" for name in declared.STAGES[stage].files]
     return {"files": files, "record": f"{folder}/{verification.RECORD}"}
 
 
@@ -88,6 +89,18 @@ def threads_of(stage):
         return DECODING_THREADS if decodes else 1
 
     return threads
+
+
+def asked_by(stage):
+    """Resources that a first attempt of a stage's jobs asks a queue for; further attempts ask for as many times more."""
+    names = {"minutes": "runtime", "megabytes": "mem_mb"}
+
+    def growing(amount):
+        return lambda wildcards, attempt: amount * attempt
+
+    return {
+        names[key]: growing(amount) for key, amount in (stage.cluster or {}).items()
+    }
 
 
 def quoted(path):
