@@ -1,7 +1,8 @@
-"""The generated pages of the documentation. Run as a program, it writes them (`make docs`)."""
+"""The generated pages of the documentation. Run as a program, it writes them to a folder, `docs` if none is given."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
@@ -53,5 +54,7 @@ PAGES: dict[str, Callable[[], str]] = {"tables.md": tables, "stages.md": stages}
 
 
 if __name__ == "__main__":
+    folder = Path(*sys.argv[1:2] or ["docs"])
+    folder.mkdir(exist_ok=True)
     for name, page in PAGES.items():
-        Path("docs", name).write_text(page().rstrip() + "\n", encoding="utf-8")
+        (folder / name).write_text(page().rstrip() + "\n", encoding="utf-8")

@@ -108,16 +108,15 @@ def quoted(path):
     return shlex.quote(str(path)).replace("{", "{{").replace("}", "}}")
 
 
-def command(stage):
-    """Shell line of a stage. Its folder is where Snakemake wants the outputs, with the inputs beside it.
+def command():
+    """Shell line of a stage. Its folder is where Snakemake wants the outputs, with the inputs beside it; it says the stage, too.
 
+    The line is made when a job runs, not when its rule is defined, so it cannot depend on a loop's variable.
     Descriptor 3 stays on the terminal, for what cannot be written into the log.
     """
-    folder = '"$(dirname {output.record:q})"'
-    run = (
-        f"{quoted(PYTHON)} -m pipeline_lib {stage} {folder} --plan {quoted(PLAN.path)}"
-    )
-    return f"PYTHONPATH={quoted(ROOT)} {processors.VARIABLE}={{threads}} {run} 3>&2 > {{log:q}} 2>&1"
+    folder = 'folder="$(dirname {output.record:q})"; stage="$(basename "$(dirname "$folder")")"'
+    run = f'{quoted(PYTHON)} -m pipeline_lib "$stage" "$folder" --plan {quoted(PLAN.path)}'
+    return f"{folder}; PYTHONPATH={quoted(ROOT)} {processors.VARIABLE}={{threads}} {run} 3>&2 > {{log:q}} 2>&1"
 
 
 def log_of(stage):

@@ -24,6 +24,6 @@ for stage in declared.STAGES.values():
         resources:
             **asked_by(stage),
         shell:
-            command(stage.name)
+            command()
 
     workflow.get_rule(stage.name).docstring = f"{stage.needs} -> {stage.makes}"
