@@ -1,9 +1,9 @@
 """What an option or a key of a config may be: the words of annotations, and the check of a value from a config against one.
 
 An option of a registered function is annotated with a name from here, with `Literal`, `bool`, `str`, or a `Sequence` of one
-of these; keys of `experiments.settings` also with tuples. `registry` reads annotations as source; they decide what a config may say and nothing about results, so they are no
-part of a stage's fingerprint. A value that fits is returned in one form: `1`, `1.0` and the text `1e0` are one number, so that
-they make one key. A boolean is never a number, nor text a list.
+of these; a config's key (`experiments.settings`) also with a tuple. `registry` reads annotations as source; they decide what a
+config may say and nothing about results, so they are no part of a stage's fingerprint. A value that fits is returned in one form:
+`1`, `1.0` and the text `1e0` are one number, so that they make one key. A boolean is never a number, nor text a list.
 """
 
 from __future__ import annotations
@@ -53,12 +53,21 @@ class Of:
 
     size: int
 
+    def __str__(self) -> str:
+        """Word it."""
+        return f" of {self.size}"
+
 
 @dataclass(frozen=True)
-class Distinct:
-    """Lists that say nothing twice, of at least so many items."""
+class Items:
+    """Lists of at least so many items, of which none may stand twice."""
 
     least: int = 0
+    repeated: bool = False
+
+    def __str__(self) -> str:
+        """Word it."""
+        return (f" of at least {self.least}" if self.least else "") + ("" if self.repeated else " without repetitions")
 
 
 @dataclass(frozen=True)
@@ -115,7 +124,9 @@ def read(annotation: ast.expr | None) -> Any:
 def _read_limit(call: ast.expr) -> Any:
     """Build one of the limits above from how it is written; None for anything else."""
     if not (
-        isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ("In", "Of", "Distinct", "Steps", "FolderName")
+        isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id in ("In", "Of", "Items", "Steps", "FolderName")
     ):
         return None
     options = {str(each.arg): ast.literal_eval(each.value) for each in call.keywords}
@@ -186,8 +197,8 @@ def _fits(limit: Any, value: Any) -> bool:
             return len(value) == limit.size
         case FolderName():
             return _FOLDER.fullmatch(value) is not None
-        case Distinct():
-            return len(value) >= limit.least and all(each not in value[:i] for i, each in enumerate(value))
+        case Items():
+            return len(value) >= limit.least and (limit.repeated or all(each not in value[:i] for i, each in enumerate(value)))
     return isinstance(value, str) or limit.least <= value <= 1000000000000
 
 
@@ -199,9 +210,7 @@ def rule(annotation: Any) -> str:
     """Word what an annotation asks for."""
     base, limits = bare(annotation), limits_of(annotation)
     if item(annotation) is not None:
-        size = "".join(f" of {limit.size}" for limit in limits if isinstance(limit, Of))
-        once = " without repetitions" if any(isinstance(limit, Distinct) for limit in limits) else ""
-        return f"a list{size}{once}, each item {rule(item(annotation))}"
+        return f"a list{''.join(map(str, limits))}, each item {rule(item(annotation))}"
     found = _steps(limits)
     if found:
         return f"a number of steps of at least {found.least}, or a length such as 500it or 2ep"

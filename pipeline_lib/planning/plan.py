@@ -10,9 +10,11 @@ from typing import Any
 from pipeline_lib.claims import verdicts
 from pipeline_lib.experiments import starts
 from pipeline_lib.experiments.config import CLAIMS, chunks
-from pipeline_lib.experiments.experiment import Config, Experiment, Grid
+from pipeline_lib.experiments.experiment import Config, Experiment
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run, with_ancestors
+from pipeline_lib.experiments.settings.keys import said
+from pipeline_lib.experiments.settings.options import Grid
 from pipeline_lib.planning.measurement_nodes import MeasurementNodes
 from pipeline_lib.planning.nodes import DERIVED, TABLES, Node, Plan
 from pipeline_lib.planning.training_nodes import TrainingNodes, label
@@ -33,7 +35,7 @@ def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node
     for run in sorted(needed):
         by_start.setdefault(replace(run, order=e.orders[0]), set()).add(run.order)
     found: dict[str, list[Node]] = defaultdict(list)
-    for seeds in chunks(e.seeds, e.per_job["seeds"]):
+    for seeds in chunks(e.seeds, e.per_job.seeds):
         training = TrainingNodes(plan, e, seeds, figures)
         for run, orders in by_start.items():
             for stage, nodes in training.measure(run, orders).items():
@@ -45,7 +47,7 @@ def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node
         found["perturb"] += training.sizes.values()
         found["adapt"] += training.ratios.values()
     if e.lemma and "lemma" in figures:
-        found["wells"].append(plan.add("wells", "wells", e.lemma, {}))
+        found["wells"].append(plan.add("wells", "wells", said(e.lemma), {}))
     return found
 
 
@@ -68,10 +70,10 @@ def _tables(plan: Plan, e: Experiment) -> dict[str, Node]:
             spec: dict[str, Any] = whose | {"table": table}
             if table == "fits":
                 asked = {task: grid.limits for task, grid in e.grids.items() if grid.limits}
-                spec |= {"fit_levels": {task: limits["fit_level"] for task, limits in asked.items()}}
-                spec |= {"fit_fractions": {task: limits["small_fractions"] for task, limits in asked.items()}}
+                spec |= {"fit_levels": {task: limits.fit_level for task, limits in asked.items()}}
+                spec |= {"fit_fractions": {task: list(limits.small_fractions) for task, limits in asked.items()}}
             if table == "networks":
-                pruning = {task: "one-shot" if grid.pruning.get("one_shot") else "iterative" for task, grid in e.grids.items()}
+                pruning = {task: "one-shot" if grid.pruning.one_shot else "iterative" for task, grid in e.grids.items()}
                 spec |= {"tasks": {n: grid.task for n, grid in e.grids.items()}, "sparse_levels": sparse, "pruning": pruning}
             made[table] = plan.add("derive", label(e.name, table), spec, {source: [made[source]] for source in sources})
     if e.claims:

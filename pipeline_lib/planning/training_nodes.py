@@ -9,10 +9,10 @@ from typing import Any
 from pipeline_lib.core import registry
 from pipeline_lib.experiments import starts
 from pipeline_lib.experiments.changes import Change, Perturbation, Rule, Start, Teaching
-from pipeline_lib.experiments.config import chunks, level_density
-from pipeline_lib.experiments.experiment import Grid
+from pipeline_lib.experiments.config import chunks
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run, rung
+from pipeline_lib.experiments.settings.options import Grid
 from pipeline_lib.planning.nodes import Node, Plan
 
 _NUMERICS = ("precision", "channels_last")
@@ -102,7 +102,7 @@ class TrainingNodes:
     def pruned(self, run: Run, criterion: str, fraction: float) -> Node:
         """What is left when the ladder's solution at a run's level is pruned by so much."""
         source = rung(self.e, run, run.level)
-        spec = {"criterion": criterion, "scope": self.e.pruning["scope"], "fraction": fraction}
+        spec = {"criterion": criterion, "scope": self.e.pruning.scope, "fraction": fraction}
         spec |= {"k": run.k, "level": run.level + 1, "seeds": list(self.seeds)}
         name = label(self.who, f"k{run.k}", f"L{run.level + 1}")
         before = self.masked(source)
@@ -112,7 +112,7 @@ class TrainingNodes:
         """The mask of a ladder whose ratios are decided level by level."""
         pruning, before = self.e.pruning, rung(self.e, run, run.level - 1)
         spec = {"task": self.task, "seeds": list(self.seeds), "k": run.k, "level": run.level, "start": self.read(run).ladder}
-        spec |= {"rule": rule.rule, "floor": pruning["fraction"], "scope": pruning["scope"], "criterion": "magnitude"}
+        spec |= {"rule": rule.rule, "floor": pruning.fraction, "scope": pruning.scope, "criterion": "magnitude"}
         parents = {"data": [self.data], "state": [self.rung(run, before.level)], "dense": [self.rung(run, 0)]}
         parents |= {"mask": self.masked(before)}
         name = label(self.who, f"k{run.k}", f"L{run.level}", _words(run.start))
@@ -124,13 +124,13 @@ class TrainingNodes:
         pruning, rule = self.e.pruning, self.read(run).rule
         if rule:
             return self._adapted(run, rule)
-        source = rung(self.e, run, 0 if pruning.get("one_shot") else run.level - 1)
-        fraction = pruning["fraction"]
-        if "densities" in pruning:
-            kept = level_density(pruning, run.level) / level_density(pruning, source.level)
+        source = rung(self.e, run, 0 if pruning.one_shot else run.level - 1)
+        fraction = pruning.fraction
+        if pruning.densities:
+            kept = pruning.density(run.level) / pruning.density(source.level)
             fraction = round(1 - kept, 12)
         # A mask is its solution's, whatever is done with it later.
-        spec = {"criterion": pruning["criterion"], "scope": pruning["scope"], "fraction": fraction}
+        spec = {"criterion": pruning.criterion, "scope": pruning.scope, "fraction": fraction}
         spec |= {"k": run.k, "level": run.level, "seeds": list(self.seeds)}
         before = self.masked(source)
         parents = {"state": [self.train(source, (self.e.orders[0],))], "mask": before}
@@ -201,16 +201,16 @@ class TrainingNodes:
     def kept(self, run: Run) -> tuple[int, ...]:
         """List the steps at which a run's states are kept: those of `throughout` after its start, and the last."""
         asked = self.e.throughout
-        if not self.followed or asked is None or run.level or run.start or run.k not in asked["rewind"]:
+        if not self.followed or asked is None or run.level or run.start or run.k not in asked.rewind:
             return ()
-        steps = range((run.k // asked["every"] + 1) * asked["every"], self.task["steps"], asked["every"])
+        steps = range((run.k // asked.every + 1) * asked.every, self.task["steps"], asked.every)
         return tuple(sorted({*steps, self.task["steps"]}))
 
     def orders_apart(self, orders: Iterable[int]) -> list[tuple[int, ...]]:
         """Group orders into jobs; the ladder's own is always a job of its own."""
         first = self.e.orders[0]
         rest = sorted(set(orders) - {first})
-        return [(first,), *chunks(rest, self.e.per_job["orders"])]
+        return [(first,), *chunks(rest, self.e.per_job.orders)]
 
     def compare(self, stage: str, run: Run, jobs: list[tuple[tuple[int, ...], Node]], **how: Any) -> list[Node]:
         """Compare each job's runs among themselves and with all earlier ones of the same seed."""
@@ -236,7 +236,7 @@ class TrainingNodes:
         how = {"alphas": e.alphas, "splits": list(e.splits), "batchnorm": list(e.batchnorm)}
         found = {"train": [node for _, node in jobs], "interpolate": self.compare("interpolate", run, jobs, **how)}
         if kept and e.throughout:
-            found["follow"] = self.compare("follow", run, jobs, alphas=e.throughout["alphas"], keep=list(kept))
+            found["follow"] = self.compare("follow", run, jobs, alphas=e.throughout.alphas, keep=list(kept))
         if e.layerwise and self.by_block and not run.level:
             found["layers"] = self.compare("layers", run, jobs, alphas=e.alphas)
         return found
