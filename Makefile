@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 CONFIG ?= config/config.yaml
 
-.PHONY: quickstart report test test-all test-cluster lint format bench bench-full plan gc slurm-profile soak audit
+.PHONY: quickstart report test test-all test-cluster lint format docs bench bench-full plan gc slurm-profile soak audit
 
 quickstart: $(VENV)/.run
 	$(SNAKEMAKE)
@@ -52,6 +52,12 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt workflow
+
+# What is written from declarations: config keys, their schema, and tables' columns.
+docs: $(VENV)/.run
+	$(BIN)/python -m pipeline_lib settings > docs/config.md
+	$(BIN)/python -m pipeline_lib schema > workflow/schemas/config.schema.yaml
+	$(BIN)/python -c "from pipeline_lib.tables import tabulation; print(tabulation.document(), end='')" > docs/tables.md
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

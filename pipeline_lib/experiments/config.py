@@ -204,8 +204,8 @@ def resolve(raw: Mapping[str, Any]) -> Config:
     raw = validation.along(raw, _in_one_form)
     for name in raw["experiments"]:
         locations.check_experiment(name)
-    settings = {"data_root": None, **defaults(Whole), **raw}
-    root = settings["data_root"] or locations.expanded("PIPELINE_DATA_ROOT", os.environ.get("PIPELINE_DATA_ROOT", ""))
+    settings = {**defaults(Whole), **raw}
+    root = settings.get("data_root") or locations.expanded("PIPELINE_DATA_ROOT", os.environ.get("PIPELINE_DATA_ROOT", ""))
     return Config(
         Path(settings["results"]),
         Path(root) if root else None,

@@ -13,7 +13,6 @@ from pipeline_lib.experiments.config import CLAIMS, chunks
 from pipeline_lib.experiments.experiment import Config, Experiment
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run, with_ancestors
-from pipeline_lib.experiments.settings.keys import said
 from pipeline_lib.experiments.settings.options import Grid
 from pipeline_lib.planning.measurement_nodes import MeasurementNodes
 from pipeline_lib.planning.nodes import DERIVED, TABLES, Node, Plan
@@ -46,8 +45,8 @@ def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node
             found[stage] += nodes
         found["perturb"] += training.sizes.values()
         found["adapt"] += training.ratios.values()
-    if e.lemma and "lemma" in figures:
-        found["wells"].append(plan.add("wells", "wells", said(e.lemma), {}))
+    if e.asks("lemma") and "lemma" in figures:
+        found["wells"].append(plan.add("wells", "wells", e.asked["lemma"], {}))
     return found
 
 

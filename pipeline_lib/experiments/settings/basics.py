@@ -91,7 +91,7 @@ class Basics:
     starts: Annotated[tuple[str, ...], Items()] = key(
         (),
         "",
-        "further starts in words, such as `k500 \\| shuffle(layer, same_sign)` or `k0 \\| blur for 10ep` "
+        "further starts in words, such as `k500 | shuffle(layer, same_sign)` or `k0 | blur for 10ep` "
         "([all words](papers/early_phase.md#starts), [of ladders](papers/unmasking.md))",
     )
     retraining: Annotated[tuple[str, ...], Items()] = key(

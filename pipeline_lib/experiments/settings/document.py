@@ -11,15 +11,17 @@ from pipeline_lib.experiments.settings.keys import REQUIRED, Key, Named, Shape
 _HEAD = """\
 # Config keys
 
-All keys of a config, a table a group. `pipeline_lib/experiments/settings` declares them, and `make docs` writes this page and the JSON
-schema (`workflow/schemas/config.schema.yaml`), which shows defaults and meanings in editors that read it:
+All keys of a config, a table a group. `pipeline_lib/experiments/settings` and stages' `SETTINGS` declare them; `make docs`
+writes this page and the JSON schema `workflow/schemas/config.schema.yaml`, which shows meanings and defaults in editors where a
+config begins with
 
     # yaml-language-server: $schema=../workflow/schemas/config.schema.yaml
 
-A misspelt key is refused with the nearest valid one, and so is, before anything runs, a value of another type, sign or size. A
-number of steps may be a length: `500`, `500it`, or `2ep`, epochs of whole batches. A number is written in plain digits (YAML's 040, 1:30 and 1_000
-are refused) and once: a key again, or 10 and 10it in one list, is a mistake. Anchors may live under keys that begin with `x-`, which say
-nothing else. Names and options inside `{name: …, option: …}` are functions and arguments in `pipeline_lib`.
+A misspelt key is refused with the nearest valid one, and so is, before anything runs, a value of another type, sign or size.
+A number of steps may be a length: `500`, `500it`, or `2ep`, which are epochs of whole batches. A number is written in plain
+digits (YAML's 040, 1:30 and 1_000 are refused) and once: a key again, or 10 and 10it in one list, is a mistake. Anchors may live
+under keys that begin with `x-`, which say nothing else. Names and options inside `{name: …, option: …}` are functions and
+arguments in `pipeline_lib`.
 """
 
 
@@ -28,7 +30,7 @@ def _default(key: Key) -> str:
         return key.words
     if key.default is REQUIRED:
         return "required"
-    if key.group:
+    if key.group or key.annotation is dict:
         return "not asked for" if key.default is None else "its keys'"
     return "none" if key.default is None else f"`{_spelled(key.default)}`"
 
@@ -53,18 +55,16 @@ def _rule(key: Key) -> str:
     return named or next((limit.rule for limit in own), words)
 
 
+def _row(key: Key) -> str:
+    meaning = key.meaning.replace("|", "\\|")
+    return f"| `{key.name}` | {_default(key)} | {key.unit} | {meaning} | {_rule(key)} |"
+
+
 def document() -> str:
     """Write the page."""
+    head = "| key | default | unit | meaning | rule |\n| --- | --- | --- | --- | --- |"
     lines = [_HEAD]
     for name, group in groups().items():
-        lines += [
-            f"## {name}",
-            "",
-            group.about,
-            "",
-            "| key | default | unit | meaning | rule |",
-            "| --- | --- | --- | --- | --- |",
-        ]
-        lines += [f"| `{each.name}` | {_default(each)} | {each.unit} | {each.meaning} | {_rule(each)} |" for each in group.keys]
-        lines.append("")
+        about = f"{group.about[0].upper()}{group.about[1:].rstrip('.')}."
+        lines += [f"## {name}", "", about, "", head, *map(_row, group.keys), ""]
     return "\n".join(lines)

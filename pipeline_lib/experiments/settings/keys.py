@@ -40,7 +40,7 @@ class BeforeEnd:
 
     def __str__(self) -> str:
         """Word it."""
-        return " below the end of training"
+        return ", below the end of training"
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,12 @@ def defaults(group: type) -> dict[str, Any]:
 
 def said(group: Any) -> dict[str, Any]:
     """Write what a group says as a node's spec does, nothing if there is none."""
-    own = {each.name: getattr(group, each.name) for each in keys(type(group))} if group else {}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in own.items()}
+    return {each.name: as_json(getattr(group, each.name)) for each in keys(type(group))} if group else {}
+
+
+def as_json(value: Any) -> Any:
+    """Make a list of a tuple, as JSON does."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def refuse_repetitions(place: str, given: Sequence[Any], meant: Sequence[Any]) -> None:

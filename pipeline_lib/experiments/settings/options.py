@@ -15,7 +15,6 @@ Levels = Annotated[tuple[Level, ...], Items(1)]
 Fractions = Annotated[tuple[Fraction, ...], Items(1)]
 # A length that stays as it is spelled, as in texts of starts.
 Spelled = Annotated[str, Shape("a number of steps, or a length such as 500it or 2ep", {"$ref": "#/$defs/length"})]
-Size = Annotated[float, In("(0, 1000000]")]
 
 
 def _refuse_above(place: str, levels: Sequence[int], highest: int) -> None:
@@ -162,17 +161,6 @@ class Adaptive:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lemma:
-    """Planted quadratic wells, on which paper C's lemma is tried."""
-
-    dimension: Annotated[int, In("[2, 1000000]")] = key(500, "dimensions", "of the space")
-    distances: Annotated[tuple[Size, ...], Items(1)] = key((0.5, 1.0, 2.0, 4.0), "", "of the subspaces' centre to the minimum")
-    epsilon: Size = key(0.1, "", "height of the sublevel set above the minimum")
-    trials: Count = key(200, "trials", "draws of nested random subspaces")
-    subspaces: Annotated[int, In("[2, 100000]")] = key(50, "dimensions", "evenly spaced dimensions of subspaces")
-
-
-@dataclass(frozen=True, kw_only=True)
 class Grid(Basics):
     """One task's part of an experiment with its options, None for those that are not asked for.
 
@@ -188,7 +176,6 @@ class Grid(Basics):
     planes: Planes | None = key(None, "", "planes through solutions")
     limits: Limits | None = key(None, "", "how much can be pruned, and spectra at solutions")
     adaptive: Adaptive | None = key(None, "", "a ladder whose ratios the training loss decides")
-    lemma: Lemma | None = key(None, "", "planted quadratic wells")
     asked: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def asks(self, option: str) -> Any:

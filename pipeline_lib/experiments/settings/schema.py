@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
@@ -10,6 +11,7 @@ from pipeline_lib.experiments.settings.groups import groups
 from pipeline_lib.experiments.settings.keys import REQUIRED, Key, Named, Shape, keys
 from pipeline_lib.experiments.settings.whole import Asked
 
+_LINK = re.compile(r"\[(.*?)\]\(.*?\)")
 _TYPES = {int: "integer", float: "number", str: "string", bool: "boolean"}
 _LENGTH = {
     "title": "a length such as 500 (steps), 500it or 2ep (epochs)",
@@ -51,7 +53,11 @@ def _of(annotation: Any) -> dict[str, Any]:
 def _property(key: Key) -> dict[str, Any]:
     """Describe a key: its rule, meaning and default, as an editor shows them."""
     found = {"$ref": f"#/$defs/{key.name}"} if key.group or key.annotation is dict else _of(key.annotation)
-    words = [key.meaning, *([f"in {key.unit}"] if key.unit else []), *([f"default: {key.words}"] if key.words else [])]
+    words = [
+        _LINK.sub(r"\1", key.meaning),
+        *([f"in {key.unit}"] if key.unit else []),
+        *([f"default: {key.words}"] if key.words else []),
+    ]
     found |= {"description": "; ".join(words)}
     if key.default is REQUIRED or key.default is None or callable(key.default):
         return found
