@@ -24,10 +24,12 @@ _EXPERIMENTS = {
     "propertyNames": {"type": "string", "pattern": _NAME},
     "additionalProperties": {"$ref": "#/$defs/experiment"},
 }
-_TASKS = [
-    {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"type": "string"}},
-    {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/grid"}},
-]
+_TASKS = {
+    "oneOf": [
+        {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"type": "string"}},
+        {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/grid"}},
+    ]
+}
 Part = dict[str, Any]
 
 
@@ -66,12 +68,8 @@ class Task:
 class Asked:
     """What is asked of tasks. All keys but the first three may be said of one task alone, under its name in `tasks`."""
 
-    tasks: Annotated[Any, Shape("a list of names, or a mapping from names to what is different for them", {"oneOf": _TASKS})] = (
-        key(
-            REQUIRED,
-            "",
-            "files in `config/tasks`, or entries of `tasks`, as in `{resnet20: {sparse_level: 8}, vgg16: {levels: 22}}`",
-        )
+    tasks: Annotated[Any, Shape("a list of names, or a mapping from names to what is different for them", _TASKS)] = key(
+        REQUIRED, "", "in `config/tasks` or among the config's, as in `{resnet20: {sparse_level: 8}, vgg16: {levels: 22}}`"
     )
     figures: Annotated[tuple[str, ...], Items(1)] = key(None, "", "to draw; the plan makes only the runs that they need", "all")
     claims: Annotated[tuple[str, ...], Items()] = key((), "", "files of `config/claims` to judge: `A`, `B`, `C`")
