@@ -53,6 +53,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt workflow
 
+# What is written from declarations: stages, tables, config keys and their schema.
 docs: $(VENV)/.dev
 	$(BIN)/python -m pipeline_lib.planning.documentation
 

@@ -150,6 +150,18 @@ def _tasks(args: argparse.Namespace) -> None:
     _say(task_list.report())
 
 
+def _schema(args: argparse.Namespace) -> None:
+    from pipeline_lib.experiments.settings import schema
+
+    _say(schema.text().rstrip())
+
+
+def _settings(args: argparse.Namespace) -> None:
+    from pipeline_lib.experiments.settings import document
+
+    _say(document.document().rstrip())
+
+
 def _verify(args: argparse.Namespace) -> None:
     from pipeline_lib.planning import adopted
     from pipeline_lib.store import verification
@@ -200,6 +212,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--plan", type=Path, required=True, help="the plan file that the artifact is part of")
         command.set_defaults(run=_stage)
     commands.add_parser("tasks", help="list the tasks of config/tasks").set_defaults(run=_tasks)
+    commands.add_parser("settings", help="print all config keys, as docs/config.md has them").set_defaults(run=_settings)
+    commands.add_parser("schema", help="print the JSON schema of configs").set_defaults(run=_schema)
     command = commands.add_parser("verify", help="check that artifacts are what was written")
     command.add_argument("results", type=Path, nargs="?", default=Path("results"), help="the results folder")
     command.set_defaults(run=_verify)

@@ -161,7 +161,7 @@ def call(kind: str, bound: dict[str, Any], **supplied: Any) -> Any:
 def _assigned(kind: str, constant: str) -> Iterator[tuple[Path, ast.expr]]:
     """Find what the files of a kind assign to a constant."""
     for path in _files(kind):
-        for node in _statements(path):
+        for node in _statements(path) if constant in (sources.read(path) or "") else ():
             if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == constant for t in node.targets):
                 yield path, node.value
 

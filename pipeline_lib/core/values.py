@@ -1,9 +1,9 @@
-"""What an option may be: the words of annotations, and the check of a value from a config against one.
+"""What an option or a key of a config may be: the words of annotations, and the check of a value from a config against one.
 
 An option of a registered function is annotated with a name from here, with `Literal`, `bool`, `str`, or a `Sequence` of one
-of these. `registry` reads annotations as source; they decide what a config may say and nothing about results, so they are no
-part of a stage's fingerprint. A value that fits is returned in one form: `1`, `1.0` and the text `1e0` are one number, so that
-they make one key. A boolean is never a number, nor text a list.
+of these; a config's key (`experiments.settings`) also with a tuple. `registry` reads annotations as source; they decide what a
+config may say and nothing about results, so they are no part of a stage's fingerprint. A value that fits is returned in one form:
+`1`, `1.0` and the text `1e0` are one number, so that they make one key. A boolean is never a number, nor text a list.
 """
 
 from __future__ import annotations
@@ -29,9 +29,15 @@ class In:
     interval: str
     step: int = 1
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Its ends."""
+        low, high = map(float, self.interval[1:-1].split(","))
+        return low, high
+
     def holds(self, value: Number) -> bool:
         """Say whether a number is one of them."""
-        low, high = map(float, self.interval[1:-1].split(","))
+        low, high = self.bounds
         above = low < value if self.interval[0] == "(" else low <= value
         below = value < high if self.interval[-1] == ")" else value <= high
         return above and below and (self.step == 1 or (value - low) % self.step == 0)
@@ -47,10 +53,28 @@ class Of:
 
     size: int
 
+    def __str__(self) -> str:
+        """Word it."""
+        return f" of {self.size}"
+
+
+@dataclass(frozen=True)
+class Items:
+    """Lists of at least so many items, of which none may stand twice."""
+
+    least: int = 0
+    repeated: bool = False
+
+    def __str__(self) -> str:
+        """Word it."""
+        return (f" of at least {self.least}" if self.least else "") + ("" if self.repeated else " without repetitions")
+
 
 @dataclass(frozen=True)
 class Steps:
-    """Numbers of steps, or texts such as `500it` and `2ep` that `lengths` turns into some."""
+    """Numbers of steps, or texts such as `500it` and `2ep` that `lengths` turns into some; at least so many."""
+
+    least: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,11 +87,16 @@ NotNegative = Annotated[float, In("[0, 1000000]")]
 Share = Annotated[float, In("[0, 1]")]
 PositiveShare = Annotated[float, In("(0, 1]")]
 ShareBelowOne = Annotated[float, In("[0, 1)")]
+Fraction = Annotated[float, In("(0, 1)")]
 Count = Annotated[int, In("[1, 1000000]")]
+Examples = Annotated[int, In("[1, 1000000000]")]
+Points = Annotated[int, In("[2, 10000]")]
+Level = Annotated[int, In("[0, 1000]")]
 Blocks = Annotated[int, In("[1, 1000]")]
 Pixels = Annotated[int, In("[1, 10000]")]
 Whole = Annotated[int, In("[0, 1000000000000]")]
 Length = Annotated[int, Steps()]
+Period = Annotated[int, Steps(1)]
 Folder = Annotated[str, FolderName()]
 _NAMES: dict[str, Any] = {name: value for name, value in globals().items() if name[0].isupper()}
 _NAMES |= {"bool": bool, "int": int, "float": float, "str": str}
@@ -95,7 +124,9 @@ def read(annotation: ast.expr | None) -> Any:
 def _read_limit(call: ast.expr) -> Any:
     """Build one of the limits above from how it is written; None for anything else."""
     if not (
-        isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ("In", "Of", "Steps", "FolderName")
+        isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id in ("In", "Of", "Items", "Steps", "FolderName")
     ):
         return None
     options = {str(each.arg): ast.literal_eval(each.value) for each in call.keywords}
@@ -103,16 +134,24 @@ def _read_limit(call: ast.expr) -> Any:
 
 
 def _is_known(annotation: Any) -> bool:
-    base = _base(annotation)
+    base = bare(annotation)
     return _is_known(*get_args(base)) if get_origin(base) is Sequence else base in (bool, int, float, str, Number)
 
 
-def _base(annotation: Any) -> Any:
+def bare(annotation: Any) -> Any:
+    """Give the type of an annotation without its limits."""
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
-def _limits(annotation: Any) -> tuple[Any, ...]:
+def limits_of(annotation: Any) -> tuple[Any, ...]:
+    """Give the limits of an annotation."""
     return get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
+
+
+def item(annotation: Any) -> Any:
+    """Give what the items of a list are, None for another annotation."""
+    base = bare(annotation)
+    return get_args(base)[0] if get_origin(base) in (Sequence, tuple) else None
 
 
 def words(annotation: Any) -> tuple[Any, ...]:
@@ -142,7 +181,7 @@ def _as_base(base: Any, limits: Sequence[Any], value: object) -> Any:
         return value if isinstance(value, str) else None
     if base is bool:
         return {"true": True, "false": False}.get(str(value).lower()) if isinstance(value, (bool, str)) else None
-    if Steps() in limits and isinstance(value, str) and _LENGTH.fullmatch(value):
+    if _steps(limits) and isinstance(value, str) and _LENGTH.fullmatch(value):
         return value
     number = as_number(value)
     if number is None or (base is int and isinstance(number, float)):
@@ -158,17 +197,23 @@ def _fits(limit: Any, value: Any) -> bool:
             return len(value) == limit.size
         case FolderName():
             return _FOLDER.fullmatch(value) is not None
-    return isinstance(value, str) or In("[0, 1000000000000]").holds(value)
+        case Items():
+            return len(value) >= limit.least and (limit.repeated or all(each not in value[:i] for i, each in enumerate(value)))
+    return isinstance(value, str) or limit.least <= value <= 1000000000000
 
 
-def _rule(annotation: Any) -> str:
+def _steps(limits: Sequence[Any]) -> Steps | None:
+    return next((limit for limit in limits if isinstance(limit, Steps)), None)
+
+
+def rule(annotation: Any) -> str:
     """Word what an annotation asks for."""
-    base, limits = _base(annotation), _limits(annotation)
-    if get_origin(base) is Sequence:
-        size = "".join(f" of {limit.size}" for limit in limits if isinstance(limit, Of))
-        return f"a list{size}, each item {_rule(*get_args(base))}"
-    if Steps() in limits:
-        return "a number of steps of at least 0, or a length such as 500it or 2ep"
+    base, limits = bare(annotation), limits_of(annotation)
+    if item(annotation) is not None:
+        return f"a list{''.join(map(str, limits))}, each item {rule(item(annotation))}"
+    found = _steps(limits)
+    if found:
+        return f"a number of steps of at least {found.least}, or a length such as 500it or 2ep"
     if FolderName() in limits:
         return "the name of one folder (text)"
     if words(base):
@@ -188,7 +233,7 @@ def check(what: str, annotation: Any, value: object) -> Any:
     Raises:
         ValueError: it is of another type, not finite, or out of its range.
     """
-    base, limits = _base(annotation), _limits(annotation)
+    base, limits = bare(annotation), limits_of(annotation)
     if get_origin(base) is Sequence and isinstance(value, (list, tuple)) and all(_fits(limit, value) for limit in limits):
         option, *place = what.split(" ", 1)
         return [check(" ".join([f"{option}.{i}", *place]), get_args(base)[0], each) for i, each in enumerate(value)]
@@ -198,5 +243,5 @@ def check(what: str, annotation: Any, value: object) -> Any:
         found = None if get_origin(base) is Sequence else _as_base(base, limits, value)
     if found is None or not all(_fits(limit, found) for limit in limits):
         hint = "put quotation marks around it" if base is str and not isinstance(value, str) else "correct the config"
-        raise ValueError(f"{what} must be {_rule(annotation)}, got {shown(value)}; {hint}")
+        raise ValueError(f"{what} must be {rule(annotation)}, got {shown(value)}; {hint}")
     return found

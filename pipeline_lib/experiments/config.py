@@ -9,44 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_lib.core import locations, registry, values
-from pipeline_lib.experiments import figure_needs, figure_options, lengths, validation
-from pipeline_lib.experiments.experiment import Config, Experiment, Grid
+from pipeline_lib.experiments import figure_needs, lengths, validation
+from pipeline_lib.experiments.experiment import Config, Experiment
+from pipeline_lib.experiments.settings.basics import PerJob
+from pipeline_lib.experiments.settings.groups import complete_options
+from pipeline_lib.experiments.settings.keys import REQUIRED, Named, complete, defaults, keys
+from pipeline_lib.experiments.settings.options import Grid
+from pipeline_lib.experiments.settings.whole import Asked, Task, Whole
 
 ROOT = Path(__file__).parents[2]
 TASKS = ROOT / "config" / "tasks"
 CLAIMS = ROOT / "config" / "claims"
 
-_SETTINGS: dict[str, Any] = {"results": "results", "data_root": None, "environment": "record"}
-_EXPERIMENT: dict[str, Any] = {
-    "seeds": 3,
-    "orders": 3,
-    "rewind": [0],
-    "levels": 0,
-    "controls": [],
-    "alphas": 30,
-    "splits": ["train", "test"],
-    "batchnorm": ["averaged"],
-    "layerwise": False,
-    "perturbed": [],
-    "starts": [],
-    "retraining": [],
-    "claims": [],
-}
-_TASK: dict[str, Any] = {
-    "initialisation": {"name": "kaiming_normal"},
-    "schedule": {"name": "constant"},
-    "pad": 0,
-    "flip": False,
-    "precision": "fp32",
-    "channels_last": False,
-}
 # The registry of each named part of a task, and what its functions are given besides the options.
 _PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "network": ("networks", ("input_shape", "num_classes")),
-    "initialisation": ("initialisers", ("network", "generator")),
-    "dataset": ("datasets", ("data_root",)),
-    "optimiser": ("optimisers", ("vector",)),
-    "schedule": ("schedules", ()),
+    key.name: (limit.kind, limit.supplied)
+    for key in keys(Task)
+    for limit in values.limits_of(key.annotation)
+    if isinstance(limit, Named)
 }
 
 
@@ -89,10 +69,6 @@ def typed(overrides: Mapping[str, Any]) -> dict[str, Any]:
     return dict(validation.along(overrides, _guessed))
 
 
-def _replicates(value: int | Sequence[int]) -> tuple[int, ...]:
-    return tuple(range(value)) if isinstance(value, int) else tuple(sorted(value))
-
-
 def _overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Lay one description of a task over another; a part with another name replaces the whole part, options and all."""
     result = merge(base, over)
@@ -131,10 +107,10 @@ def load_task(name: str, inline: Mapping[str, Any] | None = None) -> dict[str, A
     Raises:
         ValueError: an unknown or missing name or option.
     """
-    task = _overlay(_TASK, _describe(name, inline or {})[0])
-    for key in ("network", "dataset", "optimiser", "batch_size", "steps"):
-        if key not in task:
-            raise ValueError(f"task {name} must have {key!r}, got none; add it to config/tasks/{name}.yaml")
+    task = _overlay(defaults(Task), _describe(name, inline or {})[0])
+    for key in keys(Task):
+        if key.default is REQUIRED and key.name not in task:
+            raise ValueError(f"task {name} must have {key.name!r}, got none; add it to config/tasks/{name}.yaml")
     for part, (kind, supplied) in _PARTS.items():
         if "name" not in task[part]:
             raise ValueError(f"{name}.{part} must have a name, got {task[part]!r}; add name: to it")
@@ -142,7 +118,7 @@ def load_task(name: str, inline: Mapping[str, Any] | None = None) -> dict[str, A
     lengths.steps_per_epoch(task)  # whether or not a length is in epochs: no batch may be larger than the data
     task |= {key: lengths.to_steps(task[key], task) for key in ("schedule", "steps", "evaluate_every") if key in task}
     _check_together(name, task)
-    return {"name": name, "evaluate_every": max(1, task["steps"] // 12), **task}
+    return {"name": name, **{key.name: key.default(task) for key in keys(Task) if callable(key.default)}, **task}
 
 
 def _check_together(name: str, task: Mapping[str, Any]) -> None:
@@ -171,40 +147,20 @@ def _check_together(name: str, task: Mapping[str, Any]) -> None:
         )
 
 
-def _pruning(place: str, given: Mapping[str, Any], levels: int) -> dict[str, Any]:
-    pruning = {"criterion": "magnitude", "scope": "global", "fraction": 0.2, **given}
-    registry.lookup("criteria", pruning["criterion"], f"{place}.pruning.criterion")
-    densities = pruning.get("densities")
-    falls = densities is None or [1, *densities] == sorted({1, *densities}, reverse=True)
-    if not falls or (densities and len(densities) < levels):
-        raise ValueError(
-            f"{place}.pruning.densities must fall from level to level, one below 1 for each of {levels} levels, "
-            f"got {[values.as_number(each) for each in densities or ()]}; list them in order"
-        )
-    return pruning
-
-
-def _grid(place: str, e: Mapping[str, Any], name: str, raw: Mapping[str, Any]) -> Grid:
+def _grid(place: str, asked: Mapping[str, Any], name: str, raw: Mapping[str, Any]) -> Grid:
     inline = raw.get("tasks", {})
     task, lineage = load_task(name, inline), _describe(name, inline)[1]
-    per_job = {"seeds": 1, "orders": 1, **raw.get("per_job", {})}
-    levels, sparse = e["levels"], e.get("sparse_level", e["levels"])
-    if sparse > levels:
-        raise ValueError(f"{place}.sparse_level must be at most levels = {levels}, got {sparse}; lower it")
-    e = {**e, "rewind": figure_options.rewind_steps(f"{place}.rewind", e["rewind"], task)}
-    return Grid(
-        task, lineage, per_job, _replicates(e["seeds"]), _replicates(e["orders"]), e["rewind"], levels, sparse,
-        _pruning(place, e.get("pruning", {}), levels), tuple(e["controls"]), e["alphas"], tuple(e["splits"]),
-        tuple(e["batchnorm"]), layerwise=e["layerwise"], **figure_options.complete(place, e, task),
-    )  # fmt: skip
+    per_job = complete(PerJob, "per_job", raw.get("per_job", {}))
+    options = complete_options(place, asked, task)
+    return complete(Grid, place, asked, task=task, lineage=lineage, per_job=per_job, asked=options)
 
 
 def _experiment(name: str, given: Mapping[str, Any], raw: Mapping[str, Any]) -> Experiment:
-    e = merge(_EXPERIMENT, given)
+    e = {**defaults(Asked), **given}
     place = f"experiments.{name}"
     own = e["tasks"] if isinstance(e["tasks"], Mapping) else dict.fromkeys(e["tasks"])
     grids = {
-        task: _grid(f"{place}.tasks.{task}" if over else place, merge(e, over or {}), task, raw) for task, over in own.items()
+        task: _grid(f"{place}.tasks.{task}" if over else place, merge(given, over or {}), task, raw) for task, over in own.items()
     }
     figures = e.get("figures", figure_needs.default_figures(list(grids.values())))
     for figure in figures:
@@ -217,7 +173,7 @@ def _experiment(name: str, given: Mapping[str, Any], raw: Mapping[str, Any]) -> 
         if all(lacking):
             raise ValueError(f"{place} must have {lacking[0]} for figure {figure}, got none; add to it, or leave the figure out")
         option = figure_needs.FIGURES[figure].option
-        if option and not any(getattr(grid, option) for grid in grids.values()):
+        if option and not any(grid.asks(option) for grid in grids.values()):
             raise ValueError(f"{place}.{option} must be given for figure {figure}, got none; add {option}: to the experiment")
     files = {path.stem: path for path in sorted(CLAIMS.glob("*.yaml"))}
     for claims in e["claims"]:
@@ -248,22 +204,14 @@ def resolve(raw: Mapping[str, Any]) -> Config:
     raw = validation.along(raw, _in_one_form)
     for name in raw["experiments"]:
         locations.check_experiment(name)
-    settings = {**_SETTINGS, **raw}
-    root = settings["data_root"] or locations.expanded("PIPELINE_DATA_ROOT", os.environ.get("PIPELINE_DATA_ROOT", ""))
+    settings = {**defaults(Whole), **raw}
+    root = settings.get("data_root") or locations.expanded("PIPELINE_DATA_ROOT", os.environ.get("PIPELINE_DATA_ROOT", ""))
     return Config(
         Path(settings["results"]),
         Path(root) if root else None,
         {name: _experiment(name, e, raw) for name, e in raw["experiments"].items()},
         settings["environment"],
     )
-
-
-def level_density(pruning: Mapping[str, Any], level: int) -> float:
-    """Give the nominal density of a level: the listed one, or `(1 - fraction) ** level`."""
-    if level == 0:
-        return 1.0
-    listed = pruning.get("densities")
-    return float(listed[level - 1]) if listed else math.pow(1 - pruning["fraction"], level)
 
 
 def chunks(values: Sequence[int], size: int) -> Iterator[tuple[int, ...]]:

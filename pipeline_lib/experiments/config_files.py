@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +77,7 @@ def _joined(configs: Mapping[str, Config]) -> Config:
     experiments: dict[str, dict[str, Any]] = {}
     for file, each in configs.items():
         for name, e in each.experiments.items():
-            described = vars(e) | {"grids": {task: vars(grid) for task, grid in e.grids.items()}}
-            experiments.setdefault(name, {})[file] = described
+            experiments.setdefault(name, {})[file] = asdict(e)
             for task, grid in e.grids.items():
                 tasks.setdefault(task, {})[file] = grid.task
     for task, said in tasks.items():

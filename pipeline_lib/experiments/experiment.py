@@ -4,45 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-
-@dataclass(frozen=True)
-class Grid:
-    """One task's part of an experiment, checked and complete.
-
-    Args:
-        task: its full description; lengths are in steps.
-        lineage: names of the descriptions that it is made of: its own, its base's and so on.
-        per_job: replicates that one job trains.
-    """
-
-    task: dict[str, Any]
-    lineage: tuple[str, ...]
-    per_job: dict[str, int]
-    seeds: tuple[int, ...]
-    orders: tuple[int, ...]
-    rewind: tuple[int, ...]
-    levels: int
-    sparse_level: int
-    pruning: dict[str, Any]
-    controls: tuple[str, ...]
-    alphas: int
-    splits: tuple[str, ...]
-    batchnorm: tuple[str, ...]
-    throughout: dict[str, Any] | None
-    layerwise: bool
-    perturbed: tuple[int, ...]
-    starts: tuple[str, ...]
-    pretraining: dict[str, Any] | None
-    telemetry: dict[str, Any] | None
-    curvature: dict[str, Any] | None
-    connectivity: dict[str, Any] | None
-    planes: dict[str, Any] | None
-    limits: dict[str, Any] | None
-    adaptive: dict[str, Any] | None
-    retraining: tuple[str, ...]
-    lemma: dict[str, Any] | None
+from pipeline_lib.experiments.settings.options import Grid
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from typing import Any
 
 from pipeline_lib.core import registry
 from pipeline_lib.experiments import comparisons, starts
-from pipeline_lib.experiments.experiment import Grid
 from pipeline_lib.experiments.runs import Run, wording
+from pipeline_lib.experiments.settings.options import Grid
 
 Needs = Callable[[Grid], set[Run]]
 CRITERIA = ("magnitude", "random")  # that paper C prunes solutions by to see how much can go
@@ -56,7 +56,7 @@ def ladder_at_every_k(e: Grid) -> set[Run]:
 
 def dense_throughout(e: Grid) -> set[Run]:
     """Dense networks from the rewind steps whose training is followed, every order."""
-    return _runs(e, ["imp"], e.throughout["rewind"], [0], e.orders) if e.throughout else set()
+    return _runs(e, ["imp"], e.throughout.rewind, [0], e.orders) if e.throughout else set()
 
 
 def imp_at_every_k(e: Grid) -> set[Run]:
@@ -123,16 +123,17 @@ def _pretrained(e: Grid, pretexts: Iterable[str], durations: Iterable[str]) -> l
 
 def pretrained(e: Grid) -> set[Run]:
     """Ladders from networks pretrained on each pretext for each duration, from the first rewind step and the reference."""
-    asked = e.pretraining or {"pretexts": [], "durations": [], "reference": e.rewind[0]}
-    texts = _pretrained(e, asked["pretexts"], asked["durations"])
-    return ladders(e, [e.rewind[0], asked["reference"]]) | _changed(e, texts, range(e.levels + 1))
+    if e.pretraining is None:
+        return ladders(e, e.rewind[:1])
+    texts = _pretrained(e, e.pretraining.pretexts, e.pretraining.durations)
+    return ladders(e, [e.rewind[0], e.pretraining.reference]) | _changed(e, texts, range(e.levels + 1))
 
 
 def pretrained_sparse(e: Grid) -> set[Run]:
     """Sparse networks of each kind from the reference, with and without rotation first, and the ladders beside them."""
     if e.pretraining is None:
         return set()
-    k, longest, kinds = e.pretraining["reference"], e.pretraining["durations"][-1], ("imp", "reinit", "random_prune")
+    k, longest, kinds = e.pretraining.reference, e.pretraining.durations[-1], ("imp", "reinit", "random_prune")
     levels = range(1, e.levels + 1)
     texts = [f"k{k} | mask | {comparisons.ROTATION} for {longest}"]
     controls = _runs(e, kinds[1:], [k], levels, e.orders[:1])
@@ -160,12 +161,15 @@ def scanned(e: Grid) -> set[Run]:
 
     Magnitude pruning by the ladder's own ratio is the ladder's next level.
     """
-    found, asked = ladder_at_last_k(e), e.limits or {"levels": [], "fractions": []}
-    own = ("magnitude", None if {"densities", "one_shot"} & set(e.pruning) else e.pruning["fraction"])
+    found = ladder_at_last_k(e)
+    own = ("magnitude", None if e.pruning.densities or e.pruning.one_shot else e.pruning.fraction)
+    asked = e.limits
+    if asked is None:
+        return found
     for criterion in CRITERIA:
-        for fraction in asked["fractions"]:
+        for fraction in asked.fractions:
             text = f"k{e.rewind[-1]} | mask | prune({starts.number(fraction)}, {criterion})"
-            levels = [level for level in asked["levels"] if (criterion, fraction) != own or level == e.levels]
+            levels = [level for level in asked.levels if (criterion, fraction) != own or level == e.levels]
             found |= _changed(e, [text], levels)
     return found
 
@@ -191,8 +195,9 @@ def rewound(e: Grid) -> set[Run]:
 
 def adapted(e: Grid) -> set[Run]:
     """The ladder of the last rewind step, and one whose ratios the training loss decides."""
-    asked = e.adaptive or {"levels": 0, "rule": "adaptive"}
-    return ladder_at_last_k(e) | _changed(e, [f"k{e.rewind[-1]} | {asked['rule']}"], range(asked["levels"] + 1))
+    if e.adaptive is None:
+        return ladder_at_last_k(e)
+    return ladder_at_last_k(e) | _changed(e, [f"k{e.rewind[-1]} | {e.adaptive.rule}"], range(e.adaptive.levels + 1))
 
 
 def nothing(e: Grid) -> set[Run]:
@@ -286,6 +291,6 @@ def default_figures(grids: Sequence[Grid]) -> tuple[str, ...]:
         name
         for name, demand in FIGURES.items()
         if (sparse or not demand.sparse)
-        and (demand.option is None or any(getattr(grid, demand.option) for grid in grids))
+        and (demand.option is None or any(grid.asks(demand.option) for grid in grids))
         and not all(demand.lacks(grid) for grid in grids)
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipeline_lib.experiments import starts
 from pipeline_lib.experiments.changes import Start
-from pipeline_lib.experiments.experiment import Grid
+from pipeline_lib.experiments.settings.options import Grid
 
 
 @dataclass(frozen=True, order=True)

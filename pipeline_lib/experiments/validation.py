@@ -1,4 +1,4 @@
-"""Reading YAML, and checking a config's shape against its schema."""
+"""Reading YAML, and checking a config's shape against the schema of its keys."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_lib.core import registry, values
-
-SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
-
+from pipeline_lib.experiments.settings import schema
 
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 
@@ -113,11 +111,6 @@ def without_anchors(content: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 @cache
-def _schema() -> dict[str, Any]:
-    return read_yaml(SCHEMA)
-
-
-@cache
 def _validator() -> Any:
     """Make integers of JSON Schema those of Python: 2.0 is none, and neither is true."""
     import jsonschema
@@ -214,27 +207,27 @@ def validate(raw: Mapping[str, Any]) -> None:
     if odd:
         rule = f"a finite number of at most {values.LARGEST:.0e}"
         raise ValueError(f"{_place(odd[0])} must be {rule}, got {values.shown(odd[1])}; correct the config")
-    validator = _validator()(_schema())
+    validator = _validator()(schema.schema())
     errors = sorted(validator.iter_errors(raw), key=lambda e: (len(e.absolute_path), str(e.absolute_path)))
     if errors:
         raise ValueError(_explain(_innermost(errors[0])))
 
 
-def allows(schema: Mapping[str, Any], value: object) -> bool:
+def allows(shape: Mapping[str, Any], value: object) -> bool:
     """Say whether a scalar fits a schema without references."""
-    return bool(_validator()(schema).is_valid(value))
+    return bool(_validator()(shape).is_valid(value))
 
 
-def _alternatives(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _alternatives(shape: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """List what a schema allows, references followed."""
-    if "$ref" in schema:
-        return _alternatives(_schema()["$defs"][schema["$ref"].rpartition("/")[2]])
-    return [found for each in schema["oneOf"] for found in _alternatives(each)] if "oneOf" in schema else [schema]
+    if "$ref" in shape:
+        return _alternatives(schema.schema()["$defs"][shape["$ref"].rpartition("/")[2]])
+    return [found for each in shape["oneOf"] for found in _alternatives(each)] if "oneOf" in shape else [shape]
 
 
-def _inside(schema: Mapping[str, Any], key: Any) -> Mapping[str, Any]:
+def _inside(shape: Mapping[str, Any], key: Any) -> Mapping[str, Any]:
     """Give the schema of an item or of a key's value; an empty one where it says nothing of it."""
-    for each in _alternatives(schema):
+    for each in _alternatives(shape):
         rest = each.get("additionalProperties")
         found = each.get("items") if isinstance(key, int) else each.get("properties", {}).get(key, rest)
         if isinstance(found, Mapping):
@@ -242,17 +235,17 @@ def _inside(schema: Mapping[str, Any], key: Any) -> Mapping[str, Any]:
     return {}
 
 
-def along(value: Any, change: Callable[[Any, Sequence[Mapping[str, Any]]], Any], schema: Mapping[str, Any] | None = None) -> Any:
+def along(value: Any, change: Callable[[Any, Sequence[Mapping[str, Any]]], Any], shape: Mapping[str, Any] | None = None) -> Any:
     """Change each scalar of a config by what the schema allows there.
 
     Args:
         value: the config, or a part of it.
         change: gets a scalar and the alternatives that the schema has for it, none where it says nothing.
-        schema: of the part.
+        shape: the schema of the part.
     """
-    schema = _schema() if schema is None else schema
+    shape = schema.schema() if shape is None else shape
     if isinstance(value, Mapping):
-        return {key: along(each, change, _inside(schema, str(key))) for key, each in value.items()}
+        return {key: along(each, change, _inside(shape, str(key))) for key, each in value.items()}
     if isinstance(value, list):
-        return [along(each, change, _inside(schema, i)) for i, each in enumerate(value)]
-    return change(value, _alternatives(schema))
+        return [along(each, change, _inside(shape, i)) for i, each in enumerate(value)]
+    return change(value, _alternatives(shape))

@@ -1,12 +1,12 @@
-"""The generated pages of the documentation. Run as a program, it writes them to a folder, `docs` if none is given."""
+"""The pages that are made from declarations. Run as a program in a checkout, it writes them all."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
+from pipeline_lib.experiments.settings import document, schema
 from pipeline_lib.planning.declared import COLUMNS, STAGES
 from pipeline_lib.tables.columns import FIND
 
@@ -50,11 +50,15 @@ def stages() -> str:
     return "\n".join(lines)
 
 
-PAGES: dict[str, Callable[[], str]] = {"tables.md": tables, "stages.md": stages}
+PAGES: dict[str, Callable[[], str]] = {
+    "docs/tables.md": tables,
+    "docs/stages.md": stages,
+    "docs/config.md": document.document,
+    "workflow/schemas/config.schema.yaml": schema.text,
+}
 
 
 if __name__ == "__main__":
-    folder = Path(*sys.argv[1:2] or ["docs"])
-    folder.mkdir(exist_ok=True)
     for name, page in PAGES.items():
-        (folder / name).write_text(page().rstrip() + "\n", encoding="utf-8")
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text(page().rstrip() + "\n", encoding="utf-8")

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline_lib.core import registry
-from pipeline_lib.experiments.experiment import Experiment, Grid
+from pipeline_lib.experiments.experiment import Experiment
 from pipeline_lib.experiments.figure_needs import FIGURES, Demand
 from pipeline_lib.experiments.runs import Run, with_ancestors
+from pipeline_lib.experiments.settings.options import Grid
 from pipeline_lib.planning import estimate, plan
 from pipeline_lib.planning.declared import COLUMNS, DERIVED, TABLES
 from pipeline_lib.planning.lineage import Lineage, digits

@@ -10,6 +10,7 @@ from pipeline_lib.core import registry
 from pipeline_lib.experiments import comparisons
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run
+from pipeline_lib.experiments.settings.keys import said
 from pipeline_lib.planning.nodes import Node
 from pipeline_lib.planning.training_nodes import MEASURED, TrainingNodes, label
 
@@ -35,7 +36,7 @@ class MeasurementNodes:
         """The dense network from W_0, trained once more and looked at closely."""
         if self.e.telemetry is None:
             return []
-        spec = {"task": self.training.task, "seeds": self.seeds, "order": self.e.orders[0], **self.e.telemetry}
+        spec = {"task": self.training.task, "seeds": self.seeds, "order": self.e.orders[0], **said(self.e.telemetry)}
         parents = {"data": [self.training.data], "start": [self.training.pretrain(0)]}
         steps = self.training.task["steps"] * len(self.seeds)
         return [self.plan.add("telemetry", self.training.who, spec, parents, num_steps=steps)]
@@ -59,16 +60,15 @@ class MeasurementNodes:
 
     def curvature(self) -> list[Node]:
         """The Hessian's spectrum of the run from W_0 at the steps that are asked for."""
-        asked = self.e.curvature or {"steps": []}
-        how = {"operators": ["hessian"]} | {key: value for key, value in asked.items() if key != "steps"}
-        return [self._hessian(step, 0, 0, self.training.pretrain(step), [], how) for step in asked["steps"]]
+        how = {"operators": ["hessian"], **said(self.e.curvature)}
+        steps = how.pop("steps", [])
+        return [self._hessian(step, 0, 0, self.training.pretrain(step), [], how) for step in steps]
 
     def spectra(self) -> list[Node]:
         """Spectra at the solutions of the last ladder, over their surviving weights."""
-        asked = self.e.limits or {"levels": []}
-        how = {key: asked[key] for key in ("operators", "iterations", "probes", "examples", "subspace") if asked["levels"]}
-        made = []
-        for level in asked["levels"]:
+        asked, made = said(self.e.limits), []
+        how = {key: asked.get(key) for key in ("operators", "iterations", "probes", "examples", "subspace")}
+        for level in asked.get("levels", []):
             run = self.solution(level)
             made.append(
                 self._hessian(self.training.task["steps"], run.k, level, self.trained(run), self.training.masked(run), how)
@@ -78,25 +78,28 @@ class MeasurementNodes:
     def cuts(self) -> list[Node]:
         """What is left of the last ladder's solutions when they are pruned by each of the asked ratios."""
         asked, made = self.e.limits, []
-        for level in sorted({*asked["levels"], asked["fit_level"]}) if asked else ():
-            run, fractions = self.solution(level), sorted(asked["fractions"]) if asked else []
-            small = sorted({*fractions, *asked["small_fractions"]}) if asked else []
-            spec = {"task": self.task, "seeds": self.seeds, "k": run.k, "level": level, "scope": self.e.pruning["scope"]}
+        if asked is None:
+            return []
+        for level in sorted({*asked.levels, asked.fit_level}):
+            run, fractions = self.solution(level), sorted(asked.fractions)
+            small = sorted({*fractions, *asked.small_fractions})
+            spec = {"task": self.task, "seeds": self.seeds, "k": run.k, "level": level, "scope": self.e.pruning.scope}
             spec |= {"fractions": {"magnitude": fractions, "random": small}}
             parents = {"data": [self.training.data], "state": [self.trained(run)], "mask": self.training.masked(run)}
             made.append(self.plan.add("cut", label(self.training.who, f"k{run.k}", f"L{level}"), spec, parents))
         return made
 
     def _connect(self, name: str, k: int, states: list[Node], masks: list[Node], points: Any, pairs: Any) -> Node:
-        asked = self.e.connectivity or {}
-        spec = {"task": self.task, "seeds": self.seeds, "k": k, "alphas": asked["alphas"], "splits": list(asked["splits"])}
+        asked = self.e.connectivity
+        assert asked is not None
+        spec = {"task": self.task, "seeds": self.seeds, "k": k, "alphas": asked.alphas, "splits": list(asked.splits)}
         spec |= {"points": points, "pairs": pairs}
         parents = {"data": [self.training.data], "states": states, "masks": masks}
         return self.plan.add("connect", label(self.training.who, f"k{k}", name), spec, parents)
 
     def levels(self, k: int) -> Node:
         """Lines between the solutions of a ladder, and to their projections: successive ones, or all pairs where asked for."""
-        last, every = self.e.levels, k in (self.e.connectivity or {})["rewind"]
+        last, every = self.e.levels, self.e.connectivity is not None and k in self.e.connectivity.rewind
         runs = [self.solution(level, k) for level in range(last + 1)]
         points = [{"state": level, "mask": None} for level in range(last + 1)]
         points += [{"state": level, "mask": level} for level in range(last)]
@@ -128,16 +131,16 @@ class MeasurementNodes:
     def planes(self, plane: str) -> list[Node]:
         """Planes at the asked levels of the last ladder, for the first seeds."""
         asked, made = self.e.planes, []
-        seeds = [seed for seed in self.seeds if asked and seed in self.e.seeds[: asked["seeds"]]]
-        for level in asked["levels"] if asked and seeds else ():
+        seeds = [seed for seed in self.seeds if asked and seed in self.e.seeds[: asked.seeds]]
+        for level in asked.levels if asked and seeds else ():
             run, following = self.solution(level), self.solution(level + 1)
             spec = {"task": self.task, "seeds": seeds, "k": run.k, "level": level, "plane": plane}
-            spec |= {key: asked[key] for key in ("points", "margin")} if asked else {}
+            spec |= {"points": asked.points, "margin": asked.margin} if asked else {}
             parents = {"data": [self.training.data], "state": [self.trained(run)], "mask": [self.training.mask(following)]}
             if plane == "pruning":
                 parents |= {"next": [self.trained(following)]}
             else:
-                parents |= {"random": [self.training.pruned(run, "random", self.e.pruning["fraction"])]}
+                parents |= {"random": [self.training.pruned(run, "random", self.e.pruning.fraction)]}
             made.append(self.plan.add("slice", label(self.training.who, f"k{run.k}", f"L{level}", plane), spec, parents))
         return made
 
@@ -170,14 +173,14 @@ class MeasurementNodes:
 
     def wells(self) -> list[Node]:
         """Planted wells, which need no network."""
-        return [self.plan.add("wells", "wells", self.e.lemma, {})] if self.e.lemma else []
+        return [self.plan.add("wells", "wells", self.e.asked["lemma"], {})] if self.e.asks("lemma") else []
 
     def solutions(self, stage: str) -> list[Node]:
         """What a stage that is planned for each solution of the last ladder measures of them."""
         made = []
         for level in range(self.e.levels + 1):
             run = self.solution(level)
-            spec = {"task": self.task, "seeds": self.seeds, "k": run.k, "level": level}
+            spec = {"task": self.task, "seeds": self.seeds, "k": run.k, "level": level, **self.e.asked.get(stage, {})}
             parents = {"data": [self.training.data], "state": [self.trained(run)], "mask": self.training.masked(run)}
             made.append(self.plan.add(stage, label(self.training.who, f"k{run.k}", f"L{level}"), spec, parents))
         return made

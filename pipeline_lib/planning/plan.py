@@ -11,9 +11,10 @@ from pipeline_lib.claims import verdicts
 from pipeline_lib.core import registry
 from pipeline_lib.experiments import starts
 from pipeline_lib.experiments.config import CLAIMS, chunks
-from pipeline_lib.experiments.experiment import Config, Experiment, Grid
+from pipeline_lib.experiments.experiment import Config, Experiment
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run, with_ancestors
+from pipeline_lib.experiments.settings.options import Grid
 from pipeline_lib.planning.declared import COLUMNS, DERIVED, TABLES
 from pipeline_lib.planning.measurement_nodes import MeasurementNodes
 from pipeline_lib.planning.nodes import Node, Plan
@@ -36,7 +37,7 @@ def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node
     for run in sorted(needed):
         by_start.setdefault(replace(run, order=e.orders[0]), set()).add(run.order)
     found: dict[str, list[Node]] = defaultdict(list)
-    for seeds in chunks(e.seeds, e.per_job["seeds"]):
+    for seeds in chunks(e.seeds, e.per_job.seeds):
         training = TrainingNodes(plan, e, seeds, figures)
         for run, orders in by_start.items():
             for stage, nodes in training.measure(run, orders).items():
@@ -50,17 +51,13 @@ def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node
     return found
 
 
-def _limits(e: Experiment, key: str) -> dict[str, Any]:
-    return {task: grid.limits[key] for task, grid in e.grids.items() if grid.limits}
-
-
 # What a derived table's spec may ask for, by name.
 _FACTS: dict[str, Callable[[Experiment], dict[str, Any]]] = {
     "tasks": lambda e: {task: grid.task for task, grid in e.grids.items()},
     "sparse_levels": lambda e: {task: grid.sparse_level for task, grid in e.grids.items()},
-    "pruning": lambda e: {task: "one-shot" if grid.pruning.get("one_shot") else "iterative" for task, grid in e.grids.items()},
-    "fit_levels": lambda e: _limits(e, "fit_level"),
-    "fit_fractions": lambda e: _limits(e, "small_fractions"),
+    "pruning": lambda e: {task: "one-shot" if grid.pruning.one_shot else "iterative" for task, grid in e.grids.items()},
+    "fit_levels": lambda e: {task: grid.limits.fit_level for task, grid in e.grids.items() if grid.limits},
+    "fit_fractions": lambda e: {task: list(grid.limits.small_fractions) for task, grid in e.grids.items() if grid.limits},
 }
 
 

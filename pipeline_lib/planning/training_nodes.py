@@ -9,10 +9,11 @@ from typing import Any
 from pipeline_lib.core import registry
 from pipeline_lib.experiments import starts
 from pipeline_lib.experiments.changes import Change, Perturbation, Rule, Start, Teaching
-from pipeline_lib.experiments.config import chunks, level_density
-from pipeline_lib.experiments.experiment import Grid
+from pipeline_lib.experiments.config import chunks
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run, rung
+from pipeline_lib.experiments.settings.groups import stage_options
+from pipeline_lib.experiments.settings.options import Grid
 from pipeline_lib.planning.declared import STAGES
 from pipeline_lib.planning.nodes import Node, Plan
 
@@ -102,7 +103,7 @@ class TrainingNodes:
     def pruned(self, run: Run, criterion: str, fraction: float) -> Node:
         """What is left when the ladder's solution at a run's level is pruned by so much."""
         source = rung(self.e, run, run.level)
-        spec = {"criterion": criterion, "scope": self.e.pruning["scope"], "fraction": fraction}
+        spec = {"criterion": criterion, "scope": self.e.pruning.scope, "fraction": fraction}
         spec |= {"k": run.k, "level": run.level + 1, "seeds": list(self.seeds)}
         name = label(self.who, f"k{run.k}", f"L{run.level + 1}")
         before = self.masked(source)
@@ -112,7 +113,7 @@ class TrainingNodes:
         """The mask of a ladder whose ratios are decided level by level."""
         pruning, before = self.e.pruning, rung(self.e, run, run.level - 1)
         spec = {"task": self.task, "seeds": list(self.seeds), "k": run.k, "level": run.level, "start": self.read(run).ladder}
-        spec |= {"rule": rule.rule, "floor": pruning["fraction"], "scope": pruning["scope"], "criterion": "magnitude"}
+        spec |= {"rule": rule.rule, "floor": pruning.fraction, "scope": pruning.scope, "criterion": "magnitude"}
         parents = {"data": [self.data], "state": [self.rung(run, before.level)], "dense": [self.rung(run, 0)]}
         parents |= {"mask": self.masked(before)}
         name = label(self.who, f"k{run.k}", f"L{run.level}", _words(run.start))
@@ -124,13 +125,13 @@ class TrainingNodes:
         pruning, rule = self.e.pruning, self.read(run).rule
         if rule:
             return self._adapted(run, rule)
-        source = rung(self.e, run, 0 if pruning.get("one_shot") else run.level - 1)
-        fraction = pruning["fraction"]
-        if "densities" in pruning:
-            kept = level_density(pruning, run.level) / level_density(pruning, source.level)
+        source = rung(self.e, run, 0 if pruning.one_shot else run.level - 1)
+        fraction = pruning.fraction
+        if pruning.densities:
+            kept = pruning.density(run.level) / pruning.density(source.level)
             fraction = round(1 - kept, 12)
         # A mask is its solution's, whatever is done with it later.
-        spec = {"criterion": pruning["criterion"], "scope": pruning["scope"], "fraction": fraction}
+        spec = {"criterion": pruning.criterion, "scope": pruning.scope, "fraction": fraction}
         spec |= {"k": run.k, "level": run.level, "seeds": list(self.seeds)}
         before = self.masked(source)
         parents = {"state": [self.train(source, (self.e.orders[0],))], "mask": before}
@@ -201,27 +202,29 @@ class TrainingNodes:
     def kept(self, run: Run) -> tuple[int, ...]:
         """List the steps at which a run's states are kept: those of `throughout` after its start, and the last."""
         asked = self.e.throughout
-        if "throughout" not in self.tables or asked is None or run.level or run.start or run.k not in asked["rewind"]:
+        if "throughout" not in self.tables or asked is None or run.level or run.start or run.k not in asked.rewind:
             return ()
-        steps = range((run.k // asked["every"] + 1) * asked["every"], self.task["steps"], asked["every"])
+        steps = range((run.k // asked.every + 1) * asked.every, self.task["steps"], asked.every)
         return tuple(sorted({*steps, self.task["steps"]}))
 
     def orders_apart(self, orders: Iterable[int]) -> list[tuple[int, ...]]:
         """Group orders into jobs; the ladder's own is always a job of its own."""
         first = self.e.orders[0]
         rest = sorted(set(orders) - {first})
-        return [(first,), *chunks(rest, self.e.per_job["orders"])]
+        return [(first,), *chunks(rest, self.e.per_job.orders)]
 
     def wanted(self, each: str) -> list[str]:
-        """List the stages that are planned for each of something, by what figures ask for."""
-        return [stage.name for stage in STAGES.values() if stage.each == each and self.tables.intersection(stage.tables)]
+        """List the stages that are planned for each of something: by what figures ask for, and the config where it may."""
+        unasked = stage_options().keys() - self.e.asked
+        found = [stage for stage in STAGES.values() if stage.each == each and self.tables.intersection(stage.tables)]
+        return [stage.name for stage in found if stage.name not in unasked]
 
     def _each(self, stage: str, run: Run, jobs: list[tuple[tuple[int, ...], Node]]) -> list[Node]:
         """Measure the networks of each job."""
         made = []
         for orders, node in jobs:
             spec = {"task": {key: self.task[key] for key in MEASURED}, "kind": run.kind, "k": run.k, "level": run.level}
-            spec |= {"members": [[seed, order] for seed in self.seeds for order in orders]}
+            spec |= {"members": [[seed, order] for seed in self.seeds for order in orders], **self.e.asked.get(stage, {})}
             parents = {"data": [self.data], "state": [node], "mask": self.masked(run)}
             made.append(self.plan.add(stage, self._who(run, orders), spec, parents))
         return made
@@ -262,7 +265,7 @@ class TrainingNodes:
         if stage == "interpolate":
             return {"alphas": e.alphas, "splits": list(e.splits), "batchnorm": list(e.batchnorm)}
         if stage == "follow":
-            return {"alphas": e.throughout["alphas"], "keep": list(kept)} if kept and e.throughout else None
+            return {"alphas": e.throughout.alphas, "keep": list(kept)} if kept and e.throughout else None
         if stage == "layers":
             return {"alphas": e.alphas} if e.layerwise and not run.level else None
-        return {}
+        return e.asked.get(stage, {})

@@ -32,6 +32,24 @@ STAGE = {
         },
     }
 }  # fmt: skip
+SETTINGS = {
+    "lemma": {
+        "about": "planted quadratic wells, on which paper C's lemma is tried",
+        "dimension": {
+            "default": 500, "unit": "dimensions", "rule": "Annotated[int, In('[2, 1000000]')]", "meaning": "of the space",
+        },
+        "distances": {
+            "default": [0.5, 1.0, 2.0, 4.0], "unit": "", "rule": "Annotated[Sequence[Positive], Items(1)]",
+            "meaning": "of the subspaces' centre to the minimum",
+        },
+        "epsilon": {"default": 0.1, "unit": "", "rule": "Positive", "meaning": "height of the sublevel set above the minimum"},
+        "trials": {"default": 200, "unit": "trials", "rule": "Count", "meaning": "draws of nested random subspaces"},
+        "subspaces": {
+            "default": 50, "unit": "dimensions", "rule": "Annotated[int, In('[2, 100000]')]",
+            "meaning": "evenly spaced dimensions of subspaces",
+        },
+    }
+}  # fmt: skip
 
 
 def run(job: Job) -> None:

@@ -16,9 +16,10 @@ from pipeline_lib.claims import verdicts
 from pipeline_lib.claims.verdicts import RULES, Claim
 from pipeline_lib.core import registry
 from pipeline_lib.experiments import config, starts
-from pipeline_lib.experiments.experiment import Experiment, Grid
+from pipeline_lib.experiments.experiment import Experiment
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run, with_ancestors
+from pipeline_lib.experiments.settings.options import Grid
 from pipeline_lib.planning import declared, nodes
 from pipeline_lib.planning.keys.fingerprint import reached
 from pipeline_lib.tables import tabulation
@@ -129,8 +130,10 @@ def _rows(grid: Grid, run: Run, rng: np.random.Generator) -> list[dict[str, Any]
 
 
 def _telemetry(grid: Grid) -> list[dict[str, Any]]:
-    asked = grid.telemetry or {}
-    logged, evaluated = (set(early_steps.logged_steps(asked["steps"])), early_steps.evaluated_steps(**_every(asked)))
+    asked = grid.telemetry
+    assert asked
+    logged = set(early_steps.logged_steps(asked.steps))
+    evaluated = early_steps.evaluated_steps(until=asked.steps, every=asked.evaluate_every)
     rows = []
     for seed in SEEDS:
         for step in sorted(logged | set(evaluated)):
@@ -139,10 +142,6 @@ def _telemetry(grid: Grid) -> list[dict[str, Any]]:
             row |= {"signs_changed": value / 100, "test_error": 1 - value / 100 if step in evaluated else None}
             rows.append({"task": grid.task["name"], "seed": seed, "step": step, **row})
     return rows
-
-
-def _every(asked: dict[str, Any]) -> dict[str, int]:
-    return {"until": asked["steps"], "every": asked["evaluate_every"]}
 
 
 def _signs(grid: Grid) -> list[dict[str, Any]]:
@@ -169,7 +168,8 @@ def _sizes(grid: Grid, runs: set[Run], rng: np.random.Generator) -> list[dict[st
 
 def _curvature(grid: Grid) -> list[dict[str, Any]]:
     who = {"task": grid.task["name"], "kind": "imp", "level": 0, "top": 9.0, "bottom": -1.0, "overlap": 0.5}
-    return [who | {"seed": seed, "k": 0, "step": step} for seed in SEEDS for step in (grid.curvature or {})["steps"]]
+    assert grid.curvature
+    return [who | {"seed": seed, "k": 0, "step": step} for seed in SEEDS for step in grid.curvature.steps]
 
 
 @pytest.fixture(scope="module")

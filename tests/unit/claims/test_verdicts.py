@@ -17,7 +17,7 @@ from pipeline_lib.experiments import config
 from pipeline_lib.planning import declared
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job
-from pipeline_lib.tables import tabulation
+from pipeline_lib.tables import columns, tabulation
 
 FILE = config.CLAIMS / "B.yaml"
 GIVEN: dict[str, Any] = {
@@ -258,6 +258,7 @@ def test_the_stage_reads_tables_and_writes_verdicts(tmp_path):
     artifacts.write_table(folder / "table.parquet", tabulation.to_arrow(rows, declared.COLUMNS["instability"]))
     other = GIVEN | {"id": "other", "task": "other"}
     spec = {"claims": [verdicts.to_dict(verdicts.from_dict(each)) for each in (GIVEN, other)], "sparse_levels": {"toy": 1}}
+    spec |= {"columns": columns.spelled(declared.COLUMNS["claims"])}
     judge.run(Job("key", spec, tmp_path / "judge", {"instability": [folder]}))
     made = tabulation.read(tmp_path / "judge" / "table.parquet")
     assert list(made.columns) == [column.name for column in declared.COLUMNS["claims"]]

@@ -11,6 +11,7 @@ import yaml
 
 from pipeline_lib import __main__ as cli
 from pipeline_lib.experiments import config, validation
+from pipeline_lib.experiments.settings import schema
 
 TASK = """
 network: {name: mlp, widths: [2]}
@@ -234,7 +235,7 @@ def _leaves(schema: dict[str, Any], path: tuple[str, ...] = ()) -> list[tuple[tu
     return found
 
 
-NUMBERS = [leaf for leaf in _leaves(validation._schema()["$defs"]["experiment"]) if leaf[1] & {"integer", "number"}]
+NUMBERS = [leaf for leaf in _leaves(schema.schema()["$defs"]["experiment"]) if leaf[1] & {"integer", "number"}]
 
 
 @pytest.mark.parametrize(("path", "types"), NUMBERS, ids=[".".join(path) for path, _ in NUMBERS])

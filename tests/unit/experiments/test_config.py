@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_lib.experiments import config, validation
+from pipeline_lib.experiments.settings.basics import Pruning
 
 
 def _with_task(**more: Any) -> dict[str, Any]:
@@ -63,7 +65,7 @@ def test_the_defaults_are_complete():
     raw = {"experiments": {"e": {"tasks": ["digits_mlp"]}}}
     e = config.resolve(raw).experiments["e"].grids["digits_mlp"]
     assert (e.seeds, e.orders, e.rewind, e.levels, e.sparse_level, e.alphas) == ((0, 1, 2), (0, 1, 2), (0,), 0, 0, 30)
-    assert e.pruning == {"criterion": "magnitude", "scope": "global", "fraction": 0.2}
+    assert e.pruning == Pruning(criterion="magnitude", scope="global", fraction=0.2, densities=None, one_shot=False)
     assert e.splits == ("train", "test")
 
 
@@ -164,8 +166,9 @@ def test_more_replicates_never_regroup_full_chunks(first, more, size):
 
 
 def test_level_density_is_listed_or_geometric():
-    assert [config.level_density({"fraction": 0.2}, level) for level in (0, 1, 15)] == pytest.approx([1, 0.8, 0.8**15])
-    assert [config.level_density({"densities": [0.5, 0.1]}, level) for level in (0, 1, 2)] == [1, 0.5, 0.1]
+    plain = config.resolve(toys.raw_config()).experiments["tiny"].grids["toy"].pruning
+    assert [plain.density(level) for level in (0, 1, 15)] == pytest.approx([1, 0.8, 0.8**15])
+    assert [replace(plain, densities=(0.5, 0.1)).density(level) for level in (0, 1, 2)] == [1, 0.5, 0.1]
 
 
 @pytest.mark.parametrize(

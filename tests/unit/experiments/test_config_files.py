@@ -5,6 +5,7 @@ import toys
 import yaml
 
 from pipeline_lib.experiments import config, config_files
+from pipeline_lib.experiments.settings.basics import PerJob
 
 
 @pytest.mark.parametrize(
@@ -34,8 +35,8 @@ def test_each_file_keeps_its_own_grouping(tmp_path):
     second = _file(tmp_path, "b", experiments=_other())
     for files in ([first, second], [second, first]):
         e = config_files.read(files).experiments
-        assert e["tiny"].grids["toy"].per_job == {"seeds": 2, "orders": 2}
-        assert e["other"].grids["toy"].per_job == {"seeds": 1, "orders": 1}
+        assert e["tiny"].grids["toy"].per_job == PerJob(seeds=2, orders=2)
+        assert e["other"].grids["toy"].per_job == PerJob(seeds=1, orders=1)
 
 
 def test_what_files_agree_on_is_one_thing(tmp_path):
