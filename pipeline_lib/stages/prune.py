@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline_lib.core import registry
 from pipeline_lib.core.rng import numpy_generator
-from pipeline_lib.pruning import masks
+from pipeline_lib.pruning import masks, selection
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job
 
@@ -22,8 +21,8 @@ def _next(job: Job, i: int, seed: int, weights: Arrays | None, mask: Arrays) -> 
     rng = numpy_generator("prune", spec["criterion"], seed, spec["k"], spec["level"])
     if weights is None:
         return masks.shuffled(_member(mask, i), rng)
-    criterion = registry.entries("criteria")[spec["criterion"]].load()
-    return criterion(_member(weights, i), _member(mask, i), spec["fraction"], spec["scope"], rng)
+    known = {"weights": _member(weights, i), "rng": rng}
+    return selection.prune(spec["criterion"], known, _member(mask, i), spec["fraction"], spec["scope"])
 
 
 def run(job: Job) -> None:

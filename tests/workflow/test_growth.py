@@ -39,9 +39,7 @@ NEW = {
     ),
     "criterion": (
         "pipeline_lib/pruning/criteria/largest.py",
-        "import numpy as np\n\nfrom pipeline_lib.pruning.selection import drop\n\n\n"
-        "def largest(weights, mask, fraction, scope, rng):\n"
-        "    return drop({name: -np.abs(weights[name]) for name in mask}, mask, fraction, scope)\n",
+        "import numpy as np\n\n\ndef largest(weights):\n    return {name: -np.abs(w) for name, w in weights.items()}\n",
     ),
     "ratio rule": (
         "pipeline_lib/pruning/ratios/fixed.py",

@@ -88,8 +88,8 @@ GROWTH: dict[str, Edits] = {
     "criterion": _add(
         "pruning/criteria/magnitude.py",
         "first",
-        "return drop(weights, mask, fraction, scope)",
-        "weights, mask, fraction, scope, rng",
+        "return dict(weights)",
+        "weights",
     ),
     "optimiser": _add(
         "training/optimisers/sgd.py", "plain", "return torch.optim.SGD([vector], lr=lr)", "vector: Tensor, lr: Positive"
@@ -113,7 +113,7 @@ GROWTH: dict[str, Edits] = {
 WORDS: dict[str, Edits] = {
     "error of the registry": _edit("core/registry.py", "must be one of", "has to be one of"),
     "error of artifacts": _edit("store/artifacts.py", "must be a whole safetensors file", "has to be whole"),
-    "error of pruning": _edit("pruning/selection.py", "weights to prune must be finite", "all weights must be finite"),
+    "error of pruning": _edit("pruning/selection.py", "alone here, got {lacking[0]}", "and no more, got {lacking[0]}"),
     "error in a variable": _edit("stages/data.py", "} of {total} that are not: ", "} broken: "),
     "how often is logged": _edit("core/pace.py", "SECONDS = 5.0", "SECONDS = 7.0"),
     "how a line looks": _edit("stages/training.py", '"%s step %d/%d loss', '"%s: step %d of %d, loss'),
@@ -167,7 +167,7 @@ NAMED: dict[tuple[str, str, str], Edits] = {
     ),
     ("perturb", "perturbations", "noise"): _edit("perturbations/noises.py", "np.concatenate(scales)", "np.hstack(scales)"),
     ("teach", "pretexts", "blur"): _edit("pretexts/blurs.py", "Lesson(change=change)", "Lesson(None or change)"),
-    ("prune", "criteria", "magnitude"): _edit("pruning/criteria/magnitude.py", "drop({name: np.abs(", "drop({name: np.fabs("),
+    ("prune", "criteria", "magnitude"): _edit("pruning/criteria/magnitude.py", "np.abs(weight)", "np.fabs(weight)"),
     ("judge", "measures", "unstable_matches"): {
         "claims/measures/stability.py": _text("claims/measures/stability.py").replace(
             "def unstable_matches(frames", "def unstable_matches(*, frames"
