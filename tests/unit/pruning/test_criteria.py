@@ -11,8 +11,12 @@ from hypothesis import strategies as st
 
 from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.pruning import masks
+from pipeline_lib.pruning.criteria.grasp import grasp
 from pipeline_lib.pruning.criteria.magnitude import magnitude
 from pipeline_lib.pruning.criteria.random import random
+from pipeline_lib.pruning.criteria.snip import snip
+from pipeline_lib.pruning.criteria.synflow import synflow
+from pipeline_lib.pruning.criteria.taylor import taylor
 from pipeline_lib.pruning.selection import prune
 
 Arrays = dict[str, np.ndarray]
@@ -78,3 +82,56 @@ def test_shuffled_keeps_the_count_of_each_layer():
 def test_shuffled_moves_the_kept_weights():
     mask = {"fc.weight": np.arange(200) < 100}
     assert not np.array_equal(masks.shuffled(mask, numpy_generator("shuffle"))["fc.weight"], mask["fc.weight"])
+
+
+WEIGHTS = {"a.weight": np.array([[2.0, -1.0]], dtype=np.float32), "b.weight": np.array([0.5, -4.0, 3.0], dtype=np.float32)}
+DERIVATIVE = {"a.weight": np.array([[-0.5, 3.0]]), "b.weight": np.array([1.0, 0.25, -2.0])}
+SCORED = {
+    "snip": (snip, {"a.weight": [[1.0, 3.0]], "b.weight": [0.5, 1.0, 6.0]}),
+    "taylor": (taylor, {"a.weight": [[-2.0, 3.0]], "b.weight": [0.25, 4.0, -18.0]}),
+    "grasp": (grasp, {"a.weight": [[-1.0, -3.0]], "b.weight": [0.5, -1.0, -6.0]}),
+    "synflow": (synflow, {"a.weight": [[-1.0, 3.0]], "b.weight": [0.5, 1.0, -6.0]}),
+}
+
+
+@pytest.mark.parametrize("name", SCORED)
+def test_scores_are_those_written_down(name):
+    """`|w g|`, `w^2 s`, `w (H g)` and `|w| f`, whatever the derivative's signs."""
+    criterion, expected = SCORED[name]
+    found = criterion(WEIGHTS, DERIVATIVE)
+    assert {layer: score.tolist() for layer, score in found.items()} == expected
+
+
+def test_grasp_keeps_what_the_gradients_norm_would_miss():
+    """The squared norm of the gradient of `L = w^T D w / 2` is `|D w|^2`: without weight i it falls by `d_i^2 w_i^2`."""
+    curvature, weights = np.array([1.0, -2.0, 0.5, 3.0]), np.array([3.0, 1.0, -4.0, 0.5])
+    norm = lambda w: float(np.sum((curvature * w) ** 2))  # noqa: E731
+    falls = np.array([norm(weights) - norm(np.where(np.arange(4) == i, 0, weights)) for i in range(4)])
+    known = {"weights": {"a.weight": weights}, "hessian_gradient": {"a.weight": curvature * (curvature * weights)}}
+    np.testing.assert_allclose(grasp(**known)["a.weight"], falls, rtol=1e-12)
+    kept = prune("grasp", known, {"a.weight": np.ones(4, dtype=bool)}, 0.5, "global")["a.weight"]
+    assert set(np.flatnonzero(kept)) == set(np.argsort(falls)[2:])
+
+
+def test_grasp_prunes_first_what_lets_the_norm_grow():
+    """Of `L = (a b - 1)^2 / 2` at a small a, b shrinks the residual: without it the gradient is another one; signs decide."""
+    a, b = 0.5, 3.0
+    r = a * b - 1
+    gradient, hessian = np.array([r * b, r * a]), np.array([[b * b, r + a * b], [r + a * b, a * a]])
+    weights = np.array([a, b])
+    change = [
+        np.sum(np.square(_gradient(weights * (1 - 1e-6 * (np.arange(2) == i))))) - np.sum(np.square(gradient)) for i in range(2)
+    ]
+    scores = grasp({"w": weights}, {"w": hessian @ gradient})["w"]
+    np.testing.assert_allclose(-2e-6 * scores, change, rtol=1e-4)
+
+
+def _gradient(w: np.ndarray) -> np.ndarray:
+    return (w[0] * w[1] - 1) * w[::-1]
+
+
+def test_taylor_ranks_as_snip_where_there_is_one_mini_batch():
+    rng = numpy_generator("ranks")
+    weights, gradient = ({"a": rng.standard_normal(50)} for _ in range(2))
+    squared = taylor(weights, {"a": gradient["a"] ** 2})["a"]
+    assert np.array_equal(np.argsort(squared), np.argsort(snip(weights, gradient)["a"]))
