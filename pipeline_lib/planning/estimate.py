@@ -24,7 +24,7 @@ _STARTUP = {
     "prepare": 5.0, "prune": 0.3, "rewind": 0.3, "perturb": 0.4, "signs": 0.5, "describe": 1.0, "wells": 20.0,
     "tabulate": 1.0, "derive": 1.0, "judge": 1.0, "plot": 2.0,
 }  # fmt: skip
-_LINES = ("interpolate", "follow", "layers", "hessian", "connect", "slice", "cut", "adapt")
+_LINES = ("interpolate", "follow", "layers", "hessian", "connect", "slice", "cut", "adapt", "score")
 # What a record that is missing, empty, damaged or of an older version can raise.
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, csv.Error)
 _KEPT_RECORDS = 200  # newest jobs looked at, a stage
@@ -54,6 +54,7 @@ _WORK: dict[str, Callable[[dict[str, Any]], float]] = {
     "slice": lambda spec: spec["points"] ** 2 * len(spec["seeds"]),
     "cut": lambda spec: 6 * sum(map(len, spec["fractions"].values())) * len(spec["seeds"]),
     "adapt": lambda spec: 55 * len(spec["seeds"]),
+    "score": lambda spec: 12e-4 * spec["examples"] * len(spec["seeds"]),
 }
 
 

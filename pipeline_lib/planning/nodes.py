@@ -24,6 +24,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "prepare": ("data.safetensors",),
     "pretrain": ("state.safetensors",),
     "teach": ("state.safetensors",),
+    "score": ("scores.safetensors",),
     "prune": ("mask.safetensors",),
     "adapt": ("mask.safetensors", "ratios.parquet"),
     "rewind": ("state.safetensors",),
@@ -123,6 +124,7 @@ _NAMES: dict[str, Callable[[dict[str, Any]], Iterable[str]]] = {
     "criteria": lambda spec: (
         [name for name in [spec["criterion"]] if name != "shuffled"] if "criterion" in spec else list(spec["fractions"])
     ),
+    "derivatives": lambda spec: [spec["derivative"]],
     "ratios": lambda spec: [spec["rule"]["name"]],
     "perturbations": lambda spec: [step["name"] for step in spec["steps"]],
     "pretexts": lambda spec: [pretext["name"] for pretext in spec["pretexts"]],

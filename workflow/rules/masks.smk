@@ -1,4 +1,4 @@
-# Masks, and starts made with them. All but adapt are short and need no torch: on a cluster they run beside the driver.
+# Masks, and starts made with them. All but score and adapt are short and need no torch: on a cluster they run beside the driver.
 
 
 localrules:
@@ -7,8 +7,25 @@ localrules:
     perturb,
 
 
+rule score:
+    # state + mask -> derivatives by weight, which a criterion looks at
+    input:
+        read_by("score"),
+    output:
+        **made_by("score"),
+    log:
+        log_of("score"),
+    benchmark:
+        benchmark_of("score")
+    conda:
+        ENVIRONMENT
+    threads: threads_of("score")
+    shell:
+        command("score")
+
+
 rule prune:
-    # trained state + mask -> next mask
+    # trained state + mask + what its criterion looks at -> next mask
     input:
         read_by("prune"),
     output:
