@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_lib.core import locations, registry, values
-from pipeline_lib.experiments import figure_needs, figure_options, lengths, validation
+from pipeline_lib.experiments import criteria, figure_needs, figure_options, lengths, validation
 from pipeline_lib.experiments.experiment import Config, Experiment, Grid
 
 ROOT = Path(__file__).parents[2]
@@ -172,8 +172,8 @@ def _check_together(name: str, task: Mapping[str, Any]) -> None:
 
 
 def _pruning(place: str, given: Mapping[str, Any], levels: int) -> dict[str, Any]:
-    pruning = {"criterion": "magnitude", "scope": "global", "fraction": 0.2, **given}
-    registry.lookup("criteria", pruning["criterion"], f"{place}.pruning.criterion")
+    pruning = {"criterion": "magnitude", "scope": "global", "fraction": 0.2, "examples": 2000, **given}
+    criteria.derivatives(pruning["criterion"], f"{place}.pruning.criterion")
     densities = pruning.get("densities")
     falls = densities is None or [1, *densities] == sorted({1, *densities}, reverse=True)
     if not falls or (densities and len(densities) < levels):

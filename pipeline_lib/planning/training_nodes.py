@@ -7,7 +7,7 @@ from functools import cache, wraps
 from typing import Any
 
 from pipeline_lib.core import registry
-from pipeline_lib.experiments import starts
+from pipeline_lib.experiments import criteria, starts
 from pipeline_lib.experiments.changes import Change, Perturbation, Rule, Start, Teaching
 from pipeline_lib.experiments.config import chunks, level_density
 from pipeline_lib.experiments.experiment import Grid
@@ -101,12 +101,20 @@ class TrainingNodes:
 
     def pruned(self, run: Run, criterion: str, fraction: float) -> Node:
         """What is left when the ladder's solution at a run's level is pruned by so much."""
-        source = rung(self.e, run, run.level)
-        spec = {"criterion": criterion, "scope": self.e.pruning["scope"], "fraction": fraction}
-        spec |= {"k": run.k, "level": run.level + 1, "seeds": list(self.seeds)}
-        name = label(self.who, f"k{run.k}", f"L{run.level + 1}")
-        before = self.masked(source)
-        return self.plan.add("prune", name, spec, {"state": [self.rung(run, run.level)], "mask": before})
+        before = self.masked(rung(self.e, run, run.level))
+        return self._next(run.k, run.level + 1, criterion, fraction, {"state": [self.rung(run, run.level)], "mask": before})
+
+    def _next(self, k: int, level: int, criterion: str, fraction: float, pruned: dict[str, list[Node]]) -> Node:
+        """What a criterion leaves of a state and mask; the derivatives that it looks at are jobs before."""
+        at = {"k": k, "level": level, "seeds": list(self.seeds)}
+        name, parents = label(self.who, f"k{k}", f"L{level}"), dict(pruned)
+        task = {key: self.task[key] for key in MEASURED}
+        how = {"task": task, "batch_size": self.task["batch_size"], "examples": self.e.pruning["examples"]}
+        for derivative in criteria.derivatives(criterion):
+            spec = {"derivative": derivative, **how, **at}
+            parents[derivative] = [self.plan.add("score", label(name, derivative), spec, {"data": [self.data], **pruned})]
+        spec = {"criterion": criterion, "scope": self.e.pruning["scope"], "fraction": fraction, **at}
+        return self.plan.add("prune", name, spec, parents)
 
     def _adapted(self, run: Run, rule: Rule) -> Node:
         """The mask of a ladder whose ratios are decided level by level."""
@@ -130,12 +138,8 @@ class TrainingNodes:
             kept = level_density(pruning, run.level) / level_density(pruning, source.level)
             fraction = round(1 - kept, 12)
         # A mask is its solution's, whatever is done with it later.
-        spec = {"criterion": pruning["criterion"], "scope": pruning["scope"], "fraction": fraction}
-        spec |= {"k": run.k, "level": run.level, "seeds": list(self.seeds)}
-        before = self.masked(source)
-        parents = {"state": [self.train(source, (self.e.orders[0],))], "mask": before}
-        name = label(self.who, f"k{run.k}", f"L{run.level}")
-        return self.plan.add("prune", name, spec, parents)
+        solution = {"state": [self.train(source, (self.e.orders[0],))], "mask": self.masked(source)}
+        return self._next(run.k, run.level, pruning["criterion"], fraction, solution)
 
     @_once
     def start(self, run: Run) -> Node:
