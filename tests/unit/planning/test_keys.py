@@ -23,7 +23,11 @@ LANDSCAPES = {"interpolate", "follow", "layers", "connect", "slice", "cut"}
 def before() -> dict[tuple[str, Named], str]:
     """Digests of the quick start, of the other papers' small experiments, and of a toy that has all stages else."""
     small = [config.ROOT / "config" / "experiments" / f"{name}_small.yaml" for name in ("unmasking", "early_phase")]
-    toy = toys.make_plan(toys.raw_config(throughout={"every": 2, "rewind": [0]}, layerwise=True, claims=["B"]))
+    toy = toys.make_plan(
+        toys.raw_config(
+            throughout={"every": 2, "rewind": [0]}, layerwise=True, claims=["B"], starts=["k0 | mask | prune(0.3, snip)"]
+        )
+    )
     made = [driver.load([config.ROOT / "config" / "config.yaml", *small]), toy]
     asked = {(node.stage, nodes.named_functions(node.stage, node.spec)) for each in made for node in each.nodes.values()}
     assert {stage for stage, _ in asked} == set(nodes.OUTPUTS)
@@ -168,6 +172,9 @@ NAMED: dict[tuple[str, str, str], Edits] = {
     ("perturb", "perturbations", "noise"): _edit("perturbations/noises.py", "np.concatenate(scales)", "np.hstack(scales)"),
     ("teach", "pretexts", "blur"): _edit("pretexts/blurs.py", "Lesson(change=change)", "Lesson(None or change)"),
     ("prune", "criteria", "magnitude"): _edit("pruning/criteria/magnitude.py", "np.abs(weight)", "np.fabs(weight)"),
+    ("score", "derivatives", "gradients"): _edit(
+        "analysis/derivatives/gradients.py", '"train")[1], mask)', '"train")[-1], mask)'
+    ),
     ("judge", "measures", "unstable_matches"): {
         "claims/measures/stability.py": _text("claims/measures/stability.py").replace(
             "def unstable_matches(frames", "def unstable_matches(*, frames"
