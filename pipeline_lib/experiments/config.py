@@ -172,7 +172,7 @@ def _check_together(name: str, task: Mapping[str, Any]) -> None:
 
 
 def _pruning(place: str, given: Mapping[str, Any], levels: int) -> dict[str, Any]:
-    pruning = {"criterion": "magnitude", "scope": "global", "fraction": 0.2, "examples": 2000, **given}
+    pruning = {"criterion": "magnitude", "scope": "global", "fraction": 0.2, "examples": 2000, "at": "end", **given}
     criteria.derivatives(pruning["criterion"], f"{place}.pruning.criterion")
     densities = pruning.get("densities")
     falls = densities is None or [1, *densities] == sorted({1, *densities}, reverse=True)

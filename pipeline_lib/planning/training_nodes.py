@@ -137,9 +137,11 @@ class TrainingNodes:
         if "densities" in pruning:
             kept = level_density(pruning, run.level) / level_density(pruning, source.level)
             fraction = round(1 - kept, 12)
-        # A mask is its solution's, whatever is done with it later.
-        solution = {"state": [self.train(source, (self.e.orders[0],))], "mask": self.masked(source)}
-        return self._next(run.k, run.level, pruning["criterion"], fraction, solution)
+        # A mask is its solution's or its start's, whatever is done with it later.
+        at_start = pruning["at"] == "start"
+        state = self.start(rung(self.e, run, 0)) if at_start else self.train(source, (self.e.orders[0],))
+        pruned = {"state": [state], "mask": self.masked(source)}
+        return self._next(run.k, run.level, pruning["criterion"], fraction, pruned)
 
     @_once
     def start(self, run: Run) -> Node:

@@ -63,7 +63,7 @@ def test_the_defaults_are_complete():
     raw = {"experiments": {"e": {"tasks": ["digits_mlp"]}}}
     e = config.resolve(raw).experiments["e"].grids["digits_mlp"]
     assert (e.seeds, e.orders, e.rewind, e.levels, e.sparse_level, e.alphas) == ((0, 1, 2), (0, 1, 2), (0,), 0, 0, 30)
-    assert e.pruning == {"criterion": "magnitude", "scope": "global", "fraction": 0.2, "examples": 2000}
+    assert e.pruning == {"criterion": "magnitude", "scope": "global", "fraction": 0.2, "examples": 2000, "at": "end"}
     assert e.splits == ("train", "test")
 
 

@@ -87,3 +87,36 @@ def test_what_does_not_exist_is_refused_with_what_there_is_and_where(monkeypatch
         "arguments of criterion new in pipeline_lib/pruning/criteria must be among gradients, hessian_gradient, mask, rng, "
         "squared_gradients, synaptic_flow, weights, got gradient; rename it, or add one in pipeline_lib/analysis/derivatives"
     )
+
+
+def test_pruning_at_the_start_looks_at_what_training_starts_from_and_trains_no_ancestors():
+    made = _plan("snip", rewind=[2], levels=2, pruning={"at": "start"}, figures=["instability_sparse"])
+    first, second = sorted(_of(made, "prune"), key=lambda node: node.spec["level"])
+    assert {made.nodes[key].stage for key in (*first.parents["state"], *second.parents["state"])} == {"pretrain"}
+    assert (first.parents["state"], second.parents["mask"]) == (second.parents["state"], (first.key,))
+    for mask in (first, second):
+        (job,) = (made.nodes[key] for key in mask.parents["gradients"])
+        assert (job.parents["state"], job.parents.get("mask")) == (mask.parents["state"], mask.parents.get("mask"))
+    assert {node.spec["level"] for node in _of(made, "train")} == {0, 2}  # an ancestor at level 1 has nothing to say
+    assert made.asked["runs"] == sum(node.num_runs for node in _of(made, "train"))
+
+
+def test_a_taught_start_is_pruned_as_it_was_taught():
+    text = "k0 | blur until 3"
+    made = _plan("synflow", starts=[text], levels=1, pruning={"at": "start"}, figures=["accuracy_by_start"])
+    states = {made.nodes[node.parents["state"][0]].stage for node in _of(made, "prune")}
+    assert states == {"pretrain", "teach"}
+
+
+def test_a_ladder_that_goes_on_from_solutions_trains_them_wherever_it_prunes():
+    made = _plan("magnitude", retraining=["lr_rewinding"], levels=2, pruning={"at": "start"}, figures=["retraining"])
+    resumed = [node for node in _of(made, "train") if node.spec["start"] == "k0 | lr_rewinding"]
+    assert {node.spec["level"] for node in resumed} == {1, 2}
+    masks = {key for node in resumed for key in node.parents["mask"]}
+    assert {made.nodes[made.nodes[key].parents["state"][0]].stage for key in masks} == {"pretrain"}
+
+
+def test_pruning_at_the_end_is_what_is_said_by_nothing():
+    assert _plan("snip", pruning={"at": "end"}).nodes.keys() == _plan("snip").nodes.keys()
+    with pytest.raises(ValueError, match=r"pruning\.at must be one of end, start, got 'begin'"):
+        _plan("snip", pruning={"at": "begin"})
