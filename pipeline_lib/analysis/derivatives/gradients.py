@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -23,6 +25,6 @@ def squared_gradients(network: nn.Module, state: State, batches: Batches, mask: 
     """Compute the mean square of the mini-batches' gradients, each of which counts by its examples: `sum_b (n_b/N) g_b^2`."""
     total, num = torch.zeros((), dtype=torch.float64), 0
     for x, y in batches():
-        gradient = hessian_product(network, state, lambda batch=(x, y): [batch], list(mask), mask, "train")[1]
+        gradient = hessian_product(network, state, partial(iter, [(x, y)]), list(mask), mask, "train")[1]
         total, num = total.to(y.device) + len(y) * gradient.double().square(), num + len(y)
     return by_layer(total / num, mask)
