@@ -14,11 +14,11 @@ from torch.func import functional_call
 
 from pipeline_lib.analysis.curvature import Batches
 from pipeline_lib.analysis.derivatives.gradients import gradients, squared_gradients
-from pipeline_lib.analysis.derivatives.hessian_gradient import hessian_gradient
+from pipeline_lib.analysis.derivatives.hessian_gradient import hessian_gradient, hot_hessian_gradient
 from pipeline_lib.analysis.derivatives.synaptic_flow import synaptic_flow
 from pipeline_lib.core.types import Mask, State
 
-EVERY = [gradients, squared_gradients, hessian_gradient, synaptic_flow]
+EVERY = [gradients, squared_gradients, hessian_gradient, hot_hessian_gradient, synaptic_flow]
 NAMES = ("0.weight", "1.weight")
 
 
@@ -37,12 +37,12 @@ def _batches(*sizes: int, inputs: int = 3) -> Batches:
     return lambda: made
 
 
-def _by_hand(state: State, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
-    """Give the mean gradient of the cross-entropy: `(p - e_y) (A x)^T` for B, and `B^T (p - e_y) x^T` for A."""
+def _by_hand(state: State, x: np.ndarray, y: np.ndarray, temperature: float = 1) -> dict[str, np.ndarray]:
+    """Give the mean gradient of the cross-entropy: `(p - e_y) (A x)^T / t` for B, and `B^T (p - e_y) x^T / t` for A."""
     first, second = (state.params[name].numpy() for name in NAMES)
-    logits = x @ first.T @ second.T
+    logits = x @ first.T @ second.T / temperature
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    off = p - np.eye(2)[y]
+    off = (p - np.eye(2)[y]) / temperature
     return {"0.weight": (off @ second).T @ x / len(x), "1.weight": off.T @ (x @ first.T) / len(x)}
 
 
@@ -71,17 +71,19 @@ def test_squares_are_those_of_each_mini_batch_by_its_size():
     assert (expected["1.weight"][mask["1.weight"]] > whole["1.weight"][mask["1.weight"]]).all()
 
 
-def test_the_product_with_the_hessian_is_the_gradients_difference_along_itself():
+@pytest.mark.parametrize(("derivative", "temperature"), [(hessian_gradient, 1), (hot_hessian_gradient, 200)])
+def test_the_product_with_the_hessian_is_the_gradients_difference_along_itself(derivative, temperature):
     network, state, mask = _linear()
     batches = _batches(6)
     x, y = (part.numpy() for part in batches()[0])
-    gradient = gradients(network, state, batches, mask)  # survivors' alone, so pruned weights stay
-    ends = [
-        _by_hand(State({name: tensor + step * gradient[name] for name, tensor in state.params.items()}), x, y)
-        for step in (1e-5, -1e-5)
-    ]
-    expected = {name: (ends[0][name] - ends[1][name]) / 2e-5 for name in NAMES}
-    _close(hessian_gradient(network, state, batches, mask), expected, mask, rtol=1e-6)
+    gradient = {name: each * mask[name] for name, each in _by_hand(state, x, y, temperature).items()}
+    step = 1e-5 * temperature
+    ends = []
+    for by in (step, -step):
+        moved = {name: tensor + torch.from_numpy(by * gradient[name]) for name, tensor in state.params.items()}
+        ends.append(_by_hand(State(moved), x, y, temperature))
+    expected = {name: (ends[0][name] - ends[1][name]) / (2 * step) for name in NAMES}
+    _close(derivative(network, state, batches, mask), expected, mask, rtol=1e-6)
 
 
 def _norm_gradient(network: nn.Module, state: State, x: Tensor, y: Tensor, mask: Mask) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from pipeline_lib.planning import footprint, nodes
 from pipeline_lib.planning.footprint import BLOCK, Size
 
 LOOKS_AT = {
-    "magnitude": (), "random": (), "snip": ("gradients",), "taylor": ("squared_gradients",), "grasp": ("hessian_gradient",),
+    "magnitude": (), "random": (), "snip": ("gradients",), "taylor": ("squared_gradients",), "grasp": ("hot_hessian_gradient",),
     "synflow": ("synaptic_flow",),
 }  # fmt: skip
 
@@ -65,7 +65,7 @@ def test_a_start_may_prune_its_solution_once_more_by_any_criterion():
     text = "k0 | mask | prune(0.3, grasp)"
     made = _plan("magnitude", starts=[text], figures=["accuracy_by_start"])
     for job in _of(made, "score"):
-        (mask,) = [node for node in _of(made, "prune") if job.key in node.parents.get("hessian_gradient", ())]
+        (mask,) = [node for node in _of(made, "prune") if job.key in node.parents.get("hot_hessian_gradient", ())]
         assert (mask.spec["criterion"], mask.spec["fraction"], mask.parents["state"]) == ("grasp", 0.3, job.parents["state"])
     pruned = [node for node in _of(made, "train") if node.spec["start"] == text]
     assert pruned and len(_of(made, "score")) == len(pruned)
@@ -84,8 +84,9 @@ def test_what_does_not_exist_is_refused_with_what_there_is_and_where(monkeypatch
     with pytest.raises(ValueError) as error:
         _plan("new")
     assert str(error.value) == (
-        "arguments of criterion new in pipeline_lib/pruning/criteria must be among gradients, hessian_gradient, mask, rng, "
-        "squared_gradients, synaptic_flow, weights, got gradient; rename it, or add one in pipeline_lib/analysis/derivatives"
+        "arguments of criterion new in pipeline_lib/pruning/criteria must be among gradients, hessian_gradient, "
+        "hot_hessian_gradient, mask, rng, squared_gradients, synaptic_flow, weights, got gradient; rename it, or add one in "
+        "pipeline_lib/analysis/derivatives"
     )
 
 

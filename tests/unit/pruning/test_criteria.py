@@ -107,7 +107,7 @@ def test_grasp_keeps_what_the_gradients_norm_would_miss():
     curvature, weights = np.array([1.0, -2.0, 0.5, 3.0]), np.array([3.0, 1.0, -4.0, 0.5])
     norm = lambda w: float(np.sum((curvature * w) ** 2))  # noqa: E731
     falls = np.array([norm(weights) - norm(np.where(np.arange(4) == i, 0, weights)) for i in range(4)])
-    known = {"weights": {"a.weight": weights}, "hessian_gradient": {"a.weight": curvature * (curvature * weights)}}
+    known = {"weights": {"a.weight": weights}, "hot_hessian_gradient": {"a.weight": curvature * (curvature * weights)}}
     np.testing.assert_allclose(grasp(**known)["a.weight"], falls, rtol=1e-12)
     kept = prune("grasp", known, {"a.weight": np.ones(4, dtype=bool)}, 0.5, "global")["a.weight"]
     assert set(np.flatnonzero(kept)) == set(np.argsort(falls)[2:])
