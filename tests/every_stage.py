@@ -15,7 +15,8 @@ TASK = {
 }
 GRID: dict[str, Any] = {
     "tasks": ["toy"], "seeds": 1, "orders": 2, "rewind": [2], "levels": 1, "alphas": 3, "batchnorm": ["averaged", "recomputed"],
-    "throughout": {"every": 2, "rewind": [2]}, "layerwise": True, "perturbed": [2], "starts": ["k2 | blur(2) until 4"],
+    "throughout": {"every": 2, "rewind": [2]}, "layerwise": True, "perturbed": [2],
+    "starts": ["k2 | blur(2) until 4", "k2 | mask | prune(0.3, snip)"],
     "telemetry": {"steps": 4, "evaluate_every": 2}, "connectivity": {"alphas": 3}, "planes": {"levels": [0], "points": 3},
     "curvature": {"steps": [2], "iterations": 4, "probes": 1, "examples": 64, "subspace": 2},
     "limits": {

@@ -22,7 +22,8 @@ PLACES = {
     **{"networks": "networks", "datasets": "datasets", "perturbations": "perturbations", "pretexts": "pretexts"},
     **{name: f"training/{name}" for name in ("optimisers", "schedules", "initialisers")},
     **{name: f"pruning/{name}" for name in ("criteria", "ratios", "strategies")},
-    **{"derived": "tables/derived", "figures": "figures", "measures": "claims/measures", "claims": "claims/verdicts.py"},
+    **{"derivatives": "analysis/derivatives", "derived": "tables/derived", "figures": "figures"},
+    **{"measures": "claims/measures", "claims": "claims/verdicts.py"},
     "stages": "stages",  # each declares itself
 }
 

@@ -45,8 +45,15 @@ def rung(e: Grid, run: Run, level: int) -> Run:
 
 
 def with_ancestors(e: Grid, runs: Iterable[Run]) -> set[Run]:
-    """Add the ladder runs whose masks the given runs use."""
+    """Add the ladder runs that the given runs use for masks, or go on from."""
     found = set(runs)
     for run in runs:
-        found |= {rung(e, run, level) for level in range(run.level)}
+        if e.pruning.at == "end" or _uses_solutions(e, run):
+            found |= {rung(e, run, level) for level in range(run.level)}
     return found
+
+
+def _uses_solutions(e: Grid, run: Run) -> bool:
+    """Tell whether a run comes from trained networks even where masks are made of what training starts from."""
+    start = starts.parse(run.start or f"k{run.k}", e.task)
+    return start.rule is not None or bool(start.retraining and start.retraining.resumes)

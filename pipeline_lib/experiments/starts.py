@@ -6,7 +6,7 @@
     teaching     = call { "+" call } ("for" | "until") length   names of `pretexts/`
     strategy     = call                                         a name of `retraining`: how pruned networks are trained
     rule         = call                                         a name of `adaptive`: how much a ladder prunes at each level
-    further      = "prune(" fraction [ "," criterion ] ")"      a name of `prune`: the solution is pruned once more, by so much
+    further      = "prune(" fraction [ "," criterion ] ")"      a name of `criteria`: the solution is pruned once more
     call         = name [ "(" value { "," value } ")" ]         options in order, or option=value
 
 `k500 | shuffle(layer, same_sign)` is W_500, masked, its weights shuffled. `k0 | rotation for 40ep` is W_0 after 40 epochs of
@@ -25,7 +25,7 @@ from functools import cache
 from typing import Any
 
 from pipeline_lib.core import registry
-from pipeline_lib.experiments import lengths
+from pipeline_lib.experiments import criteria, lengths
 from pipeline_lib.experiments.changes import Bound, Change, Further, Perturbation, Retraining, Rule, Start, Teaching
 
 _LENGTH = r"\d+(?:\.\d+)?(?:ep|it)?"
@@ -75,7 +75,7 @@ def _further(text: str, what: str) -> Further:
     if match is None or not 0 < float(match[1]) < 1:
         raise ValueError(f"{what} must prune a fraction in (0, 1), got {text.strip()!r}; write it like 'prune(0.3, random)'")
     criterion = match[2] or "magnitude"
-    registry.lookup("criteria", criterion, f"criterion of {what}")
+    criteria.derivatives(criterion, f"criterion of {what}")
     return Further(f"prune({number(float(match[1]))}, {criterion})", float(match[1]), criterion)
 
 

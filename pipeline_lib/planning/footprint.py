@@ -67,7 +67,7 @@ def _members(plan: Plan, node: Node) -> int:
 
 def _bytes(plan: Plan, node: Node, sizes: dict[str, Size], sized: Sizes) -> int:
     """Estimate what one artifact takes."""
-    if node.stage not in _STATES + _MASKS:
+    if node.stage not in (*_STATES, *_MASKS, "score"):
         return _TABLE
     task = _with_task(plan, node).spec["task"]
     if task["name"] not in sizes:
@@ -75,6 +75,8 @@ def _bytes(plan: Plan, node: Node, sizes: dict[str, Size], sized: Sizes) -> int:
     network, members = sizes[task["name"]], _members(plan, node)
     if node.stage in _MASKS:
         return members * network.mask
+    if node.stage == "score":
+        return members * network.mask * 8
     return 4 * network.state * (members + _kept(plan, node))
 
 

@@ -78,6 +78,7 @@ _NAMES: dict[str, Callable[[dict[str, Any]], Iterable[str]]] = {
     "criteria": lambda spec: (
         [name for name in [spec["criterion"]] if name != "shuffled"] if "criterion" in spec else list(spec["fractions"])
     ),
+    "derivatives": lambda spec: [spec["derivative"]],
     "ratios": lambda spec: [spec["rule"]["name"]],
     "perturbations": lambda spec: [step["name"] for step in spec["steps"]],
     "pretexts": lambda spec: [pretext["name"] for pretext in spec["pretexts"]],

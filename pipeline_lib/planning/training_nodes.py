@@ -7,7 +7,7 @@ from functools import cache, wraps
 from typing import Any
 
 from pipeline_lib.core import registry
-from pipeline_lib.experiments import starts
+from pipeline_lib.experiments import criteria, starts
 from pipeline_lib.experiments.changes import Change, Perturbation, Rule, Start, Teaching
 from pipeline_lib.experiments.config import chunks
 from pipeline_lib.experiments.figure_needs import FIGURES
@@ -102,12 +102,20 @@ class TrainingNodes:
 
     def pruned(self, run: Run, criterion: str, fraction: float) -> Node:
         """What is left when the ladder's solution at a run's level is pruned by so much."""
-        source = rung(self.e, run, run.level)
-        spec = {"criterion": criterion, "scope": self.e.pruning.scope, "fraction": fraction}
-        spec |= {"k": run.k, "level": run.level + 1, "seeds": list(self.seeds)}
-        name = label(self.who, f"k{run.k}", f"L{run.level + 1}")
-        before = self.masked(source)
-        return self.plan.add("prune", name, spec, {"state": [self.rung(run, run.level)], "mask": before})
+        before = self.masked(rung(self.e, run, run.level))
+        return self._next(run.k, run.level + 1, criterion, fraction, {"state": [self.rung(run, run.level)], "mask": before})
+
+    def _next(self, k: int, level: int, criterion: str, fraction: float, pruned: dict[str, list[Node]]) -> Node:
+        """What a criterion leaves of a state and mask; the derivatives that it looks at are jobs before."""
+        at = {"k": k, "level": level, "seeds": list(self.seeds)}
+        name, parents = label(self.who, f"k{k}", f"L{level}"), dict(pruned)
+        task = {key: self.task[key] for key in MEASURED}
+        how = {"task": task, "batch_size": self.task["batch_size"], "examples": self.e.pruning.examples}
+        for derivative in criteria.derivatives(criterion):
+            spec = {"derivative": derivative, **how, **at}
+            parents[derivative] = [self.plan.add("score", label(name, derivative), spec, {"data": [self.data], **pruned})]
+        spec = {"criterion": criterion, "scope": self.e.pruning.scope, "fraction": fraction, **at}
+        return self.plan.add("prune", name, spec, parents)
 
     def _adapted(self, run: Run, rule: Rule) -> Node:
         """The mask of a ladder whose ratios are decided level by level."""
@@ -130,13 +138,11 @@ class TrainingNodes:
         if pruning.densities:
             kept = pruning.density(run.level) / pruning.density(source.level)
             fraction = round(1 - kept, 12)
-        # A mask is its solution's, whatever is done with it later.
-        spec = {"criterion": pruning.criterion, "scope": pruning.scope, "fraction": fraction}
-        spec |= {"k": run.k, "level": run.level, "seeds": list(self.seeds)}
-        before = self.masked(source)
-        parents = {"state": [self.train(source, (self.e.orders[0],))], "mask": before}
-        name = label(self.who, f"k{run.k}", f"L{run.level}")
-        return self.plan.add("prune", name, spec, parents)
+        # A mask is its solution's or its start's, whatever is done with it later.
+        at_start = pruning.at == "start"
+        state = self.start(rung(self.e, run, 0)) if at_start else self.train(source, (self.e.orders[0],))
+        pruned = {"state": [state], "mask": self.masked(source)}
+        return self._next(run.k, run.level, pruning.criterion, fraction, pruned)
 
     @_once
     def start(self, run: Run) -> Node:

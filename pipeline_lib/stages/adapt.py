@@ -15,11 +15,10 @@ from torch.func import functional_call
 
 from pipeline_lib.analysis.paths import alphas, paths
 from pipeline_lib.core import algebra, registry
-from pipeline_lib.core.rng import numpy_generator, torch_generator
+from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.types import Dataset, Mask, Split, State
 from pipeline_lib.pretexts.support.streams import stream
-from pipeline_lib.pruning import masks
-from pipeline_lib.pruning.criteria.magnitude import magnitude
+from pipeline_lib.pruning import masks, selection
 from pipeline_lib.stages import data
 from pipeline_lib.stages.training import numerics
 from pipeline_lib.store import artifacts, device
@@ -136,11 +135,10 @@ def _choose(
 ) -> tuple[Mask, list[dict[str, Any]]]:
     """Choose one member's next mask, and tell of each ratio that was tried; of a diverged run there is the floor alone."""
     spec, place, made = setting.spec, setting.dataset.train.y.device, Tries()
-    weights = {name: state.params[name].numpy() for name in mask}
+    known = {"weights": {name: state.params[name].numpy() for name in mask}}
 
     def prune_by(fraction: float) -> Mask:
-        rng = numpy_generator("adapt", seed, spec["k"], spec["level"])
-        made[fraction] = magnitude(weights, mask, fraction, spec["scope"], rng)
+        made[fraction] = selection.prune("magnitude", known, mask, fraction, spec["scope"])
         return made[fraction]
 
     if diverged:

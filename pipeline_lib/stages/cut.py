@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_lib.core import algebra, registry
+from pipeline_lib.core import algebra
 from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.core.types import Mask, State
+from pipeline_lib.pruning.selection import prune
 from pipeline_lib.stages import data
 from pipeline_lib.stages.training import numerics
 from pipeline_lib.store import artifacts, device
@@ -50,8 +51,7 @@ def _pruned(job: Job, seed: int, state: State, mask: Mask, criterion: str, fract
     spec = job.spec
     weights = {name: state.params[name].numpy() for name in mask}
     rng = numpy_generator("cut", seed, spec["k"], spec["level"], str(fraction))
-    prune = registry.entries("criteria")[criterion].load()
-    return algebra.masked(state, prune(weights, mask, fraction, spec["scope"], rng))
+    return algebra.masked(state, prune(criterion, {"weights": weights, "rng": rng}, mask, fraction, spec["scope"]))
 
 
 def run(job: Job) -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.pruning import masks, selection
-from pipeline_lib.pruning.criteria.magnitude import magnitude
 
 LENET = {"fc1.weight": (300, 784), "fc2.weight": (100, 300), "fc3.weight": (10, 100)}
 
@@ -20,7 +19,7 @@ def _ladder(levels: int) -> list[dict[str, np.ndarray]]:
     weights = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in LENET.items()}
     found = [{name: np.ones(shape, dtype=bool) for name, shape in LENET.items()}]
     for _ in range(levels):
-        found.append(magnitude(weights, found[-1], 0.2, "global", rng))
+        found.append(selection.prune("magnitude", {"weights": weights}, found[-1], 0.2, "global"))
     return found
 
 

@@ -39,9 +39,11 @@ NEW = {
     ),
     "criterion": (
         "pipeline_lib/pruning/criteria/largest.py",
-        "import numpy as np\n\nfrom pipeline_lib.pruning.selection import drop\n\n\n"
-        "def largest(weights, mask, fraction, scope, rng):\n"
-        "    return drop({name: -np.abs(weights[name]) for name in mask}, mask, fraction, scope)\n",
+        "import numpy as np\n\n\ndef largest(weights):\n    return {name: -np.abs(w) for name, w in weights.items()}\n",
+    ),
+    "criterion that looks at data": (
+        "pipeline_lib/pruning/criteria/steepest.py",
+        "import numpy as np\n\n\ndef steepest(gradients, mask):\n    return {name: np.abs(gradients[name]) for name in mask}\n",
     ),
     "ratio rule": (
         "pipeline_lib/pruning/ratios/fixed.py",
@@ -86,7 +88,7 @@ CONFIG: co.Config = {
             "rewind": [0, 10],
             "levels": 1,
             "pruning": {"criterion": "largest"},
-            "starts": ["k10 | mirrored", "k0 | negative until 10"],
+            "starts": ["k10 | mirrored", "k0 | negative until 10", "k10 | mask | prune(0.3, steepest)"],
             "retraining": ["slow"],
             "adaptive": {"levels": 1, "rule": "fixed(0.3)"},
             "figures": ["accuracy_by_density", "accuracy_by_start", "retraining", "adaptive", "dots"],
@@ -117,6 +119,6 @@ def test_one_new_file_each_runs_from_config_to_figure(empty: Checkout) -> None:
     co.succeed(empty, "--report", "report.html")
     assert "So many new dots." in (empty.root / "report.html").read_text(encoding="utf-8")
     runs = empty.table("grown", "runs")
-    assert {"k10 | mirrored", "k0 | negative until 10"} <= set(runs["start"])
+    assert set(CONFIG["experiments"]["grown"]["starts"]) <= set(runs["start"])
     assert runs["start"].str.contains("slow").any()
     assert empty.table("grown", "ratios")["fraction"].tolist() == [0.3]

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
-from pipeline_lib.core import registry, values
-from pipeline_lib.core.values import Count, Fraction, Items, Length, Level, Points, PositiveShare
-from pipeline_lib.experiments import starts
+from pipeline_lib.core import values
+from pipeline_lib.core.values import Count, Examples, Fraction, Items, Length, Level, Points, PositiveShare
+from pipeline_lib.experiments import criteria, starts
 from pipeline_lib.experiments.settings.keys import BeforeEnd, Shape, key, refuse_repetitions
 
 _NUMBER = {"type": "integer", "minimum": 1, "maximum": 100000}
@@ -31,7 +31,11 @@ class PerJob:
 class Pruning:
     """How ladders prune."""
 
-    criterion: str = key("magnitude", "", "which weights go: a function in `pipeline_lib/pruning/criteria`")
+    criterion: str = key(
+        "magnitude", "", "which weights go: magnitude, random, [snip, grasp, synflow, taylor](adding-a-criterion.md)"
+    )
+    examples: Examples = key(2000, "images", "training images that criteria look at which look at data, the same for all seeds")
+    at: Literal["end", "start"] = key("end", "", "whether a mask is made of what the level before trained to, or of its start")
     scope: Literal["global", "layer"] = key("global", "", "whether weights compete over all layers, or within each")
     fraction: Fraction = key(0.2, "share of what is left", "what a level removes")
     densities: Annotated[tuple[PositiveShare, ...], Items(1, repeated=True)] | None = key(
@@ -41,7 +45,7 @@ class Pruning:
 
     def checked(self, place: str, grid: Basics) -> Pruning:
         """Refuse an unknown criterion, and densities that do not fall."""
-        registry.lookup("criteria", self.criterion, f"{place}.criterion")
+        criteria.derivatives(self.criterion, f"{place}.criterion")
         falls = self.densities is None or [1, *self.densities] == sorted({1, *self.densities}, reverse=True)
         if not falls or (self.densities and len(self.densities) < grid.levels):
             raise ValueError(

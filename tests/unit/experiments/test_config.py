@@ -30,7 +30,7 @@ MISTAKES = {
     "data set": (_with_task(dataset={"name": "mnits"}), r"toy\.dataset\.name must be .*, got 'mnits'; did you mean 'mnist'"),
     "schedule": (_with_task(schedule={"name": "drops"}), r"toy\.schedule\.name must be one of constant, .*, got 'drops'"),
     "figure": (toys.raw_config(figures=["paths"]), "figures must be one of .*, got 'paths'"),
-    "criterion": (toys.raw_config(pruning={"criterion": "shuffled"}), "must be one of magnitude, random, got 'shuffled'"),
+    "criterion": (toys.raw_config(pruning={"criterion": "shuffled"}), "must be one of grasp, magnitude, .*, got 'shuffled'"),
     "control": (toys.raw_config(controls=["reint"]), "must be one of random_prune, reinit, got 'reint'; .* 'reinit'"),
     "option": (_with_task(network={"name": "mlp", "width": [2]}), "must be one of widths, got 'width'; did you mean 'widths'"),
     "no name": (_with_task(network={"widths": [2]}), r"toy\.network must have a name, got .*; add name: to it"),
@@ -65,7 +65,9 @@ def test_the_defaults_are_complete():
     raw = {"experiments": {"e": {"tasks": ["digits_mlp"]}}}
     e = config.resolve(raw).experiments["e"].grids["digits_mlp"]
     assert (e.seeds, e.orders, e.rewind, e.levels, e.sparse_level, e.alphas) == ((0, 1, 2), (0, 1, 2), (0,), 0, 0, 30)
-    assert e.pruning == Pruning(criterion="magnitude", scope="global", fraction=0.2, densities=None, one_shot=False)
+    assert e.pruning == Pruning(
+        criterion="magnitude", scope="global", fraction=0.2, examples=2000, at="end", densities=None, one_shot=False
+    )
     assert e.splits == ("train", "test")
 
 

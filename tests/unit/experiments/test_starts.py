@@ -125,7 +125,7 @@ ERRORS = {
     "k0 | blur until 1000": "start must end before toy's 1000 steps, got '1000'; shorten it",
     "k0 | mask | mask": "start must have at most one mask",
     "k500 | prune(1.2)": "start must prune a fraction in (0, 1), got 'prune(1.2)'; write it like 'prune(0.3, random)'",
-    "k500 | prune(0.3, randm)": "criterion of start must be one of magnitude, random, got 'randm'; did you mean 'random'",
+    "k500 | prune(0.3, randm)": "be one of grasp, magnitude, random, snip, synflow, taylor, got 'randm'; did you mean 'random'",
     "k500 | fine_tuning(2)": "factor of start fine_tuning must be a finite number in (0, 1], got '2'; correct the config",
     "k0 | (layer)": "start must be a name with options in brackets, got '(layer)'",
 }

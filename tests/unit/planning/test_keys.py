@@ -24,7 +24,11 @@ LANDSCAPES = {"interpolate", "follow", "layers", "connect", "slice", "cut"}
 def before() -> dict[tuple[str, Named], str]:
     """Digests of the quick start, of the other papers' small experiments, and of a toy that has all stages else."""
     small = [config.ROOT / "config" / "experiments" / f"{name}_small.yaml" for name in ("unmasking", "early_phase")]
-    toy = toys.make_plan(toys.raw_config(throughout={"every": 2, "rewind": [0]}, layerwise=True, claims=["B"]))
+    toy = toys.make_plan(
+        toys.raw_config(
+            throughout={"every": 2, "rewind": [0]}, layerwise=True, claims=["B"], starts=["k0 | mask | prune(0.3, snip)"]
+        )
+    )
     made = [driver.load([config.ROOT / "config" / "config.yaml", *small]), toy]
     asked = {(node.stage, nodes.named_functions(node.stage, node.spec)) for each in made for node in each.nodes.values()}
     assert {stage for stage, _ in asked} == set(declared.STAGES)
@@ -89,8 +93,8 @@ GROWTH: dict[str, Edits] = {
     "criterion": _add(
         "pruning/criteria/magnitude.py",
         "first",
-        "return drop(weights, mask, fraction, scope)",
-        "weights, mask, fraction, scope, rng",
+        "return dict(weights)",
+        "weights",
     ),
     "optimiser": _add(
         "training/optimisers/sgd.py", "plain", "return torch.optim.SGD([vector], lr=lr)", "vector: Tensor, lr: Positive"
@@ -114,7 +118,7 @@ GROWTH: dict[str, Edits] = {
 WORDS: dict[str, Edits] = {
     "error of the registry": _edit("core/registry.py", "must be one of", "has to be one of"),
     "error of artifacts": _edit("store/artifacts.py", "must be a whole safetensors file", "has to be whole"),
-    "error of pruning": _edit("pruning/selection.py", "weights to prune must be finite", "all weights must be finite"),
+    "error of pruning": _edit("pruning/selection.py", "alone here, got {lacking[0]}", "and no more, got {lacking[0]}"),
     "error in a variable": _edit("stages/data.py", "} of {total} that are not: ", "} broken: "),
     "how often is logged": _edit("core/pace.py", "SECONDS = 5.0", "SECONDS = 7.0"),
     "how a line looks": _edit("stages/training.py", '"%s step %d/%d loss', '"%s: step %d of %d, loss'),
@@ -168,7 +172,10 @@ NAMED: dict[tuple[str, str, str], Edits] = {
     ),
     ("perturb", "perturbations", "noise"): _edit("perturbations/noises.py", "np.concatenate(scales)", "np.hstack(scales)"),
     ("teach", "pretexts", "blur"): _edit("pretexts/blurs.py", "Lesson(change=change)", "Lesson(None or change)"),
-    ("prune", "criteria", "magnitude"): _edit("pruning/criteria/magnitude.py", "drop({name: np.abs(", "drop({name: np.fabs("),
+    ("prune", "criteria", "magnitude"): _edit("pruning/criteria/magnitude.py", "np.abs(weight)", "np.fabs(weight)"),
+    ("score", "derivatives", "gradients"): _edit(
+        "analysis/derivatives/gradients.py", '"train")[1], mask)', '"train")[-1], mask)'
+    ),
     ("judge", "measures", "unstable_matches"): {
         "claims/measures/stability.py": _text("claims/measures/stability.py").replace(
             "def unstable_matches(frames", "def unstable_matches(*, frames"

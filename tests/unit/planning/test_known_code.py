@@ -57,7 +57,7 @@ def test_a_difference_is_told_as_a_diff_of_what_counts():
 
 
 def test_words_and_places_are_no_difference():
-    code = _edited("pruning/selection.py", "weights to prune must be finite", "all weights must be finite")
+    code = _edited("pruning/selection.py", "alone here, got {lacking[0]}", "and no more, got {lacking[0]}")
     assert known_code.differences(known_code.of(*ASKED[0]), known_code.of(*ASKED[0], code)) == {}
 
 

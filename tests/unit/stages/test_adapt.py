@@ -14,13 +14,12 @@ import toys
 from torch.func import functional_call
 
 from pipeline_lib.core.parameters import prunable
-from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.core.types import Split, State
 from pipeline_lib.experiments import config
 from pipeline_lib.planning import declared
 from pipeline_lib.pretexts.support.streams import stream
 from pipeline_lib.pruning import masks
-from pipeline_lib.pruning.criteria.magnitude import magnitude
+from pipeline_lib.pruning.selection import prune
 from pipeline_lib.stages import adapt, data
 from pipeline_lib.stages.adapt import batch_losses, example_losses
 from pipeline_lib.stages.training import Run, Setting, train_cohort
@@ -83,7 +82,7 @@ def _masks() -> list[dict[str, np.ndarray]]:
 
 def _pruned(state: State, mask: dict[str, np.ndarray], fraction: float) -> dict[str, np.ndarray]:
     weights = {name: state.params[name].numpy() for name in mask}
-    return magnitude(weights, mask, fraction, "global", numpy_generator())
+    return prune("magnitude", {"weights": weights}, mask, fraction, "global")
 
 
 @pytest.mark.parametrize("toy", ["dense", "norm"])

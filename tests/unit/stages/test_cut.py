@@ -16,7 +16,7 @@ import toys
 from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.core.types import State
 from pipeline_lib.planning import declared, driver, nodes
-from pipeline_lib.pruning.criteria.random import random
+from pipeline_lib.pruning.selection import prune
 from pipeline_lib.stages import cut, data
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job
@@ -128,7 +128,7 @@ def test_random_draws_are_named(made, cuts, level):
     for seed in (0, 1):
         _, weights, mask = _solution(made, level, seed)
         rng = numpy_generator("cut", seed, 2, level, "0.5")
-        kept = random(weights, mask, 0.5, "global", rng)
+        kept = prune("random", {"rng": rng}, mask, 0.5, "global")
         gone = _survivors(weights, {name: mask[name] & ~keep for name, keep in kept.items()})
         row = _row(cuts[level], seed, "random", 0.5)
         assert row["distance"] == pytest.approx(np.linalg.norm(gone), rel=1e-9)

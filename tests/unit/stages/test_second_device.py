@@ -15,7 +15,7 @@ import torch
 import toys
 from second_device import CPU, SECOND, second_device
 
-from pipeline_lib.core import algebra
+from pipeline_lib.core import algebra, registry
 from pipeline_lib.core.types import Progress
 from pipeline_lib.planning import declared, nodes
 from pipeline_lib.store import artifacts, resumption
@@ -85,6 +85,18 @@ def test_every_stage_gives_the_same_bits_on_another_device(usual, tmp_path):
     made = every_stage.plan(tmp_path)
     _make(made)
     _assert_same(made, usual)
+
+
+@pytest.mark.parametrize("name", registry.entries("derivatives"))
+@pytest.mark.usefixtures("second")
+def test_every_derivative_gives_the_same_bits_on_another_device(name):
+    network, derivative = toys.norm_net(), registry.entries("derivatives")[name].load()
+    mask, state = toys.random_mask(network), toys.scrambled(network)
+    batches = [(x.float(), y) for x, y in map(toys.DoubleStream().at, range(3))]
+    here = derivative(network, state, lambda: batches, mask)
+    there = derivative(network, algebra.moved(state, SECOND), lambda: [(x.to(SECOND), y.to(SECOND)) for x, y in batches], mask)
+    assert {tensor.device for tensor in there.values()} == {SECOND}
+    assert toys.same(here, {name: tensor.to(CPU) for name, tensor in there.items()})
 
 
 @pytest.mark.parametrize("stage", ["train", "trace", "pretrain", "teach", "telemetry", "hessian", "slice"])
