@@ -13,6 +13,11 @@ import numpy as np
 from pipeline_lib.core.types import Mask
 
 
+def ones(shapes: Mapping[str, Sequence[int]]) -> dict[str, np.ndarray]:
+    """Make the mask that keeps every weight of tensors of these shapes."""
+    return {name: np.ones(shape, dtype=bool) for name, shape in shapes.items()}
+
+
 def num_kept(mask: Mask) -> int:
     """Count the surviving weights."""
     return int(sum(np.count_nonzero(keep) for keep in mask.values()))
