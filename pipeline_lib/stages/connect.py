@@ -70,7 +70,7 @@ def _connect(job: Job, world: data.World, seed: int) -> tuple[Rows, Rows]:
     lines: Rows = []
     sums: Rows = []
     for split in spec["splits"]:
-        states, part = [point.state for point in points], getattr(world.dataset, split)
+        states, part = [point.state for point in points], world.split(split)
         found = paths(world.network, states, whole, weights, part, world.dataset, world.numerics) if whole else {}
         for who, (i, j), distance in zip(labels, pairs, apart, strict=True):
             label, scores, pair = who | {"split": split}, found.get((i, j)), (points[i], points[j])

@@ -27,22 +27,33 @@ _FEW = 5  # unreadable images that an error names
 
 @dataclass(frozen=True)
 class World:
-    """What networks are measured in.
+    """What a task's networks are trained and measured in.
 
     Args:
+        task: its full description.
         dataset: on the device to work on.
         network: template of the task's network.
-        numerics: the task's precision and memory layout.
     """
 
+    task: dict[str, Any]
     dataset: Dataset
     network: nn.Sequential
-    numerics: Numerics
+
+    @property
+    def numerics(self) -> Numerics:
+        """The task's precision and memory layout."""
+        return numerics(self.task)
 
     @property
     def device(self) -> torch.device:
         """Where the data are."""
         return self.dataset.train.y.device
+
+    def split(self, name: str) -> Split:
+        """Look up a part of the data set, "train" or "test"."""
+        if name not in ("train", "test"):
+            raise ValueError(f"split must be train or test, got {name!r}; choose one of them")
+        return self.dataset.train if name == "train" else self.dataset.test
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:
@@ -131,9 +142,8 @@ def read(job: Job, device: torch.device = CPU) -> Dataset:
 def world(job: Job) -> World:
     """Read the data set that a job measures on, onto the device that it is to work on, and build its task's network."""
     task = job.spec["task"]
-    how = numerics(task)
-    dataset = read(job, pick(how))
-    return World(dataset, build(task, dataset), how)
+    dataset = read(job, pick(numerics(task)))
+    return World(task, dataset, build(task, dataset))
 
 
 def build(task: dict[str, Any], dataset: Dataset, num_classes: int | None = None) -> nn.Sequential:

@@ -132,7 +132,7 @@ def run(job: Job) -> None:
     for split in spec["splits"]:
         for batchnorm in spec["batchnorm"]:
             evaluate = paths if batchnorm == "averaged" else recomputed_paths
-            found = evaluate(world.network, states, whole, points, getattr(world.dataset, split), world.dataset, world.numerics)
+            found = evaluate(world.network, states, whole, points, world.split(split), world.dataset, world.numerics)
             log.info("interpolated %d pairs on the %s split, BatchNorm %s", len(whole), split, batchnorm)
             for each, pair in zip(who, ends, strict=True):
                 label = each | {"split": split, "batchnorm": batchnorm}

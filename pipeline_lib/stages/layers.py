@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline_lib.analysis.paths import alphas, blocks, paths, swapped
+from pipeline_lib.analysis.paths import alphas, blocks, layerwise
 from pipeline_lib.stages import data
 from pipeline_lib.stages.interpolate import keys, members, sound, trained
 from pipeline_lib.store import artifacts
@@ -27,11 +27,9 @@ def run(job: Job) -> None:
         if ((seed, i), (seed, j)) not in whole:
             rows += [who | {"block": name} | dict.fromkeys(_MEASURED) for name in names]
             continue
-        states = [first.state, *(swapped(first.state, second.state, name) for name in names)]
-        lines = [(n, 0) for n in range(1, len(states))]
-        found = paths(world.network, states, lines, points, dataset.test, dataset, world.numerics)
-        for n, name in enumerate(names, start=1):
-            errors = [score.error for score in found[n, 0]]  # from the first run (alpha = 0) to its block from the second
+        found = layerwise(world.network, first.state, second.state, points, dataset.test, dataset, world.numerics)
+        for name, scores in found.items():
+            errors = [score.error for score in scores]  # from the first run (alpha = 0) to its block from the second
             values = (errors[0], errors[-1], max(errors), max(errors) - errors[0])
             rows.append(who | {"block": name} | dict(zip(_MEASURED, values, strict=True)))
         log.info("moved %d blocks between orders %d and %d of seed %d", len(names), i, j, seed)
