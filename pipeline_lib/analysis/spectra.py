@@ -20,7 +20,12 @@ NEGATIVE = ("clamped", "absolute", "dropped")
 
 @dataclass(frozen=True)
 class Spectrum:
-    """What Lanczos found of an operator of dimension `dim`, from each of some random probes."""
+    """What Lanczos found of an operator, from each of some random probes.
+
+    Args:
+        dim: dimension of the operator.
+        probes: T of each probe.
+    """
 
     dim: int
     probes: Sequence[Tridiagonal]

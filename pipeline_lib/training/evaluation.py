@@ -24,7 +24,12 @@ _MOST = 4000
 
 @dataclass(frozen=True)
 class Score:
-    """`error`: share of wrong predictions in [0, 1]; `loss`: mean cross-entropy in nats."""
+    """What a network comes to on a split.
+
+    Args:
+        error: share of wrong predictions, in [0, 1].
+        loss: mean cross-entropy, in nats.
+    """
 
     error: float
     loss: float

@@ -138,7 +138,7 @@ def test_networks_masks_and_starts_are_those_of_the_workflow(made, world, w2):
     sparse = pipeline_lib.train(world, w2, mask=mask, seed=3)
     assert toys.same_state(sparse, _state(made, "train", level=1, start="k2", kind="imp", members=[[3, 0]]))
     noisy = pipeline_lib.perturb(world, pipeline_lib.masked(w2, mask), "noise(0.5)", mask, seed=3)
-    assert toys.same_state(noisy, _state(made, "perturb", start="k2 | noise(0.5)"))
+    assert toys.same_state(noisy, _state(made, "perturb", level=1, start="k2 | noise(0.5)"))
 
 
 def test_measurements_are_those_of_the_workflow(made, world, w2):
