@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 CONFIG ?= config/config.yaml
 
-.PHONY: quickstart report test test-all test-cluster lint format bench bench-full plan gc slurm-profile soak audit
+.PHONY: quickstart report test test-all test-cluster lint format bench bench-full plan gc slurm-profile soak audit docs
 
 quickstart: $(VENV)/.run
 	$(SNAKEMAKE)
@@ -52,6 +52,9 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt workflow
+
+docs: $(VENV)/.dev
+	$(BIN)/python -m pipeline_lib.planning.documentation
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

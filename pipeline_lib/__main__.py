@@ -18,7 +18,7 @@ if __name__ == "__main__":
     sources.freeze()  # before more of the package is imported
 
 from pipeline_lib.core import allocator, locations, processors, terminal
-from pipeline_lib.planning import driver, nodes
+from pipeline_lib.planning import declared, driver, nodes
 from pipeline_lib.store import job
 
 STOPPED = 143  # what a shell reports of a process that SIGTERM ended
@@ -184,8 +184,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline_lib", description="Make one artifact, or ask about a plan.")
     parser.add_argument("--verbose", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", required=True)
-    for stage in nodes.OUTPUTS:
-        command = commands.add_parser(stage, help=f"make one {stage} artifact")
+    for stage in declared.STAGES.values():
+        command = commands.add_parser(stage.name, help=f"{stage.needs} -> {stage.makes}")
         command.add_argument("folder", type=Path, help="RESULTS/artifacts/STAGE/LABEL-KEY")
         command.add_argument("--plan", type=Path, required=True, help="the plan file that the artifact is part of")
         command.set_defaults(run=_stage)

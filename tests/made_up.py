@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 
 from pipeline_lib.experiments import comparisons
-from pipeline_lib.tables.columns import FOLLOWED
 
 KINDS = ("imp", "random_prune", "reinit")
 TASKS, SEEDS, STEPS, SPLITS = ("a", "b"), (0, 1), (0, 10), ("train", "test")
@@ -128,7 +127,7 @@ def correlations() -> pd.DataFrame:
 def early() -> dict[str, pd.DataFrame]:
     """The early phase of dense training; telemetry, which takes long to draw, is of the first task alone."""
     measures = ["test_loss", "mean_magnitude", "signs_changed", "gradient_norm", "gradient_mean", "l2_initial", "l2_final"]
-    measures += ["cosine_initial", "cosine_final", *(f"weight_{i}" for i in range(FOLLOWED))]
+    measures += ["cosine_initial", "cosine_final", *(f"weight_{i}" for i in range(10))]
     telemetry = [
         {"task": task, "seed": seed, "step": step}
         | {name: _value(task, seed, step, name) for name in measures}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline_lib.tables import columns
+from pipeline_lib.core import definitions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,8 +39,8 @@ KINDS = ("dense", "imp", "random_prune", "reinit")
 SPLITS = ("train", "test")
 # What telemetry follows.
 QUANTITIES = ("accuracy", "mean_magnitude", "signs_changed", "gradient_norm", "l2_initial", "cosine_initial")
-STABLE_BELOW = 100 * columns.STABLE_BELOW
-MATCHING_WITHIN = 100 * columns.MATCHING_WITHIN
+STABLE_BELOW = 100 * definitions.STABLE_BELOW
+MATCHING_WITHIN = 100 * definitions.MATCHING_WITHIN
 NOWHERE = float("inf")
 
 

@@ -23,6 +23,7 @@ PLACES = {
     **{name: f"training/{name}" for name in ("optimisers", "schedules", "initialisers")},
     **{name: f"pruning/{name}" for name in ("criteria", "ratios", "strategies")},
     **{"derived": "tables/derived", "figures": "figures", "measures": "claims/measures", "claims": "claims/verdicts.py"},
+    "stages": "stages",  # each declares itself
 }
 
 

@@ -212,6 +212,7 @@ class Demand:
         sizes: runs whose starts are made and measured, and which need not be trained.
         steps: rewind steps that it compares, step 0 among them; one is enough for most.
         caption: what the report says under it.
+        measures: what else is measured for it: names in `planning.measurement_nodes`.
     """
 
     runs: Needs
@@ -221,11 +222,14 @@ class Demand:
     sizes: Needs = nothing
     steps: int = 1
     caption: str = ""
+    measures: tuple[str, ...] = ()
 
     @property
     def orders(self) -> int:
         """Orders of SGD noise that it takes: two where it is drawn from pairs of runs."""
-        return 2 if {"interpolation", "instability", "distances", "throughout", "layers"} & set(self.tables) else 1
+        stages = registry.stated("stages", "STAGE").values()
+        of_pairs = {table for said in stages if said.get("each") == "pairs" for table in said["tables"]}
+        return 2 if of_pairs & set(self.tables) else 1
 
     def lacks(self, grid: Grid) -> str | None:
         """Name what a task's part of an experiment has too little of for this figure, and how much it takes."""
@@ -255,13 +259,14 @@ def _demand(name: str, said: Mapping[str, Any]) -> Demand:
     for key in ("runs", "sizes"):
         if said.get(key, "nothing") not in NEEDS:
             raise registry.unknown(f"{key} of figure {name}", said[key], list(NEEDS), "add a function to figure_needs")
-    for key in said.keys() - {"runs", "sizes", "tables", "sparse", "option", "steps", "caption"}:
-        raise registry.unknown(f"key of figure {name}", key, ["runs", "sizes", "tables", "sparse", "option", "steps", "caption"])
+    for key in said.keys() - set(keys := ["runs", "sizes", "tables", "sparse", "option", "steps", "caption", "measures"]):
+        raise registry.unknown(f"key of figure {name}", key, keys)
     for key in {"runs", "tables", "caption"} - said.keys():
         raise ValueError(f"figure {name} must say its {key} in FIGURES of its file, got none; add it there")
     more = {key: said[key] for key in ("sparse", "option", "steps") if key in said}
     sizes = NEEDS[said.get("sizes", "nothing")]
-    return Demand(NEEDS[said["runs"]], tuple(said["tables"]), sizes=sizes, caption=said["caption"], **more)
+    measures = tuple(said.get("measures", ()))
+    return Demand(NEEDS[said["runs"]], tuple(said["tables"]), sizes=sizes, caption=said["caption"], measures=measures, **more)
 
 
 def _figures() -> dict[str, Demand]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline_lib.figures.support import style
-from pipeline_lib.tables.columns import FOLLOWED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 FIGURES = {
     "telemetry": {
         "runs": "nothing", "tables": ["telemetry"], "option": "telemetry",
+        "measures": ["telemetry"],
         "caption": (
             "The earliest steps of dense training: test accuracy and loss, magnitudes, signs that differ from "
             "initialisation, ten weights of one seed, the norm of the mini-batch gradient (grey: as measured, mean over "
@@ -29,6 +29,7 @@ FIGURES = {
     },
     "timeline": {
         "runs": "nothing", "tables": ["timeline"], "option": "telemetry",
+        "measures": ["telemetry"],
         "caption": (
             "What happens when in early training, read off this experiment's tables. Markers are the steps named beside "
             "them, bars reach from the earliest to the latest seed or over a 95 % interval; one that runs to the right "
@@ -38,6 +39,7 @@ FIGURES = {
     },
     "sign_changes": {
         "runs": "masks_at_sparse_level", "tables": ["signs"], "steps": 2,
+        "measures": ["signs"],
         "caption": (
             "Share of weights (%) whose sign differs between two steps of dense training: of all prunable weights above, "
             "and below of those that survive at the sparse level in the ladder rewound to k. Means over seeds (paper A, "
@@ -46,6 +48,7 @@ FIGURES = {
     },
     "curvature": {
         "runs": "nothing", "tables": ["curvature"], "option": "curvature",
+        "measures": ["curvature"],
         "caption": (
             "Curvature during training: largest and smallest eigenvalue of the Hessian of the training loss, the share of "
             "the eigenvalues' absolute sum that is negative, and the share of the gradient's square in the top subspace, "
@@ -90,8 +93,9 @@ def _weights(axes: Axes, own: pd.DataFrame) -> None:
     import seaborn as sns
 
     first = own[own["seed"] == own["seed"].min()]
-    for i, colour in enumerate(sns.color_palette("colorblind", FOLLOWED)):
-        axes.plot(first["step"], first[f"weight_{i}"], color=colour, linewidth=1, label=f"weight {i}")
+    followed = [name for name in first if name.startswith("weight_")]
+    for name, colour in zip(followed, sns.color_palette("colorblind", len(followed)), strict=True):
+        axes.plot(first["step"], first[name], color=colour, linewidth=1, label=name.replace("_", " "))
 
 
 def telemetry(frames: Frames, sparse_levels: Levels) -> Figure:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 FIGURES = {
     "landscape": {
         "runs": "ladder_at_last_k", "tables": ["geometry"], "sparse": True, "option": "connectivity",
+        "measures": ["ladder"],
         "caption": (
             "Rewind points (circles), solutions (triangles) and projections (crosses) of one ladder at the last rewind "
             "step, placed in the plane such that their distances are as near as possible to those between weights, root "
@@ -27,6 +28,7 @@ FIGURES = {
     },
     "level_paths": {
         "runs": "imp_at_every_k", "tables": ["paths", "barriers", "runs"], "sparse": True, "option": "connectivity",
+        "measures": ["lines_of_every_ladder"],
         "caption": (
             "Test error on the straight lines from each solution of a ladder to that of the next level, a line a rewind "
             "step k; the same for the last k, cut off above what the solutions themselves reach, with the mean and "
@@ -38,6 +40,7 @@ FIGURES = {
     },
     "robustness": {
         "runs": "robust", "tables": ["barriers", "runs"], "sparse": True, "option": "connectivity",
+        "measures": ["lines_of_the_last_ladder", "lines_to_perturbed"],
         "caption": (
             "Test error halfway between two solutions less the mean of the two, at the last rewind step: between those of "
             "successive levels, and between a solution and what its rewind point trains to after a random change, as "

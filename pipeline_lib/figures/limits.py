@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 FIGURES = {
     "pruning_limits": {
         "runs": "scanned", "tables": ["limits", "cuts", "runs"], "sparse": True, "option": "limits",
+        "measures": ["spectra", "cuts"],
         "caption": (
             "How much of a solution can be pruned at once, against the distance R to the pruned network, at the last "
             "rewind step. Lines: the limit that the eigenvalues of the Hessian predict, mean over seeds (dashed: of its "
@@ -28,6 +29,7 @@ FIGURES = {
     },
     "spectra": {
         "runs": "ladder_at_last_k", "tables": ["spectrum"], "sparse": True, "option": "limits",
+        "measures": ["spectra"],
         "caption": (
             "Share of the eigenvalues of the training loss's Hessian (solid) and of its Gauss-Newton part (dashed) that "
             "are at most each value, over surviving weights, estimated by Lanczos iterations from random signs. A line a "
@@ -37,6 +39,7 @@ FIGURES = {
     },
     "lemma": {
         "runs": "nothing", "tables": ["wells"], "option": "lemma",
+        "measures": ["wells"],
         "caption": (
             "How often a random affine subspace at distance R from the minimum of a quadratic well meets the set where "
             "the loss is at most ε, against its dimension. Share of the subspaces drawn; dashed: the dimension from which "

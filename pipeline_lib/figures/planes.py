@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FIGURES = {
     "pruning_planes": {
         "runs": "ladder_at_last_k", "tables": ["planes", "marks", "sets"], "sparse": True, "option": "planes",
+        "measures": ["planes_of_pruning"],
         "caption": (
             "Test error in the plane through a solution, the same pruned without training (projection) and the solution "
             "of the next level, a panel a level, for the first seed at the last rewind step. Networks on the horizontal "
@@ -30,6 +31,7 @@ FIGURES = {
     },
     "direction_planes": {
         "runs": "ladder_at_last_k", "tables": ["planes", "marks", "sets"], "sparse": True, "option": "planes",
+        "measures": ["planes_of_directions"],
         "caption": (
             "Test error around a solution in the plane of two directions: to where pruning its smallest weights leads "
             "(orange), and to where pruning random ones leads (purple). A panel a level, for the first seed at the last "

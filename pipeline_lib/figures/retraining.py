@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 FIGURES = {
     "magnitudes": {
         "runs": "branches", "tables": ["magnitudes"], "sparse": True, "option": "retraining",
+        "measures": ["ladder", "branches"],
         "caption": (
             "Distribution of the magnitudes of weights, over their mean, at an early, a middle and the last level: right "
             "after pruning (projection, over the weights of the level before, so that pruned ones count as zeros), and "
@@ -38,6 +39,7 @@ FIGURES = {
     },
     "retraining": {
         "runs": "strategies", "tables": ["runs", "magnitudes"], "sparse": True, "option": "retraining",
+        "measures": ["ladder", "strategies"],
         "caption": (
             "Left: test error against the share of weights that remain, of ladders that rewind weights, rewind learning "
             "rates alone, or fine-tune (in brackets: learning rate); the dashed line and grey band are the dense network. "

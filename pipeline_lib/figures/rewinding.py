@@ -177,13 +177,8 @@ def instability_by_layer(frames: Frames, sparse_levels: Levels) -> Figure:
     figure, axes = style.panels(1, len(tasks))
     for axis, task in zip(axes[0], tasks, strict=False):
         own = frame[frame["task"] == task]
-        blocks, steps = list(own["block"].unique()), sorted(own["k"].unique())
-        own = own.assign(place=own["block"].map({block: i for i, block in enumerate(blocks)}))
-        for k, shade in zip(steps, style.shades(len(steps), style.COLOURS["dense"]), strict=True):
-            style.line(axis, own[own["k"] == k], "place", "percent", shade, f"k = {k}", "o")
+        style.by_block(axis, own, "percent")
         axis.set_title(task)
-        axis.set_xticks(range(len(blocks)), [block.removeprefix("body.") for block in blocks], rotation=90)
         axis.set_ylabel("rise of test error (points)")
         axis.set_ylim(bottom=0)
-        axis.legend()
     return figure

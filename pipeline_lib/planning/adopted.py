@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_lib.core import files
-from pipeline_lib.planning.nodes import OUTPUTS
+from pipeline_lib.planning.declared import STAGES
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.verification import RECORD
 
@@ -98,7 +98,7 @@ def forget(results: Path) -> str:
 def is_there(results: Path, folder: str) -> bool:
     """Tell whether all files of an artifact exist."""
     stage = folder.split("/")[1]
-    return stage in OUTPUTS and all((results / folder / name).is_file() for name in (*OUTPUTS[stage], RECORD))
+    return stage in STAGES and all((results / folder / name).is_file() for name in (*STAGES[stage].files, RECORD))
 
 
 def there(results: Path) -> dict[str, str]:

@@ -11,11 +11,12 @@ from pathlib import Path
 from pipeline_lib.core import registry
 from pipeline_lib.planning import adopted, inventory
 from pipeline_lib.planning.adopted import Kept
+from pipeline_lib.planning.declared import STAGES
 from pipeline_lib.planning.inventory import Artifact
 from pipeline_lib.planning.keys import known_code
 from pipeline_lib.planning.keys.fingerprint import FORMAT
 from pipeline_lib.planning.keys.known_code import Sources
-from pipeline_lib.planning.nodes import OUTPUTS, Node, Plan, named_functions, on_device, stage_code
+from pipeline_lib.planning.nodes import Node, Plan, named_functions, on_device, stage_code
 from pipeline_lib.store.environment import Environment
 
 _COMPARED = 50  # artifacts that a node without an alike one is compared with
@@ -137,8 +138,8 @@ def check_stages(every: Outcome, stages: Iterable[str]) -> None:
         ValueError: naming the stage.
     """
     for stage in stages:
-        if stage not in OUTPUTS:
-            raise registry.unknown("stage to keep", stage, list(OUTPUTS))
+        if stage not in STAGES:
+            raise registry.unknown("stage to keep", stage, list(STAGES))
         if stage not in {twin.node.stage for twin in every.kept.values()}:
             rule = "stage to keep must have artifacts that differ by code alone"
             raise ValueError(f"{rule}, got none of {stage}; leave it out")
@@ -153,7 +154,7 @@ def keep(plan: Plan, found: Outcome) -> None:
 
 def _counts(stages: Iterable[str]) -> str:
     found = Counter(stages)
-    return ", ".join(f"{stage} {found[stage]}" for stage in OUTPUTS if found[stage])
+    return ", ".join(f"{stage} {found[stage]}" for stage in STAGES if found[stage])
 
 
 def _comparisons(plan: Plan, found: Outcome) -> dict[str, list[str]]:
@@ -167,7 +168,7 @@ def _comparisons(plan: Plan, found: Outcome) -> dict[str, list[str]]:
         what = "the same definitions, which refer to each other otherwise" if before in known else "nobody wrote down what it was"
         for place, diff in (told or {f"code {before}": what}).items():
             diffs[f"{place}\n{diff}"].add(node.stage)
-    return {diff: [stage for stage in OUTPUTS if stage in stages] for diff, stages in diffs.items()}
+    return {diff: [stage for stage in STAGES if stage in stages] for diff, stages in diffs.items()}
 
 
 def report(plan: Plan, shelf: Shelf, every: Outcome, command: str) -> str:
@@ -185,7 +186,7 @@ def report(plan: Plan, shelf: Shelf, every: Outcome, command: str) -> str:
         place, _, text = diff.partition("\n")
         lines += [f"changed: {place} (of {', '.join(stages)})", text]
     codes = Counter((twin.node.stage, twin.artifact.code, twin.code) for twin in every.kept.values())
-    for (stage, before, now), num in sorted(codes.items(), key=lambda each: list(OUTPUTS).index(each[0][0])):
+    for (stage, before, now), num in sorted(codes.items(), key=lambda each: list(STAGES).index(each[0][0])):
         lines.append(f"{stage}: {num} made by code {before}, which is {now} now")
     if every.follow:
         lines.append(f"of unchanged code, made from these: {_counts(node.stage for node in every.follow)}")
@@ -193,7 +194,7 @@ def report(plan: Plan, shelf: Shelf, every: Outcome, command: str) -> str:
     many = "1 artifact differs" if len(kept) == 1 else f"{len(kept)} artifacts differ"
     lines.append(f"{many} from the plan by code alone{'; keep them with:' if kept else ''}")
     if kept:
-        lines.append(f"    {command} " + " ".join(f"--keep {stage}" for stage in OUTPUTS if stage in kept))
+        lines.append(f"    {command} " + " ".join(f"--keep {stage}" for stage in STAGES if stage in kept))
     return "\n".join(lines)
 
 
@@ -204,7 +205,7 @@ def _unadoptable(plan: Plan, shelf: Shelf, every: Outcome) -> list[str]:
     running, reasons = {node.key for node in every.run}, Counter[tuple[str, str]]()
     for node in every.run:
         reasons[node.stage, _reason(node, running, loose)] += 1
-    order = sorted(reasons.items(), key=lambda each: (list(OUTPUTS).index(each[0][0]), each[0][1]))
+    order = sorted(reasons.items(), key=lambda each: (list(STAGES).index(each[0][0]), each[0][1]))
     lines = [f"{stage}: {num} cannot be kept: {reason}" for (stage, reason), num in order if reason]
     if len(lines) > _SHOWN:
         lines[_SHOWN:] = [f"and {len(lines) - _SHOWN} more reasons"]

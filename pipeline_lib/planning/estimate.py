@@ -8,23 +8,19 @@ import math
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import reduce
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from pipeline_lib.experiments import starts
 from pipeline_lib.planning import adopted, footprint
-from pipeline_lib.planning.nodes import OUTPUTS, Node, Plan
+from pipeline_lib.planning.declared import STAGES
+from pipeline_lib.planning.nodes import Node, Plan
 from pipeline_lib.store.verification import RECORD
 
-# Seconds of a job that is mostly start-up, used until there is a record of one.
-_STARTUP = {
-    "prepare": 5.0, "prune": 0.3, "rewind": 0.3, "perturb": 0.4, "signs": 0.5, "describe": 1.0, "wells": 20.0,
-    "tabulate": 1.0, "derive": 1.0, "judge": 1.0, "plot": 2.0,
-}  # fmt: skip
-_LINES = ("interpolate", "follow", "layers", "hessian", "connect", "slice", "cut", "adapt")
 # What a record that is missing, empty, damaged or of an older version can raise.
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, csv.Error)
 _KEPT_RECORDS = 200  # newest jobs looked at, a stage
@@ -32,34 +28,34 @@ _KEPT_RECORDS = 200  # newest jobs looked at, a stage
 Calibrate = Callable[[dict[str, Any], Path | None], tuple[float, float]]
 
 
-def _trained(spec: dict[str, Any]) -> int:
+def trained_steps(spec: dict[str, Any]) -> int:
+    """Count the steps of a job's runs."""
     begun = starts.parse(spec["start"], spec["task"]).step() if "start" in spec else spec["k"]  # older records have none
     return (spec["task"]["steps"] - begun) * len(spec["members"])
 
 
-# A job's size: training steps, or evaluated points (of some ten thousand images; a product with the Hessian costs nine times its
-# examples). Other stages' jobs have one size.
-_WORK: dict[str, Callable[[dict[str, Any]], float]] = {
-    "train": _trained,
-    "trace": _trained,
-    "telemetry": lambda spec: spec["task"]["steps"] * len(spec["seeds"]),
-    "teach": lambda spec: spec["until"] * len(spec["seeds"]),
-    "pretrain": lambda spec: spec["k"] * len(spec["seeds"]),
-    "interpolate": lambda spec: spec["alphas"] * len(spec["pairs"]) * len(spec["splits"]),
-    "follow": lambda spec: spec["alphas"] * len(spec["pairs"]) * len(spec["keep"]),
-    "hessian": lambda spec: (
-        9e-4 * spec["examples"] * spec["iterations"] * (spec["probes"] + 1) * len(spec["operators"]) * len(spec["seeds"])
-    ),
-    "connect": lambda spec: spec["alphas"] * len(spec["pairs"]) * len(spec["splits"]) * len(spec["seeds"]),
-    "slice": lambda spec: spec["points"] ** 2 * len(spec["seeds"]),
-    "cut": lambda spec: 6 * sum(map(len, spec["fractions"].values())) * len(spec["seeds"]),
-    "adapt": lambda spec: 55 * len(spec["seeds"]),
-}
+_SIZES = {"trained_steps": trained_steps}
+
+
+def _factor(spec: dict[str, Any], named: str | int | float) -> int | float:
+    """Read one factor of a job's size."""
+    if not isinstance(named, str):
+        return named
+    value: Any = reduce(lambda found, key: found[key], named.split("."), spec)
+    if isinstance(value, Mapping):
+        return sum(map(len, value.values()))
+    return len(value) if isinstance(value, Sequence) else value
+
+
+def product(spec: dict[str, Any], size: Sequence[str | int | float]) -> int | float:
+    """Multiply the factors of a job's size."""
+    return math.prod(_factor(spec, named) for named in size)
 
 
 def _work(stage: str, spec: dict[str, Any]) -> float:
-    """Measure a job's size."""
-    return float(_WORK[stage](spec)) if stage in _WORK else 1.0
+    """Measure a job's size, as its stage declares it: in training steps or evaluated points; one for a job of start-up alone."""
+    size = STAGES[stage].size
+    return float(_SIZES[size](spec) if isinstance(size, str) else product(spec, size))
 
 
 def _kind(stage: str, spec: dict[str, Any]) -> str:
@@ -68,7 +64,7 @@ def _kind(stage: str, spec: dict[str, Any]) -> str:
     if task is None:
         return stage
     parts = [task[key] for key in ("network", "dataset", "batch_size", "pad", "precision", "channels_last") if key in task]
-    return json.dumps(["interpolate" if stage in _LINES else "train", parts], sort_keys=True)
+    return json.dumps([STAGES[stage].rate, parts], sort_keys=True)
 
 
 def _rate(record: Path, described: Path) -> tuple[str, float]:
@@ -85,7 +81,7 @@ def _rate(record: Path, described: Path) -> tuple[str, float]:
 def _rates(results: Path) -> dict[str, float]:
     """Read seconds a unit of work from the benchmark records of finished jobs; what is damaged tells nothing."""
     found: dict[str, list[float]] = defaultdict(list)
-    for stage in OUTPUTS:
+    for stage in STAGES:
         records = sorted((results / "benchmarks" / stage).glob("*.tsv"), key=lambda path: path.stat().st_mtime)
         for record in records[-_KEPT_RECORDS:]:
             with suppress(*_DAMAGE):
@@ -108,8 +104,12 @@ def _calibrated(
             full = next(e.grids[task["name"]].task for e in plan.config.experiments.values() if task["name"] in e.grids)
             if task["name"] not in measured:
                 measured[task["name"]] = calibrate(full, plan.config.data_root)
-            rates[kind] = measured[task["name"]][int(node.stage in _LINES)]
+            rates[kind] = measured[task["name"]][int(STAGES[node.stage].rate == "evaluation")]
     return set(measured), unknown
+
+
+def _startup() -> dict[str, float]:
+    return {stage.name: stage.seconds for stage in STAGES.values() if stage.rate is None}
 
 
 def is_made(plan: Plan, node: Node) -> bool:
@@ -128,7 +128,7 @@ def report(plan: Plan, calibrate: Calibrate | None = None, sized: footprint.Size
     """
     made = {key for key, node in plan.nodes.items() if is_made(plan, node)}
     missing = [node for key, node in plan.nodes.items() if key not in made]
-    rates = _STARTUP | _rates(plan.config.results)
+    rates = _startup() | _rates(plan.config.results)
     measured, unknown = _calibrated(plan, missing, rates, calibrate)
     seconds = _seconds(missing, rates)
     lines = _by_stage(plan.nodes.values(), made, seconds)
@@ -138,7 +138,7 @@ def report(plan: Plan, calibrate: Calibrate | None = None, sized: footprint.Size
 
 def _seconds(missing: Iterable[Node], rates: Mapping[str, float]) -> dict[str, float]:
     """Add up what missing nodes take, by stage; NaN where nothing tells."""
-    seconds: dict[str, float] = dict.fromkeys(OUTPUTS, 0.0)
+    seconds: dict[str, float] = dict.fromkeys(STAGES, 0.0)
     for node in missing:
         seconds[node.stage] += rates.get(_kind(node.stage, node.spec), float("nan")) * _work(node.stage, node.spec)
     return seconds
@@ -149,7 +149,7 @@ def _by_stage(nodes: Iterable[Node], made: Collection[str], seconds: Mapping[str
     keys: dict[str, list[str]] = defaultdict(list)
     for node in nodes:
         keys[node.stage].append(node.key)
-    for stage in (stage for stage in OUTPUTS if keys[stage]):
+    for stage in (stage for stage in STAGES if keys[stage]):
         hours = "unknown" if math.isnan(seconds[stage]) else f"{seconds[stage] / 3600:.2f}"
         lines.append(f"{stage:12} {len(keys[stage]):7} {len(set(keys[stage]).intersection(made)):7} {hours:>11}")
     return lines
@@ -158,7 +158,7 @@ def _by_stage(nodes: Iterable[Node], made: Collection[str], seconds: Mapping[str
 def stages(plan: Plan, nodes: Collection[Node]) -> list[str]:
     """Write how many of some nodes there are, how many exist, and how long the others take, a line a stage."""
     made = {node.key for node in nodes if is_made(plan, node)}
-    rates = _STARTUP | _rates(plan.config.results)
+    rates = _startup() | _rates(plan.config.results)
     return _by_stage(nodes, made, _seconds([node for node in nodes if node.key not in made], rates))
 
 

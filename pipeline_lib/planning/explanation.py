@@ -12,9 +12,9 @@ from pipeline_lib.experiments.experiment import Experiment, Grid
 from pipeline_lib.experiments.figure_needs import FIGURES, Demand
 from pipeline_lib.experiments.runs import Run, with_ancestors
 from pipeline_lib.planning import estimate, plan
+from pipeline_lib.planning.declared import COLUMNS, DERIVED, TABLES
 from pipeline_lib.planning.lineage import Lineage, digits
-from pipeline_lib.planning.nodes import DERIVED, TABLES, Node, Plan
-from pipeline_lib.tables import columns
+from pipeline_lib.planning.nodes import Node, Plan
 
 _KINDS = {"imp": "IMP", "random_prune": "random pruning", "reinit": "reinitialised"}
 _PUBLISHED = ("tabulate", "derive", "judge", "plot")
@@ -167,11 +167,10 @@ def _figure(made: Plan, e: Experiment, figure: str) -> str:
 
 def _table(made: Plan, e: Experiment, table: str) -> str:
     found = above(made, [made.tables[e.name][table]])
-    source = (
-        f"measured by {TABLES[table]}" if table in TABLES else "computed from " + ", ".join(DERIVED.get(table, (["tables"],))[0])
-    )
+    sources = DERIVED[table].sources if table in DERIVED else ("tables",)
+    source = f"measured by {TABLES[table]}" if table in TABLES else "computed from " + ", ".join(sources)
     figures = [figure for figure in e.figures if table in FIGURES[figure].tables]
-    lines = [f"table {table} of {e.name}, {source}, {len(columns.COLUMNS[table])} columns, see docs/tables.md"]
+    lines = [f"table {table} of {e.name}, {source}, {len(COLUMNS[table])} columns, see docs/tables.md"]
     lines.append(f"drawn in: {', '.join(figures) or 'no figure'}")
     lines.append(f"comes from {sum(node.num_runs for node in found)} trained networks")
     return "\n".join([*lines, *estimate.stages(made, found)])

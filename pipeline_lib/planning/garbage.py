@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_lib.planning import inventory, plan_file
+from pipeline_lib.planning.declared import STAGES
 from pipeline_lib.planning.keys import known_code
-from pipeline_lib.planning.nodes import OUTPUTS, Node, Plan, stage_code
+from pipeline_lib.planning.nodes import Node, Plan, stage_code
 from pipeline_lib.store import artifacts, verification
 
 TRASH = ".trash"
@@ -51,7 +52,7 @@ def size(folder: Path) -> int:
 def _is_made(folder: Path) -> bool:
     """Tell whether a job of this pipeline made a folder: a file in it, its record or a tensor file, carries its key."""
     stage, key = folder.parent.name, folder.name.rpartition("-")[2]
-    if folder.is_symlink() or stage not in OUTPUTS:
+    if folder.is_symlink() or stage not in STAGES:
         return False
     try:
         return bool(verification.record(folder)["stage"] == stage)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline_lib.planning.declared import STAGES
 from pipeline_lib.planning.keys.fingerprint import FORMAT
-from pipeline_lib.planning.nodes import OUTPUTS
 from pipeline_lib.store import verification
 from pipeline_lib.store.environment import Environment
 
@@ -74,7 +74,7 @@ def read(folder: Path) -> Artifact | None:
             found.get("code"),
             found.get("format"),
         )
-        if found["stage"] != stage or stage not in OUTPUTS or not isinstance(found["spec"], dict):
+        if found["stage"] != stage or stage not in STAGES or not isinstance(found["spec"], dict):
             return None
         label = folder.name.removesuffix(f"-{key}")
         own = code if isinstance(code, str) else ""

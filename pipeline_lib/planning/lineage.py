@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_lib.planning import adopted, garbage, inventory
+from pipeline_lib.planning.declared import STAGES
 from pipeline_lib.planning.inventory import Artifact
 from pipeline_lib.planning.keys import known_code
 from pipeline_lib.planning.keys.fingerprint import FORMAT
 from pipeline_lib.planning.keys.known_code import Sources
-from pipeline_lib.planning.nodes import OUTPUTS, Node, Plan, named_functions, stage_code
+from pipeline_lib.planning.nodes import Node, Plan, named_functions, stage_code
 from pipeline_lib.store import verification
 
 SHORTEST = 4  # digits of a key that are enough if no other begins so
@@ -98,7 +99,7 @@ class Lineage:
     def _state(self, artifact: Artifact) -> Iterator[str]:
         folder = self.results / artifact.folder
         if adopted.is_there(self.results, artifact.folder):
-            yield f"exists: {garbage.size(folder) / 2**20:.2f} MiB in {len(OUTPUTS[artifact.stage]) + 1} files"
+            yield f"exists: {garbage.size(folder) / 2**20:.2f} MiB in {len(STAGES[artifact.stage].files) + 1} files"
             record = verification.record(folder)
             yield from (f"{name}: {_shown(record[name])}" for name in record if name not in _FACTS)
         else:
@@ -126,7 +127,7 @@ class Lineage:
             yield "it runs again when its files are removed, or when one of these becomes another:"
             yield f"  one of the {len(found.definitions) if found else 0} definitions that its stage reaches, or its spec"
             if above:
-                listed = ", ".join(f"{stage} {above[stage]}" for stage in OUTPUTS if above[stage])
+                listed = ", ".join(f"{stage} {above[stage]}" for stage in STAGES if above[stage])
                 yield f"  definitions or spec of one of the {above.total()} artifacts that it comes from: {listed}"
         elif self.plan:
             like = [n for n in self._nodes.values() if (n.stage, n.label) == (artifact.stage, artifact.label)]

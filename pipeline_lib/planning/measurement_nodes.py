@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from pipeline_lib.core import registry
 from pipeline_lib.experiments import comparisons
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run
@@ -167,27 +168,55 @@ class MeasurementNodes:
         states = [self.trained(run) for run in runs]
         return self._describe(name, states, [self.training.mask(run) for run in runs], solutions, [])
 
+    def wells(self) -> list[Node]:
+        """Planted wells, which need no network."""
+        return [self.plan.add("wells", "wells", self.e.lemma, {})] if self.e.lemma else []
+
+    def solutions(self, stage: str) -> list[Node]:
+        """What a stage that is planned for each solution of the last ladder measures of them."""
+        made = []
+        for level in range(self.e.levels + 1):
+            run = self.solution(level)
+            spec = {"task": self.task, "seeds": self.seeds, "k": run.k, "level": level}
+            parents = {"data": [self.training.data], "state": [self.trained(run)], "mask": self.training.masked(run)}
+            made.append(self.plan.add(stage, label(self.training.who, f"k{run.k}", f"L{level}"), spec, parents))
+        return made
+
     def measure(self, figures: Sequence[str]) -> dict[str, list[Node]]:
         """Add all that the figures ask for; nodes by stage."""
         found: dict[str, list[Node]] = defaultdict(list)
-        options = {FIGURES[figure].option for figure in figures}
-        found["telemetry"] += self.telemetry() if "telemetry" in options else []
-        found["signs"] += self.signs() if "sign_changes" in figures else []
-        found["hessian"] += self.curvature() if "curvature" in options else []
-        if "limits" in options:
-            found["hessian"] += self.spectra()
-        if "pruning_limits" in figures:
-            found["cut"] += self.cuts()
-        if self.e.connectivity:
-            followed = self.e.rewind if "level_paths" in figures else [self.last] if "robustness" in figures else []
-            found["connect"] += [self.levels(k) for k in followed]
-            found["connect"] += [self.perturbed()] if "robustness" in figures else []
-        for plane in ("pruning", "directions"):
-            found["slice"] += self.planes(plane) if f"{plane.removesuffix('s')}_planes" in figures else []
-        if {"landscape", "magnitudes", "retraining"} & set(figures):
-            found["describe"].append(self.ladder())
-        ways = (("magnitudes", "mask | "), ("retraining", ""))
-        found["describe"] += [
-            self.retrained(f"{before}{way}") for figure, before in ways if figure in figures for way in self.e.retraining
-        ]
+        for name in dict.fromkeys(name for figure in figures for name in FIGURES[figure].measures):
+            if name not in MEASURES:
+                raise registry.unknown("measures of a figure", name, list(MEASURES), "add it in planning/measurement_nodes.py")
+            for node in MEASURES[name](self):
+                found[node.stage].append(node)
+        for stage in self.training.wanted("solutions"):
+            found[stage] += self.solutions(stage)
         return found
+
+
+def _lines(nodes: MeasurementNodes, ks: Sequence[int]) -> list[Node]:
+    return [nodes.levels(k) for k in ks] if nodes.e.connectivity else []
+
+
+def _retrained(nodes: MeasurementNodes, before: str) -> list[Node]:
+    return [nodes.retrained(f"{before}{strategy}") for strategy in nodes.e.retraining]
+
+
+# What figures may ask for under `measures`, by name.
+MEASURES: dict[str, Callable[[MeasurementNodes], list[Node]]] = {
+    "telemetry": MeasurementNodes.telemetry,
+    "signs": MeasurementNodes.signs,
+    "curvature": MeasurementNodes.curvature,
+    "spectra": MeasurementNodes.spectra,
+    "cuts": MeasurementNodes.cuts,
+    "lines_of_every_ladder": lambda nodes: _lines(nodes, nodes.e.rewind),
+    "lines_of_the_last_ladder": lambda nodes: _lines(nodes, nodes.e.rewind[-1:]),
+    "lines_to_perturbed": lambda nodes: [nodes.perturbed()] if nodes.e.connectivity else [],
+    "planes_of_pruning": lambda nodes: nodes.planes("pruning"),
+    "planes_of_directions": lambda nodes: nodes.planes("directions"),
+    "ladder": lambda nodes: [nodes.ladder()],
+    "branches": lambda nodes: _retrained(nodes, "mask | "),
+    "strategies": lambda nodes: _retrained(nodes, ""),
+    "wells": MeasurementNodes.wells,
+}

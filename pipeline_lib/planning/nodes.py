@@ -1,4 +1,4 @@
-"""Nodes of the plan: what an artifact is, how its key comes about, which files and tables there are."""
+"""Nodes of the plan: what an artifact is, and how its key comes about."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from pipeline_lib.experiments.experiment import Config
+from pipeline_lib.planning.declared import STAGES
 from pipeline_lib.planning.keys.fingerprint import CODE, Named, asked, fingerprint, reached
 from pipeline_lib.planning.keys.reach import Code
 from pipeline_lib.store import environment
@@ -18,52 +19,6 @@ from pipeline_lib.store.environment import Environment
 from pipeline_lib.store.verification import RECORD
 
 _LABEL = re.compile(r"[A-Za-z0-9_-]+")
-
-# The files that each stage makes; the first is what later stages read unless they say otherwise.
-OUTPUTS: dict[str, tuple[str, ...]] = {
-    "prepare": ("data.safetensors",),
-    "pretrain": ("state.safetensors",),
-    "teach": ("state.safetensors",),
-    "prune": ("mask.safetensors",),
-    "adapt": ("mask.safetensors", "ratios.parquet"),
-    "rewind": ("state.safetensors",),
-    "perturb": ("state.safetensors", "perturbations.parquet"),
-    "train": ("state.safetensors", "runs.parquet", "curves.parquet"),
-    "trace": ("state.safetensors", "runs.parquet", "curves.parquet", "kept.txt"),
-    "interpolate": ("interpolation.parquet", "instability.parquet", "distances.parquet"),
-    "follow": ("throughout.parquet",),
-    "layers": ("layers.parquet",),
-    "telemetry": ("telemetry.parquet",),
-    "signs": ("signs.parquet",),
-    "hessian": ("spectrum.parquet", "curvature.parquet"),
-    "connect": ("paths.parquet", "barriers.parquet"),
-    "slice": ("planes.parquet", "marks.parquet"),
-    "cut": ("cuts.parquet",),
-    "describe": ("magnitudes.parquet", "geometry.parquet"),
-    "wells": ("wells.parquet",),
-    "tabulate": ("table.parquet",),
-    "derive": ("table.parquet",),
-    "judge": ("table.parquet",),
-    "plot": ("figure.svg", "figure.png"),
-}
-# The stage that measures each table, and the tables that are computed from others.
-TABLES = {
-    "runs": "train", "curves": "train", "interpolation": "interpolate", "instability": "interpolate", "distances": "interpolate",
-    "throughout": "follow", "layers": "layers", "perturbations": "perturb", "telemetry": "telemetry", "signs": "signs",
-    "spectrum": "hessian", "curvature": "hessian", "paths": "connect", "barriers": "connect", "planes": "slice", "marks": "slice",
-    "cuts": "cut", "magnitudes": "describe", "geometry": "describe", "ratios": "adapt", "wells": "wells",
-}  # fmt: skip
-# The tables that each derived one takes, and those that it uses where they are there; in the order in which they are made.
-DERIVED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "means": (("instability",), ()),
-    "onsets": (("instability", "runs"), ()),
-    "networks": (("runs",), ()),
-    "correlations": (("perturbations", "runs"), ()),
-    "timeline": (("telemetry",), ("onsets", "curvature")),
-    "fits": (("cuts", "runs"), ()),
-    "limits": (("spectrum", "cuts", "fits"), ()),
-    "sets": (("planes", "marks", "runs"), ()),
-}
 
 
 @dataclass(frozen=True)
@@ -95,7 +50,7 @@ class Node:
 
     def files(self) -> list[str]:
         """Paths of its files under the results folder, its record included."""
-        return [f"{self.folder}/{name}" for name in (*OUTPUTS[self.stage], RECORD)]
+        return [f"{self.folder}/{name}" for name in (*STAGES[self.stage].files, RECORD)]
 
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from pipeline_lib.claims import verdicts
+from pipeline_lib.core import registry
 from pipeline_lib.experiments import starts
 from pipeline_lib.experiments.config import CLAIMS, chunks
 from pipeline_lib.experiments.experiment import Config, Experiment, Grid
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run, with_ancestors
+from pipeline_lib.planning.declared import COLUMNS, DERIVED, TABLES
 from pipeline_lib.planning.measurement_nodes import MeasurementNodes
-from pipeline_lib.planning.nodes import DERIVED, TABLES, Node, Plan
+from pipeline_lib.planning.nodes import Node, Plan
 from pipeline_lib.planning.training_nodes import TrainingNodes, label
+from pipeline_lib.tables import columns
 
 
 def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node]]:
@@ -44,9 +47,28 @@ def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node
             found[stage] += nodes
         found["perturb"] += training.sizes.values()
         found["adapt"] += training.ratios.values()
-    if e.lemma and "lemma" in figures:
-        found["wells"].append(plan.add("wells", "wells", e.lemma, {}))
     return found
+
+
+def _limits(e: Experiment, key: str) -> dict[str, Any]:
+    return {task: grid.limits[key] for task, grid in e.grids.items() if grid.limits}
+
+
+# What a derived table's spec may ask for, by name.
+_FACTS: dict[str, Callable[[Experiment], dict[str, Any]]] = {
+    "tasks": lambda e: {task: grid.task for task, grid in e.grids.items()},
+    "sparse_levels": lambda e: {task: grid.sparse_level for task, grid in e.grids.items()},
+    "pruning": lambda e: {task: "one-shot" if grid.pruning.get("one_shot") else "iterative" for task, grid in e.grids.items()},
+    "fit_levels": lambda e: _limits(e, "fit_level"),
+    "fit_fractions": lambda e: _limits(e, "small_fractions"),
+}
+
+
+def _facts(e: Experiment, table: str, names: Sequence[str]) -> dict[str, Any]:
+    for name in names:
+        if name not in _FACTS:
+            raise registry.unknown(f"what table {table} asks for", name, list(_FACTS), "add a function to planning/plan.py")
+    return {name: _FACTS[name](e) for name in names}
 
 
 def _tables(plan: Plan, e: Experiment) -> dict[str, Node]:
@@ -55,35 +77,28 @@ def _tables(plan: Plan, e: Experiment) -> dict[str, Node]:
         for stage, found in _measure(plan, grid, e.figures).items():
             nodes[stage] |= {node.key: node for node in found}
     made: dict[str, Node] = {}
-    whose = {"experiment": e.name}
+
+    def add(stage: str, table: str, parents: Mapping[str, Sequence[Node]], **more: Any) -> None:
+        spec = {"experiment": e.name, "table": table, "columns": columns.spelled(COLUMNS[table]), **more}
+        made[table] = plan.add(stage, label(e.name, table), spec, parents)
+
     for table, stage in TABLES.items():
         if nodes[stage]:
-            made[table] = plan.add(
-                "tabulate", label(e.name, table), whose | {"table": table}, {"parts": list(nodes[stage].values())}
-            )
-    sparse = {task: grid.sparse_level for task, grid in e.grids.items()}
-    for table, (required, optional) in DERIVED.items():
-        if all(source in made for source in required):
-            sources = [*required, *(source for source in optional if source in made)]
-            spec: dict[str, Any] = whose | {"table": table}
-            if table == "fits":
-                asked = {task: grid.limits for task, grid in e.grids.items() if grid.limits}
-                spec |= {"fit_levels": {task: limits["fit_level"] for task, limits in asked.items()}}
-                spec |= {"fit_fractions": {task: limits["small_fractions"] for task, limits in asked.items()}}
-            if table == "networks":
-                pruning = {task: "one-shot" if grid.pruning.get("one_shot") else "iterative" for task, grid in e.grids.items()}
-                spec |= {"tasks": {n: grid.task for n, grid in e.grids.items()}, "sparse_levels": sparse, "pruning": pruning}
-            made[table] = plan.add("derive", label(e.name, table), spec, {source: [made[source]] for source in sources})
+            add("tabulate", table, {"parts": list(nodes[stage].values())})
+    for table, derived in DERIVED.items():
+        if all(source in made for source in derived.sources):
+            sources = [source for source in (*derived.sources, *derived.optional) if source in made]
+            add("derive", table, {source: [made[source]] for source in sources}, **_facts(e, table, derived.asks))
     if e.claims:
-        spec = {"claims": [verdicts.to_dict(claim) for name in e.claims for claim in verdicts.load(CLAIMS / f"{name}.yaml")]}
-        spec |= whose | {"sparse_levels": sparse}
-        made["claims"] = plan.add("judge", label(e.name, "claims"), spec, {n: [node] for n, node in made.items()})
+        claims = [verdicts.to_dict(claim) for name in e.claims for claim in verdicts.load(CLAIMS / f"{name}.yaml")]
+        parents = {table: [node] for table, node in made.items()}
+        add("judge", "claims", parents, claims=claims, sparse_levels=_FACTS["sparse_levels"](e))
     return made
 
 
 def _add_experiment(plan: Plan, e: Experiment) -> None:
     made, figures = _tables(plan, e), {}
-    sparse_levels = {task: grid.sparse_level for task, grid in e.grids.items()}
+    sparse_levels = _FACTS["sparse_levels"](e)
     for figure in e.figures:
         used = {table: [made[table]] for table in FIGURES[figure].tables if table in made}
         if len(used) == len(FIGURES[figure].tables):

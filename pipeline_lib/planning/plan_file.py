@@ -11,8 +11,9 @@ from typing import Any
 from pipeline_lib.core import registry
 from pipeline_lib.core.files import refusal
 from pipeline_lib.experiments import config_files
+from pipeline_lib.planning.declared import STAGES
 from pipeline_lib.planning.keys import fingerprint
-from pipeline_lib.planning.nodes import OUTPUTS, Plan
+from pipeline_lib.planning.nodes import Plan
 from pipeline_lib.store import verification
 
 # Where artifacts lie under the results folder: no name leaves it, or means something to a shell.
@@ -190,7 +191,7 @@ class Written:
         try:
             part = f"{line['spec']['table']}.parquet" if line["stage"] == "tabulate" else None
             parents = [folder for folders in line["reads"].values() for folder in folders]
-            first = {folder: part or OUTPUTS[folder.split("/")[1]][0] for folder in parents}
+            first = {folder: part or STAGES[folder.split("/")[1]].files[0] for folder in parents}
         except _DAMAGE as error:
             raise not_whole(self.path, error) from None
         return [f"{folder}/{file}" for folder in parents for file in (first[folder], verification.RECORD)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline_lib.tables.columns import STABLE_BELOW
+from pipeline_lib.core.definitions import STABLE_BELOW
 
 if TYPE_CHECKING:
     import pandas as pd

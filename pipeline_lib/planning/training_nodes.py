@@ -13,6 +13,7 @@ from pipeline_lib.experiments.config import chunks, level_density
 from pipeline_lib.experiments.experiment import Grid
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run, rung
+from pipeline_lib.planning.declared import STAGES
 from pipeline_lib.planning.nodes import Node, Plan
 
 _NUMERICS = ("precision", "channels_last")
@@ -54,8 +55,7 @@ class TrainingNodes:
 
     def __init__(self, plan: Plan, e: Grid, seeds: tuple[int, ...], figures: Sequence[str]) -> None:
         self.plan, self.e, self.task, self.seeds = plan, e, e.task, seeds
-        self.followed = any(FIGURES[figure].option == "throughout" for figure in figures)
-        self.by_block = "instability_by_layer" in figures
+        self.tables = {table for figure in figures for table in FIGURES[figure].tables}
         self.who = f"{e.task['name']}-{_span('s', seeds)}"
         self.dynamics = {key: self.task[key] for key in _DYNAMICS}
         name = e.task["dataset"]["name"]
@@ -201,7 +201,7 @@ class TrainingNodes:
     def kept(self, run: Run) -> tuple[int, ...]:
         """List the steps at which a run's states are kept: those of `throughout` after its start, and the last."""
         asked = self.e.throughout
-        if not self.followed or asked is None or run.level or run.start or run.k not in asked["rewind"]:
+        if "throughout" not in self.tables or asked is None or run.level or run.start or run.k not in asked["rewind"]:
             return ()
         steps = range((run.k // asked["every"] + 1) * asked["every"], self.task["steps"], asked["every"])
         return tuple(sorted({*steps, self.task["steps"]}))
@@ -211,6 +211,23 @@ class TrainingNodes:
         first = self.e.orders[0]
         rest = sorted(set(orders) - {first})
         return [(first,), *chunks(rest, self.e.per_job["orders"])]
+
+    def wanted(self, each: str) -> list[str]:
+        """List the stages that are planned for each of something, by what figures ask for."""
+        return [stage.name for stage in STAGES.values() if stage.each == each and self.tables.intersection(stage.tables)]
+
+    def _each(self, stage: str, run: Run, jobs: list[tuple[tuple[int, ...], Node]]) -> list[Node]:
+        """Measure the networks of each job."""
+        made = []
+        for orders, node in jobs:
+            spec = {"task": {key: self.task[key] for key in MEASURED}, "kind": run.kind, "k": run.k, "level": run.level}
+            spec |= {"members": [[seed, order] for seed in self.seeds for order in orders]}
+            parents = {"data": [self.data], "state": [node], "mask": self.masked(run)}
+            made.append(self.plan.add(stage, self._who(run, orders), spec, parents))
+        return made
+
+    def _who(self, run: Run, orders: Sequence[int]) -> str:
+        return label(self.who, f"k{run.k}", f"L{run.level}", "" if run.level == 0 else run.kind, _span("o", orders))
 
     def compare(self, stage: str, run: Run, jobs: list[tuple[tuple[int, ...], Node]], **how: Any) -> list[Node]:
         """Compare each job's runs among themselves and with all earlier ones of the same seed."""
@@ -224,19 +241,28 @@ class TrainingNodes:
             if pairs:
                 spec = {"task": task, "kind": run.kind, "k": run.k, "level": run.level, "pairs": pairs}
                 spec |= how
-                name = label(self.who, f"k{run.k}", f"L{run.level}", "" if run.level == 0 else run.kind, _span("o", orders))
                 parents = {"data": [self.data], "states": list(nodes)}
-                made.append(self.plan.add(stage, name, spec, parents))
+                made.append(self.plan.add(stage, self._who(run, orders), spec, parents))
         return made
 
     def measure(self, run: Run, orders: Iterable[int]) -> dict[str, list[Node]]:
         """Train the given orders from one start, and compare them; nodes by the stage that a table is measured by."""
-        e, kept = self.e, self.kept(run)
+        kept = self.kept(run)
         jobs = [(group, self.train(run, group, kept)) for group in self.orders_apart(orders)]
-        how = {"alphas": e.alphas, "splits": list(e.splits), "batchnorm": list(e.batchnorm)}
-        found = {"train": [node for _, node in jobs], "interpolate": self.compare("interpolate", run, jobs, **how)}
-        if kept and e.throughout:
-            found["follow"] = self.compare("follow", run, jobs, alphas=e.throughout["alphas"], keep=list(kept))
-        if e.layerwise and self.by_block and not run.level:
-            found["layers"] = self.compare("layers", run, jobs, alphas=e.alphas)
-        return found
+        found = {"train": [node for _, node in jobs]}
+        for stage in dict.fromkeys(["interpolate", *self.wanted("pairs")]):
+            how = self._how(stage, run, kept)
+            if how is not None:
+                found[stage] = self.compare(stage, run, jobs, **how)
+        return found | {stage: self._each(stage, run, jobs) for stage in self.wanted("runs")}
+
+    def _how(self, stage: str, run: Run, kept: tuple[int, ...]) -> dict[str, Any] | None:
+        """Say how closely pairs of a run are to be compared; None where that is not asked for."""
+        e = self.e
+        if stage == "interpolate":
+            return {"alphas": e.alphas, "splits": list(e.splits), "batchnorm": list(e.batchnorm)}
+        if stage == "follow":
+            return {"alphas": e.throughout["alphas"], "keep": list(kept)} if kept and e.throughout else None
+        if stage == "layers":
+            return {"alphas": e.alphas} if e.layerwise and not run.level else None
+        return {}

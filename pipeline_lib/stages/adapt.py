@@ -31,6 +31,31 @@ from pipeline_lib.training.loop import Member, Recipe, train
 from pipeline_lib.training.optimisers.sgd import sgd
 from pipeline_lib.training.schedules.steps import constant
 
+STAGE = {
+    "adapt": {
+        "group": "masks",
+        "needs": "solution + mask",
+        "makes": "next mask, as sparse as the training loss allows",
+        "files": ["mask.safetensors"],
+        "cluster": {"minutes": 60, "megabytes": 8000},
+        "rate": "evaluation",
+        "size": [55, "seeds"],
+        "tables": {
+            "ratios": {
+                "of": ["the solution"],
+                "columns": [
+                    "task", "seed", "k", "start", "level",
+                    ["fraction", "double", "1", "share of the survivors that is pruned on the way to this level"],
+                    ["highest_loss", "double", "nats", "highest training loss between the solution and its projection"],
+                    ["threshold", "double", "nats", "training loss that it may not exceed"],
+                    ["chosen", "bool", "-", "whether this is the ratio that the mask was made with"],
+                    ["density", "double", "1", "share of prunable weights that the ratio leaves"],
+                ],
+            },
+        },
+    }
+}  # fmt: skip
+
 POINTS = 11  # looked at between a solution and its projection, ends included
 Tries = dict[float, Mask]
 

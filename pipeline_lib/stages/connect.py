@@ -14,6 +14,44 @@ from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.evaluation import Score
 
+STAGE = {
+    "connect": {
+        "group": "landscape",
+        "needs": "solutions, projections",
+        "makes": "error along the lines between them",
+        "cluster": {"minutes": 120, "megabytes": 8000},
+        "rate": "evaluation",
+        "size": ["alphas", "pairs", "splits", "seeds"],
+        "tables": {
+            "paths": {
+                "of": ["network 1", "network 2; of a projection that which is pruned"],
+                "columns": [
+                    "task", "seed", "what", "k",
+                    ["start", "string", "-", "start of network 2: that of the ladder, or what it was changed to if perturbed"],
+                    "level_1", "level_2",
+                    ["alpha", "double", "1", "position on the line: alpha W_1 + (1 - alpha) W_2"],
+                    "split", "error", "loss",
+                ],
+            },
+            "barriers": {
+                "of": ["network 1", "network 2; of a projection that which is pruned"],
+                "columns": [
+                    "task", "seed", "what", "k",
+                    ["start", "string", "-", "start of network 2: that of the ladder, or what it was changed to if perturbed"],
+                    "level_1", "level_2",
+                    ["density_1", "double", "1", "share of prunable weights that survive in network 1"],
+                    ["density_2", "double", "1", "share of prunable weights that survive in network 2"],
+                    "split",
+                    ["error_1", "double", "1", "error of network 1"],
+                    ["error_2", "double", "1", "error of network 2"],
+                    "mean_end_error", "max_error", "instability", "barrier", "loss_barrier", "midpoint_error", "l2_params",
+                    "l2_weights",
+                ],
+            },
+        },
+    }
+}  # fmt: skip
+
 Rows = list[dict[str, Any]]
 _LABEL = ("what", "start", "level_1", "level_2")
 _NO_DISTANCE = {"l2_params": None, "l2_weights": None}

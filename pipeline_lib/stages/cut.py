@@ -12,6 +12,31 @@ from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.evaluation import evaluate
 
+STAGE = {
+    "cut": {
+        "group": "landscape",
+        "needs": "solution",
+        "makes": "error of what is left when weights are pruned",
+        "cluster": {"minutes": 60, "megabytes": 8000},
+        "rate": "evaluation",
+        "size": [6, "fractions", "seeds"],
+        "tables": {
+            "cuts": {
+                "of": ["the solution"],
+                "columns": [
+                    "task", "seed", "k", "level",
+                    ["criterion", "string", "-", "magnitude or random; none for the solution itself"],
+                    ["fraction", "double", "1", "share of the solution's surviving weights that is pruned, without retraining"],
+                    ["distance", "double", "1", "L2 distance of the pruned network to the solution"],
+                    ["train_error", "double", "1", "share of wrong predictions on the training split"],
+                    ["train_loss", "double", "nats", "mean cross-entropy on the training split"],
+                    "test_error", "test_loss",
+                ],
+            },
+        },
+    }
+}  # fmt: skip
+
 _MEASURED = ("distance", "train_error", "train_loss", "test_error", "test_loss")
 
 

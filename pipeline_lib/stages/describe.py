@@ -15,6 +15,37 @@ from pipeline_lib.analysis.magnitudes import Point, distances, quantiles
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job
 
+STAGE = {
+    "describe": {
+        "group": "landscape",
+        "needs": "states, masks",
+        "makes": "magnitudes of weights, distances between states",
+        "seconds": 1.0,
+        "tables": {
+            "magnitudes": {
+                "of": ["the solution; of a projection that which is projected"],
+                "columns": [
+                    "task", "seed", "k", "start", "level",
+                    ["of", "string", "-", "solution, over survivors; projection: of the level before, over that one's survivors"],
+                    ["quantile", "double", "1", "share of the weights whose magnitudes are at most the ratio's"],
+                    ["ratio", "double", "1", "magnitude at that quantile over the mean magnitude"],
+                ],
+            },
+            "geometry": {
+                "of": ["point 1, before it is masked", "point 2, before it is masked"],
+                "columns": [
+                    "task", "seed", "k",
+                    ["point_1", "string", "-", "rewind (the masked W_k), solution, or projection (masked by the next level)"],
+                    ["level_1", "int64", "-", "its level"],
+                    ["point_2", "string", "-", "as point_1"],
+                    ["level_2", "int64", "-", "its level"],
+                    ["distance", "double", "1", "L2 distance over prunable weights"],
+                ],
+            },
+        },
+    }
+}  # fmt: skip
+
 _POINTS = ("rewind", "solution", "projection")
 
 

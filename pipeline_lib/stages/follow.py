@@ -13,6 +13,27 @@ from pipeline_lib.stages.training import kept_file
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job, log
 
+STAGE = {
+    "follow": {
+        "group": "measurements",
+        "needs": "pairs of kept states",
+        "makes": "instability throughout training",
+        "each": "pairs",
+        "cluster": {"minutes": 120, "megabytes": 8000},
+        "rate": "evaluation",
+        "size": ["alphas", "pairs", "keep"],
+        "tables": {
+            "throughout": {
+                "of": ["run 1", "run 2"],
+                "columns": [
+                    "task", "seed", "order_1", "order_2", "kind", "k", "level", "step", "split", "mean_end_error", "max_error",
+                    "instability",
+                ],
+            },
+        },
+    }
+}  # fmt: skip
+
 _MEASURED = ("mean_end_error", "max_error", "instability")
 
 

@@ -25,6 +25,53 @@ from pipeline_lib.store import artifacts, resumption
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.evaluation import chunks, evaluate, subset
 
+STAGE = {
+    "hessian": {
+        "group": "measurements",
+        "needs": "state",
+        "makes": "spectrum of the Hessian of the training loss",
+        "cluster": {"minutes": 240, "megabytes": 16000},
+        "rate": "evaluation",
+        "size": [1.2e-3, "examples", "iterations", "probes", "operators", "seeds"],
+        "tables": {
+            "spectrum": {
+                "of": ["the state"],
+                "columns": [
+                    "task", "seed", "kind", "k", "level", "step", "operator",
+                    ["vector", "string", "-", "what the iteration starts from: rademacher (random signs) or gradient"],
+                    ["probe", "int64", "-", "number of the random start; -1 is the gradient"],
+                    ["index", "int64", "-", "iteration, from 0; node, weight and residual are of the Ritz value of that rank"],
+                    ["node", "double", "1", "Ritz value: an eigenvalue of the iteration's small matrix, ascending"],
+                    ["weight", "double", "1", "squared first component: share of the start vector in this direction"],
+                    ["residual", "double", "1", "norm of the Ritz pair's residual"],
+                    ["alpha", "double", "1", "the small matrix's diagonal"],
+                    ["beta", "double", "1", "its coupling to the next vector; in the last row to all that is left"],
+                    "dimension", "num_examples",
+                    ["batchnorm", "string", "-", "eval (the state's statistics) or train (each batch's)"],
+                    ["loss", "double", "nats", "mean cross-entropy over those images"],
+                ],
+            },
+            "curvature": {
+                "of": ["the state"],
+                "columns": [
+                    "task", "seed", "kind", "k", "level", "step",
+                    ["top", "double", "1", "largest eigenvalue of the Hessian of the training loss"],
+                    ["bottom", "double", "1", "smallest eigenvalue"],
+                    ["negative_mass", "double", "1", "share of the eigenvalues' absolute sum that is negative"],
+                    ["negative_mass_error", "double", "1", "its standard error over random starts; null for a single one"],
+                    ["trace", "double", "1", "sum of the eigenvalues, estimated"],
+                    ["trace_error", "double", "1", "its standard error over random starts; null for a single one"],
+                    ["overlap", "double", "1", "share of the gradient's square in the top subspace; null if not converged"],
+                    ["subspace", "int64", "1", "dimension of the top subspace"],
+                    ["num_probes", "int64", "1", "random start vectors"],
+                    "dimension", "num_examples",
+                    ["loss", "double", "nats", "mean cross-entropy over those images"],
+                ],
+            },
+        },
+    }
+}  # fmt: skip
+
 Rows = list[dict[str, Any]]
 _OPERATORS: dict[str, Callable[..., tuple[Matvec, Tensor]]] = {"hessian": hessian_product, "gauss_newton": gauss_newton_product}
 _CURVATURE = ("top", "bottom", "negative_mass", "negative_mass_error", "trace", "trace_error", "overlap", "loss")

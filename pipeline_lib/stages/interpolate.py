@@ -18,6 +18,41 @@ from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.evaluation import Score
 
+STAGE = {
+    "interpolate": {
+        "group": "measurements",
+        "needs": "pairs of states",
+        "makes": "error along the line between them",
+        "each": "pairs",
+        "cluster": {"minutes": 60, "megabytes": 8000},
+        "rate": "evaluation",
+        "size": ["alphas", "pairs", "splits"],
+        "tables": {
+            "interpolation": {
+                "of": ["run 1", "run 2"],
+                "columns": [
+                    "task", "seed", "order_1", "order_2", "kind", "k", "level", "density",
+                    ["alpha", "double", "1", "position on the line: alpha W_1 + (1 - alpha) W_2"],
+                    "split", "batchnorm", "error", "loss",
+                ],
+            },
+            "instability": {
+                "of": ["run 1", "run 2"],
+                "columns": [
+                    "task", "seed", "order_1", "order_2", "kind", "k", "level", "density", "split", "batchnorm",
+                    "mean_end_error", "max_error", "instability", "barrier", "loss_barrier", "midpoint_error",
+                    ["stable", "bool", "-", "instability is below 0.02"],
+                    ["onset", "bool", "-", "k is the smallest one whose mean instability over all pairs is below 0.02"],
+                ],
+            },
+            "distances": {
+                "of": ["run 1", "run 2"],
+                "columns": ["task", "seed", "order_1", "order_2", "kind", "k", "level", "density", "l2_params", "l2_weights"],
+            },
+        },
+    }
+}  # fmt: skip
+
 NOTHING = dict.fromkeys(field.name for field in fields(Ends))  # what a diverged run leaves of a pair
 Name = TypeVar("Name", tuple[int, int], int)
 _SAME = 0.005  # an end's error may differ by so much from the run's own: the rounding of another device, no more

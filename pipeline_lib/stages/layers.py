@@ -10,6 +10,31 @@ from pipeline_lib.stages.interpolate import keys, members, sound, trained
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job, log
 
+STAGE = {
+    "layers": {
+        "group": "measurements",
+        "needs": "pairs of states",
+        "makes": "error while one block at a time moves",
+        "each": "pairs",
+        "cluster": {"minutes": 120, "megabytes": 8000},
+        "rate": "evaluation",
+        "size": [6, "alphas", "pairs"],
+        "tables": {
+            "layers": {
+                "of": ["run 1", "run 2"],
+                "columns": [
+                    "task", "seed", "order_1", "order_2", "kind", "k", "level", "density", "split",
+                    ["block", "string", "-", "part of the network that moves from run 1 to run 2; all others stay at run 1"],
+                    ["start_error", "double", "1", "error of run 1"],
+                    ["end_error", "double", "1", "error of run 1 with the block of run 2"],
+                    ["max_error", "double", "1", "highest error on the way"],
+                    ["rise", "double", "1", "max_error - start_error"],
+                ],
+            },
+        },
+    }
+}  # fmt: skip
+
 _MEASURED = ("start_error", "end_error", "max_error", "rise")
 
 

@@ -15,6 +15,29 @@ from pipeline_lib.stages.masks import read
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job
 
+STAGE = {
+    "perturb": {
+        "group": "masks",
+        "needs": "masked start",
+        "makes": "perturbed start, and the size of the change",
+        "files": ["state.safetensors"],
+        "seconds": 0.4,
+        "tables": {
+            "perturbations": {
+                "of": ["the perturbed state", "the state before"],
+                "columns": [
+                    "task", "seed", "kind", "start", "k", "level", "density",
+                    ["layer", "string", "-", "prunable tensor, or all: pooled over all of them"],
+                    ["mean", "double", "1", "mean of the change over surviving weights; null where a layer has none"],
+                    ["deviation", "double", "1", "effective standard deviation: that of the change over surviving weights"],
+                    ["norm", "double", "1", "L2 norm of the change"],
+                    ["num_weights", "int64", "1", "surviving weights"],
+                ],
+            },
+        },
+    }
+}  # fmt: skip
+
 Arrays = dict[str, np.ndarray]
 
 

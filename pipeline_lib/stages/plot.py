@@ -10,6 +10,16 @@ from pipeline_lib.store import verification
 from pipeline_lib.store.job import Job
 from pipeline_lib.tables import tabulation
 
+STAGE = {
+    "plot": {
+        "group": "results",
+        "needs": "tables",
+        "makes": "one figure",
+        "files": ["figure.svg", "figure.png"],
+        "seconds": 2.0,
+    }
+}  # fmt: skip
+
 
 def run(job: Job) -> None:
     """Draw one figure and save it in both formats, with the same bytes every time."""

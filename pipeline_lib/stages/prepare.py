@@ -6,6 +6,16 @@ from pipeline_lib.core import registry
 from pipeline_lib.stages import data
 from pipeline_lib.store.job import Job
 
+STAGE = {
+    "prepare": {
+        "group": "states",
+        "needs": "data set",
+        "makes": "uint8 tensors",
+        "files": ["data.safetensors"],
+        "seconds": 5.0,
+    }
+}  # fmt: skip
+
 
 def run(job: Job) -> None:
     """Load a data set and store it as tensors that every later job maps into memory; images that stay in files are checked."""

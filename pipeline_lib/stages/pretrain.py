@@ -10,6 +10,18 @@ from pipeline_lib.stages.training import Run, Setting, numerics, train_cohort
 from pipeline_lib.store import artifacts, device, resumption
 from pipeline_lib.store.job import Job
 
+STAGE = {
+    "pretrain": {
+        "group": "states",
+        "needs": "W_0",
+        "makes": "W_k",
+        "files": ["state.safetensors"],
+        "cluster": {"minutes": 60, "megabytes": 8000},
+        "rate": "training",
+        "size": ["k", "seeds"],
+    }
+}  # fmt: skip
+
 
 def run(job: Job) -> None:
     """Make the states at step k of a chunk of seeds."""

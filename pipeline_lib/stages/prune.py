@@ -10,6 +10,16 @@ from pipeline_lib.pruning import masks
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job
 
+STAGE = {
+    "prune": {
+        "group": "masks",
+        "needs": "trained state + mask",
+        "makes": "next mask",
+        "files": ["mask.safetensors"],
+        "seconds": 0.3,
+    }
+}  # fmt: skip
+
 Arrays = dict[str, np.ndarray]
 
 

@@ -6,6 +6,16 @@ from pipeline_lib.pruning.rewinding import rewind
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job
 
+STAGE = {
+    "rewind": {
+        "group": "masks",
+        "needs": "state + mask",
+        "makes": "masked start",
+        "files": ["state.safetensors"],
+        "seconds": 0.3,
+    }
+}  # fmt: skip
+
 
 def run(job: Job) -> None:
     """Mask the states that runs start from and set their step."""

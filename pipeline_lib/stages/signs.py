@@ -10,6 +10,29 @@ from pipeline_lib.pruning.masks import ones
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job
 
+STAGE = {
+    "signs": {
+        "group": "measurements",
+        "needs": "states and masks",
+        "makes": "signs that differ between steps",
+        "seconds": 0.5,
+        "tables": {
+            "signs": {
+                "of": ["the state at step_1", "the state at step_2"],
+                "columns": [
+                    "task", "seed",
+                    ["step_1", "int64", "steps", "earlier step"],
+                    ["step_2", "int64", "steps", "later step"],
+                    ["scope", "string", "-", "all prunable weights, or the survivors of the ladder from this step, such as k500"],
+                    "level",
+                    ["changed", "double", "1", "share of the scope's weights whose signs differ between the two steps"],
+                    ["num_weights", "int64", "1", "weights of the scope"],
+                ],
+            },
+        },
+    }
+}  # fmt: skip
+
 
 def run(job: Job) -> None:
     """Compare the signs of a chunk of seeds at every two steps, over each scope."""

@@ -17,6 +17,31 @@ from pipeline_lib.store import artifacts, resumption
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.evaluation import Score, chunk_size
 
+STAGE = {
+    "slice": {
+        "group": "landscape",
+        "needs": "three states",
+        "makes": "error on the plane through them",
+        "cluster": {"minutes": 120, "megabytes": 8000},
+        "rate": "evaluation",
+        "size": ["points", "points", "seeds"],
+        "tables": {
+            "planes": {
+                "of": ["the solution", "the next solution; null for directions"],
+                "columns": ["task", "seed", "plane", "k", "level", "x", "y", "test_error", "test_loss"],
+            },
+            "marks": {
+                "of": ["the network at the mark; of one that is pruned only, the solution"],
+                "columns": [
+                    "task", "seed", "plane", "k", "level",
+                    ["mark", "string", "-", "solution, projection, next; of directions: solution, and where each pruning leads"],
+                    "x", "y", "test_error", "test_loss",
+                ],
+            },
+        },
+    }
+}  # fmt: skip
+
 Rows = list[dict[str, Any]]
 _MARKS = {"pruning": ("projection", "next", "solution"), "directions": ("solution", "magnitude", "random")}
 

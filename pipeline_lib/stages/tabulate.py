@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job
-from pipeline_lib.tables import tabulation
+from pipeline_lib.tables import columns, tabulation
+
+STAGE = {
+    "tabulate": {
+        "group": "results",
+        "needs": "measurements",
+        "makes": "one table",
+        "files": ["table.parquet"],
+        "seconds": 1.0,
+    }
+}  # fmt: skip
 
 
 def run(job: Job) -> None:
     """Join the parts of one table."""
     name = job.spec["table"]
     parts = [folder / f"{name}.parquet" for folder in job.reads["parts"]]
-    artifacts.write_table(job.folder / "table.parquet", tabulation.tabulate(parts, name))
+    artifacts.write_table(job.folder / "table.parquet", tabulation.tabulate(parts, columns.read(job.spec["columns"])))

@@ -15,6 +15,18 @@ from pipeline_lib.stages.training import Run, Setting, numerics, train_cohort
 from pipeline_lib.store import artifacts, device, resumption
 from pipeline_lib.store.job import Job
 
+STAGE = {
+    "teach": {
+        "group": "states",
+        "needs": "state",
+        "makes": "state after training on altered data",
+        "files": ["state.safetensors"],
+        "cluster": {"minutes": 60, "megabytes": 8000},
+        "rate": "training",
+        "size": ["until", "seeds"],
+    }
+}  # fmt: skip
+
 
 def _fitting(mask: Mask, state: State) -> dict[str, Any]:
     """Keep the masks of the tensors that they fit: a head of another width is dense."""

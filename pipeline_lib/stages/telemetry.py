@@ -20,6 +20,45 @@ from pipeline_lib.store import artifacts, device, resumption
 from pipeline_lib.store.job import Job
 from pipeline_lib.training.evaluation import evaluate
 
+STAGE = {
+    "telemetry": {
+        "group": "measurements",
+        "needs": "W_0",
+        "makes": "what the first steps of training look like",
+        "cluster": {"minutes": 120, "megabytes": 8000},
+        "rate": "training",
+        "size": ["task.steps", "seeds"],
+        "tables": {
+            "telemetry": {
+                "of": ["the run, without its weights"],
+                "columns": [
+                    "task", "seed", "step",
+                    ["test_error", "double", "1", "share of wrong predictions on the test split; null if not evaluated"],
+                    ["test_loss", "double", "nats", "mean cross-entropy on the test split; null if not evaluated"],
+                    ["mean_magnitude", "double", "1", "mean absolute value of the prunable weights"],
+                    ["signs_changed", "double", "1", "share of prunable weights whose sign is not that at step 0"],
+                    ["gradient_norm", "double", "1", "L2 norm of the mini-batch gradient here: all parameters, no weight decay"],
+                    ["gradient_mean", "double", "1", "mean absolute value of that gradient's entries"],
+                    ["l2_initial", "double", "1", "L2 distance of the prunable weights to those at step 0"],
+                    ["l2_final", "double", "1", "L2 distance of the prunable weights to those at the end of the run"],
+                    ["cosine_initial", "double", "1", "cosine between the prunable weights and those at step 0"],
+                    ["cosine_final", "double", "1", "cosine between the prunable weights and those at the end of the run"],
+                    ["weight_0", "double", "1", "value of a prunable weight drawn once a seed"],
+                    ["weight_1", "double", "1", "value of a prunable weight drawn once a seed"],
+                    ["weight_2", "double", "1", "value of a prunable weight drawn once a seed"],
+                    ["weight_3", "double", "1", "value of a prunable weight drawn once a seed"],
+                    ["weight_4", "double", "1", "value of a prunable weight drawn once a seed"],
+                    ["weight_5", "double", "1", "value of a prunable weight drawn once a seed"],
+                    ["weight_6", "double", "1", "value of a prunable weight drawn once a seed"],
+                    ["weight_7", "double", "1", "value of a prunable weight drawn once a seed"],
+                    ["weight_8", "double", "1", "value of a prunable weight drawn once a seed"],
+                    ["weight_9", "double", "1", "value of a prunable weight drawn once a seed"],
+                ],
+            },
+        },
+    }
+}  # fmt: skip
+
 NUM_WEIGHTS = 10  # weights that are followed one by one (paper A, figure 3)
 _HELD = 50  # descriptions that wait on the device before the host asks for them
 _COLUMNS = (*WEIGHTS, *(f"weight_{i}" for i in range(NUM_WEIGHTS)))

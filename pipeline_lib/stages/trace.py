@@ -6,6 +6,18 @@ from pipeline_lib.stages import train
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job
 
+STAGE = {
+    "trace": {
+        "group": "states",
+        "needs": "start + mask + order",
+        "makes": "as train, and states throughout training",
+        "files": ["state.safetensors", "runs.parquet", "curves.parquet", "kept.txt"],
+        "cluster": {"minutes": 240, "megabytes": 8000},
+        "rate": "training",
+        "size": "trained_steps",
+    }
+}  # fmt: skip
+
 
 def run(job: Job) -> None:
     """Train a cohort and list the kept states."""

@@ -17,6 +17,49 @@ from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.evaluation import evaluate
 from pipeline_lib.training.loop import Trained
 
+STAGE = {
+    "train": {
+        "group": "states",
+        "needs": "start + mask + order",
+        "makes": "trained state, errors, learning curve",
+        "files": ["state.safetensors"],
+        "cluster": {"minutes": 240, "megabytes": 8000},
+        "rate": "training",
+        "size": "trained_steps",
+        "tables": {
+            "runs": {
+                "of": ["the run"],
+                "columns": [
+                    "task", "seed", "order", "kind", "start",
+                    ["mask", "string", "-", "none, the ladder's criterion, or shuffled (a ladder mask permuted in each layer)"],
+                    "k", "level", "density",
+                    ["num_params", "int64", "1", "trainable parameters of the dense network"],
+                    ["num_kept", "int64", "1", "surviving prunable weights; without any, nothing is trained and errors are null"],
+                    ["num_empty_layers", "int64", "1", "prunable layers without a surviving weight (layer collapse)"],
+                    ["precision", "string", "-", "number format of training and evaluation: fp32, tf32 or bf16"],
+                    ["channels_last", "bool", "-", "memory layout of images and convolutions"],
+                    ["start_step", "int64", "steps", "step of the schedule at which the run begins: k, or 0 after pretraining"],
+                    ["steps", "int64", "steps", "step at which training ends; the run itself takes steps - start_step"],
+                    ["diverged", "bool", "-", "a weight became infinite or NaN, here or where its mask is from; errors are null"],
+                    ["last_finite_step", "int64", "steps", "last step with a finite loss of a diverged run, else null"],
+                    ["train_error", "double", "1", "share of wrong predictions on the training split at the end"],
+                    ["train_loss", "double", "nats", "mean cross-entropy on the training split at the end"],
+                    ["test_error", "double", "1", "share of wrong predictions on the test split at the end"],
+                    ["test_loss", "double", "nats", "mean cross-entropy on the test split at the end"],
+                ],
+            },
+            "curves": {
+                "of": ["the run"],
+                "columns": [
+                    "task", "seed", "order", "kind", "start", "k", "level", "density", "step",
+                    ["split", "string", "-", "test, or batch: mean over training mini-batches since the last row, as trained"],
+                    "error", "loss",
+                ],
+            },
+        },
+    }
+}  # fmt: skip
+
 _ERRORS = [f"{part}_{what}" for part in ("train", "test") for what in ("error", "loss")]
 
 

@@ -11,6 +11,28 @@ from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job, log
 
+STAGE = {
+    "wells": {
+        "group": "landscape",
+        "needs": "planted quadratic wells",
+        "makes": "how often random subspaces meet their sublevel sets",
+        "seconds": 20.0,
+        "tables": {
+            "wells": {
+                "columns": [
+                    ["dimension", "int64", "1", "dimension of the quadratic well"],
+                    ["distance", "double", "1", "R: distance of the subspace's centre to the minimum"],
+                    ["epsilon", "double", "1", "height of the sublevel set"],
+                    ["subspace", "int64", "1", "dimension of the random affine subspace"],
+                    ["probability", "double", "1", "share of subspaces that meet the sublevel set"],
+                    ["threshold", "double", "1", "dimension at which lemma 3.1 predicts the transition"],
+                    ["num_trials", "int64", "1", "subspaces drawn"],
+                ],
+            },
+        },
+    }
+}  # fmt: skip
+
 
 def run(job: Job) -> None:
     """Measure the probability at evenly spaced dimensions, for each distance; all distances see the same draws."""

@@ -1,53 +1,55 @@
-"""The tables: how they come from measurements, are read, and are documented."""
+"""The tables: how they come from measurements, and are read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline_lib.core.definitions import STABLE_BELOW
 from pipeline_lib.store import environment, seals, verification
 from pipeline_lib.store.job import Job
-from pipeline_lib.tables.columns import COLUMNS, STABLE_BELOW
-from pipeline_lib.tables.columns.origin import FIND
+from pipeline_lib.tables import columns
+from pipeline_lib.tables.columns import Column
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-# Columns that tabulation adds to what was measured; the key where the measurement names none.
-_ADDED = {"instability": ("stable", "onset")}
+# Columns that tabulation adds to what was measured, and the key where the measurement names none.
+_ADDED = ("stable", "onset", "environment")
+Columns = Sequence[Column]
 
 
-def measured(table: str) -> list[str]:
+def measured(columns: Columns) -> list[str]:
     """List the columns that a measurement writes, and the key, in the table's order."""
-    return [c.name for c in COLUMNS[table] if c.name not in (*_ADDED.get(table, ()), "environment")]
+    return [c.name for c in columns if c.name not in _ADDED]
 
 
-def schema(table: str) -> pa.Schema:
+def schema(columns: Columns) -> pa.Schema:
     """Build the Arrow schema of a table, with the unit and meaning of each column in its metadata."""
     import pyarrow as pa
 
     types = {"bool": pa.bool_(), "string": pa.string(), "int64": pa.int64(), "double": pa.float64()}
-    return pa.schema([pa.field(c.name, types[c.type], metadata={"unit": c.unit, "meaning": c.meaning}) for c in COLUMNS[table]])
+    return pa.schema([pa.field(c.name, types[c.type], metadata={"unit": c.unit, "meaning": c.meaning}) for c in columns])
 
 
-def to_arrow(rows: list[dict[str, object]], table: str) -> pa.Table:
+def to_arrow(rows: list[dict[str, object]], columns: Columns) -> pa.Table:
     """Make a table with its columns in order and their documentation attached, without importing pandas.
 
     Args:
         rows: one mapping a row.
-        table: name of the table.
+        columns: of the table.
     """
     import pyarrow as pa
 
-    return pa.Table.from_pylist(rows, schema(table))
+    return pa.Table.from_pylist(rows, schema(columns))
 
 
-def computed(rows: list[dict[str, object]], table: str, job: Job) -> pa.Table:
+def computed(rows: list[dict[str, object]], job: Job) -> pa.Table:
     """Make the table of a job that computes it from others; a row that names no artifact is about many, and has the job's key."""
     own = {"key": job.key, "environment": environment.summary(job.facts.get("made_in", {}))}
-    return to_arrow([own | row for row in rows], table)
+    return to_arrow([own | row for row in rows], columns.read(job.spec["columns"]))
 
 
 def with_onset(frame: pd.DataFrame) -> pd.DataFrame:
@@ -70,29 +72,30 @@ def _part(path: Path) -> pd.DataFrame:
     return frame if "key" in frame else frame.assign(key=seals.key_of(path.parent))
 
 
-def tabulate(parts: Iterable[Path], table: str) -> pa.Table:
+def tabulate(parts: Iterable[Path], columns: Columns) -> pa.Table:
     """Join the measurements of an experiment to one sorted table.
 
     Args:
         parts: Parquet files of the same measurement.
-        table: name of the table.
+        columns: of the table.
     """
     import pandas as pd
     import pyarrow as pa
 
-    columns = [*measured(table), "environment"]
+    names = [*measured(columns), "environment"]
     frames = [part for part in map(_part, parts) if len(part)]
     for part in frames:
-        assert set(part.columns) == set(columns), f"a part of {table} lacks or adds {set(part.columns) ^ set(columns)}"
+        assert set(part.columns) == set(names), f"a part of the table lacks or adds {set(part.columns) ^ set(names)}"
     # A column without any value has no type in a part.
-    typed = [part.dropna(axis=1, how="all") for part in frames] or [pd.DataFrame(columns=columns)]
-    frame = pd.concat(typed, ignore_index=True).reindex(columns=columns)
+    typed = [part.dropna(axis=1, how="all") for part in frames] or [pd.DataFrame(columns=names)]
+    frame = pd.concat(typed, ignore_index=True).reindex(columns=names)
     keys = ["task", "what", "kind", "start", "k", "level", "level_1", "level_2", "seed", "order", "order_1", "order_2"]
     keys += ["plane", "split", "batchnorm", "step", "alpha"]
     frame = frame.sort_values([key for key in keys if key in frame.columns], ignore_index=True)
-    if table == "instability":
+    every = [column.name for column in columns]
+    if "onset" in every:
         frame = with_onset(frame)
-    return pa.Table.from_pandas(frame[[c.name for c in COLUMNS[table]]], schema(table), preserve_index=False)
+    return pa.Table.from_pandas(frame[every], schema(columns), preserve_index=False)
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -116,22 +119,3 @@ def divided(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         plain = frames[name]["start"] == "k" + frames[name]["k"].astype(str)
         found |= {name: frames[name][plain], f"changed_{name}": frames[name][~plain]}
     return found
-
-
-def document() -> str:
-    """Write the data dictionary, `docs/tables.md`, from the same text as the Parquet metadata."""
-    lines = [
-        "# Tables",
-        "",
-        "One row a replicate or pair. Shares are in [0, 1]. Units and meanings are in the Parquet schema metadata too.",
-        "",
-        "Every row has the `key` of the artifact that it was measured on, and `other_key` if it is about two. Its folder is",
-        f"`{FIND}`, and `index.parquet` has a row of it. Runs that one job trained are in one artifact; `seed` and",
-        "`order` tell them apart.",
-        "",
-    ]
-    for table, columns in COLUMNS.items():
-        lines += [f"## {table}", "", "| column | type | unit | meaning |", "| --- | --- | --- | --- |"]
-        lines += [f"| `{c.name}` | {c.type} | {c.unit} | {c.meaning} |" for c in columns]
-        lines.append("")
-    return "\n".join(lines)

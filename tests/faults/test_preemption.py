@@ -9,7 +9,7 @@ import pytest
 import toys
 
 from pipeline_lib import __main__ as command
-from pipeline_lib.planning import driver, nodes
+from pipeline_lib.planning import declared, driver, nodes
 from pipeline_lib.stages import training
 from pipeline_lib.store import artifacts, resumption
 from pipeline_lib.tables import tabulation
@@ -69,7 +69,7 @@ def test_a_job_that_is_told_to_stop_goes_on_to_the_same_files(at, steps, tmp_pat
     assert at <= done <= at + 2
     assert _train(*stopped) == 0
     assert steps["steps"] - begun <= 12 + 2
-    assert {path.name for path in folder.iterdir()} == {*nodes.OUTPUTS["train"], "spec.json"}
+    assert {path.name for path in folder.iterdir()} == {*declared.STAGES["train"].files, "spec.json"}
     assert _content(*stopped[:2]) == _content(*whole[:2])
 
 

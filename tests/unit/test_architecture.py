@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-import yte
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "pipeline_lib"
@@ -93,13 +92,13 @@ def test_no_import_cycles() -> None:
 
 def test_carriers_are_few_and_compute_nothing() -> None:
     """Their text has no part in keys: files, resumption, logging, lookups, the device; numbers pass through them as they are."""
-    from pipeline_lib.planning import nodes
+    from pipeline_lib.planning import declared
     from pipeline_lib.planning.keys import fingerprint
 
     carriers = {f"core.{name}" for name in ("files", "pace", "processors", "registry", "sources", "values")}
     carriers |= {f"store.{name}" for name in ("artifacts", "device", "environment", "job", "resumption", "seals", "verification")}
     assert set(fingerprint.CARRIERS) == carriers
-    reached = {at.module for stage in nodes.OUTPUTS for at in fingerprint.reached(stage)}
+    reached = {at.module for stage in declared.STAGES for at in fingerprint.reached(stage)}
     assert {f"pipeline_lib.{name}" for name in fingerprint.CARRIERS} <= reached, "a carrier that no stage uses"
     allowed = {"ndarray", "ascontiguousarray", "uint8", "device", "cuda", "cuda.is_available", "Tensor"}
     allowed |= {"cuda.get_device_name", "get_num_threads", "set_num_threads"}  # for the record, and for equal bits
@@ -120,10 +119,10 @@ def test_carriers_are_few_and_compute_nothing() -> None:
 def test_all_that_stages_use_can_be_followed() -> None:
     """No star import, module as a value, `eval`, data file or import by name in what enters keys."""
     from pipeline_lib.core import registry
-    from pipeline_lib.planning import nodes
+    from pipeline_lib.planning import declared
     from pipeline_lib.planning.keys import fingerprint
 
-    for stage in nodes.OUTPUTS:
+    for stage in declared.STAGES:
         named = tuple((kind, name) for kind in fingerprint.asked(stage) for name in registry.entries(kind))
         assert fingerprint.odd_places(stage, named) == []
 
@@ -178,22 +177,10 @@ def test_packages_are_all_installed() -> None:
     assert set(listed) == {_name(path) for path in MODULES if path.name == "__init__.py"}
 
 
-def test_every_stage_is_short_or_has_resources_on_a_cluster() -> None:
-    from pipeline_lib.planning.nodes import OUTPUTS
-
-    rules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow" / "rules").glob("*.smk"))
-    short = {
-        name for block in re.findall(r"^localrules:\n((?: +\w+,\n)+)", rules, re.MULTILINE) for name in re.findall(r"\w+", block)
-    }
-    profile = yte.process_yaml((ROOT / "workflow" / "profiles" / "slurm" / "config.yaml").read_text(encoding="utf-8"))
-    assert not short & set(profile["set-resources"])
-    assert set(OUTPUTS) <= short | set(profile["set-resources"])
-
-
 def test_every_figure_has_a_demand_a_drawing_and_a_caption() -> None:
     from pipeline_lib.core import registry
     from pipeline_lib.experiments.figure_needs import FIGURES
-    from pipeline_lib.planning.nodes import DERIVED, TABLES
+    from pipeline_lib.planning.declared import DERIVED, TABLES
 
     known = {*TABLES, *DERIVED}
     assert set(FIGURES) == set(registry.entries("figures"))

@@ -10,7 +10,7 @@ import pytest
 from checkout import Checkout
 
 from pipeline_lib.experiments import comparisons, figure_needs
-from pipeline_lib.tables import columns
+from pipeline_lib.planning import declared
 
 OPTIONS = (None, "perturbed", "pretraining", "telemetry", "curvature", "starts")
 PRETEXTS, CALLS = len(comparisons.PRETEXTS), len(comparisons.EVERY)
@@ -31,7 +31,7 @@ ROWS = {
 def test_tables_have_their_schema_and_rows(early_done: Checkout, name: str) -> None:
     table = pq.ParquetFile(early_done.results / "early" / f"{name}.parquet")
     types = {str(field.name): str(field.type) for field in table.schema_arrow}
-    assert list(types.items()) == [(column.name, column.type) for column in columns.COLUMNS[name]]
+    assert list(types.items()) == [(column.name, column.type) for column in declared.COLUMNS[name]]
     assert table.metadata.num_rows == ROWS[name]
 
 

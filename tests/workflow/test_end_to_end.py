@@ -13,7 +13,7 @@ import pytest
 from checkout import Checkout
 
 from pipeline_lib.experiments import figure_needs
-from pipeline_lib.tables import columns
+from pipeline_lib.planning import declared
 
 # Runs of one seed: the ladder at two rewind steps (three orders dense and at level 1, one at level 2), and two controls
 # (level 1 with three orders at each rewind step, level 2 with one at the first).
@@ -39,8 +39,8 @@ RUN = ["task", "seed", "kind", "k", "level"]
 def test_tables_have_their_schema_and_rows(tiny_done: Checkout, name: str) -> None:
     table = pq.ParquetFile(tiny_done.results / "tiny" / f"{name}.parquet")
     types = {str(field.name): str(field.type) for field in table.schema_arrow}
-    assert list(types.items()) == [(column.name, column.type) for column in columns.COLUMNS[name]]
-    assert all(table.schema_arrow.field(c.name).metadata[b"meaning"].decode() == c.meaning for c in columns.COLUMNS[name])
+    assert list(types.items()) == [(column.name, column.type) for column in declared.COLUMNS[name]]
+    assert all(table.schema_arrow.field(c.name).metadata[b"meaning"].decode() == c.meaning for c in declared.COLUMNS[name])
     assert table.metadata.num_rows == ROWS[name]
     frame = tiny_done.table("tiny", name)
     nullable = ["last_finite_step"] if name != "onsets" else ["k", "low", "high"]

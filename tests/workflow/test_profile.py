@@ -30,25 +30,22 @@ def _profile(root: Path) -> dict:
 def test_a_copy_without_settings_leaves_account_and_partition_to_the_cluster(root: Path) -> None:
     assert _install(root, "account=", "partition=", "gpu_partition=", "gpus=", "gpu_model=").code == 0
     profile = _profile(root)
-    assert set(profile["default-resources"]) == {"runtime", "mem_mb"}
-    assert profile["set-resources"]["train"] == {"runtime": "240 * attempt", "mem_mb": "8000 * attempt", "gpu": 1}
+    assert set(profile["default-resources"]) == {"runtime", "mem_mb", "gpu"}
+    assert "set-resources" not in profile, "stages say themselves what they ask for"
 
 
 def test_settings_of_the_site_are_written_into_the_copy(root: Path) -> None:
     settings = ("account=physics", "partition=all", "gpu_partition=gpu-long", "gpus=2", "gpu_model=a100")
     assert _install(root, *settings).code == 0
-    profile = _profile(root)
-    assert (profile["default-resources"]["slurm_account"], profile["default-resources"]["slurm_partition"]) == (
-        "'physics'",
-        "'all'",
-    )
-    train = profile["set-resources"]["train"]
-    assert (train["gpu"], train["gpu_model"], train["slurm_partition"]) == (2, "'a100'", "'gpu-long'")
+    asked = _profile(root)["default-resources"]
+    assert (asked["slurm_account"], asked["slurm_partition"]) == ("'physics'", "'gpu-long'")
+    assert (asked["gpu"], asked["gpu_model"]) == (2, "'a100'")
 
 
 def test_a_cluster_without_gpus_is_asked_for_none(root: Path) -> None:
     assert _install(root, "partition=short", "gpu_partition=gpu", "gpus=0").code == 0
-    assert set(_profile(root)["set-resources"]["train"]) == {"runtime", "mem_mb"}
+    asked = _profile(root)["default-resources"]
+    assert (set(asked), asked["slurm_partition"]) == ({"runtime", "mem_mb", "slurm_partition"}, "'short'")
 
 
 def test_a_copy_is_written_once(root: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from checkout import Checkout
 
 from pipeline_lib.experiments import figure_needs
-from pipeline_lib.tables import columns
+from pipeline_lib.planning import declared
 
 OPTIONS = ("connectivity", "planes", "limits", "retraining", "adaptive", "lemma")
 ROWS = {
@@ -33,7 +33,7 @@ ROWS = {
 def test_tables_have_their_schema_and_rows(unmasking_done: Checkout, name: str) -> None:
     table = pq.ParquetFile(unmasking_done.results / "unmasking" / f"{name}.parquet")
     types = {str(field.name): str(field.type) for field in table.schema_arrow}
-    assert list(types.items()) == [(column.name, column.type) for column in columns.COLUMNS[name]]
+    assert list(types.items()) == [(column.name, column.type) for column in declared.COLUMNS[name]]
     assert table.metadata.num_rows == ROWS[name]
 
 

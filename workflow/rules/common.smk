@@ -4,7 +4,8 @@ import shlex
 
 from pipeline_lib.core import processors, terminal
 from pipeline_lib.experiments import figure_needs
-from pipeline_lib.planning import adopted, driver, inventory, ledger, nodes, publication
+from pipeline_lib.planning import adopted, declared, driver
+from pipeline_lib.planning import inventory, ledger, publication
 from pipeline_lib.store import lease, verification
 
 ENVIRONMENT = str(ROOT / "environment.yml")
@@ -59,7 +60,7 @@ if workflow.is_main_process:
 def made_by(stage):
     """Output files of a stage: what it is for, and the record of it."""
     folder = f"{RESULTS}/artifacts/{stage}/{{node}}"
-    files = [f"{folder}/{name}" for name in nodes.OUTPUTS[stage]]
+    files = [f"{folder}/{name}" for name in declared.STAGES[stage].files]
     return {"files": files, "record": f"{folder}/{verification.RECORD}"}
 
 
@@ -90,21 +91,32 @@ def threads_of(stage):
     return threads
 
 
+def asked_by(stage):
+    """Resources that a first attempt of a stage's jobs asks a queue for; further attempts ask for as many times more."""
+    names = {"minutes": "runtime", "megabytes": "mem_mb"}
+
+    def growing(amount):
+        return lambda wildcards, attempt: amount * attempt
+
+    return {
+        names[key]: growing(amount) for key, amount in (stage.cluster or {}).items()
+    }
+
+
 def quoted(path):
     """Word of a shell line that Snakemake formats before it is run."""
     return shlex.quote(str(path)).replace("{", "{{").replace("}", "}}")
 
 
-def command(stage):
-    """Shell line of a stage. Its folder is where Snakemake wants the outputs, with the inputs beside it.
+def command():
+    """Shell line of a stage. Its folder is where Snakemake wants the outputs, with the inputs beside it; it says the stage, too.
 
+    The line is made when a job runs, not when its rule is defined, so it cannot depend on a loop's variable.
     Descriptor 3 stays on the terminal, for what cannot be written into the log.
     """
-    folder = '"$(dirname {output.record:q})"'
-    run = (
-        f"{quoted(PYTHON)} -m pipeline_lib {stage} {folder} --plan {quoted(PLAN.path)}"
-    )
-    return f"PYTHONPATH={quoted(ROOT)} {processors.VARIABLE}={{threads}} {run} 3>&2 > {{log:q}} 2>&1"
+    folder = 'folder="$(dirname {output.record:q})"; stage="$(basename "$(dirname "$folder")")"'
+    run = f'{quoted(PYTHON)} -m pipeline_lib "$stage" "$folder" --plan {quoted(PLAN.path)}'
+    return f"{folder}; PYTHONPATH={quoted(ROOT)} {processors.VARIABLE}={{threads}} {run} 3>&2 > {{log:q}} 2>&1"
 
 
 def log_of(stage):

@@ -1,86 +1,18 @@
-# Tables and figures, and the copies of them that users read. All are too short to wait in a queue.
-
-
-localrules:
-    tabulate,
-    derive,
-    judge,
-    plot,
-    publish_table,
-
-
-rule tabulate:
-    # measurements -> one table
-    input:
-        read_by("tabulate"),
-    output:
-        **made_by("tabulate"),
-    log:
-        log_of("tabulate"),
-    benchmark:
-        benchmark_of("tabulate")
-    conda:
-        ENVIRONMENT
-    shell:
-        command("tabulate")
-
-
-rule derive:
-    # tables -> a table computed from them
-    input:
-        read_by("derive"),
-    output:
-        **made_by("derive"),
-    log:
-        log_of("derive"),
-    benchmark:
-        benchmark_of("derive")
-    conda:
-        ENVIRONMENT
-    shell:
-        command("derive")
-
-
-rule judge:
-    # tables -> the claims of a paper beside what was measured
-    input:
-        read_by("judge"),
-    output:
-        **made_by("judge"),
-    log:
-        log_of("judge"),
-    benchmark:
-        benchmark_of("judge")
-    conda:
-        ENVIRONMENT
-    shell:
-        command("judge")
-
-
-rule plot:
-    # tables -> one figure
-    input:
-        read_by("plot"),
-    output:
-        **made_by("plot"),
-    log:
-        log_of("plot"),
-    benchmark:
-        benchmark_of("plot")
-    conda:
-        ENVIRONMENT
-    shell:
-        command("plot")
+# The copies of tables and figures that users read. All are too short to wait in a queue.
+#
+# REQUIRES: the artifacts of tabulate, derive, judge and plot that the plan publishes.
+# PRODUCES: results/<experiment>/<table>.parquet and results/<experiment>/figures/<figure>.{svg,png}.
 
 
 rule publish_table:
-    # keyed table -> results/<experiment>/<table>.parquet
+    """keyed table -> results/<experiment>/<table>.parquet"""
     input:
         source_of("{experiment}/{table}.parquet"),
     output:
         f"{RESULTS}/{{experiment}}/{{table}}.parquet",
     log:
         f"{RESULTS}/logs/publish/{{experiment}}-{{table}}.log",
+    localrule: True
     conda:
         ENVIRONMENT
     params:
@@ -90,7 +22,7 @@ rule publish_table:
 
 
 rule publish_figure:
-    # keyed figure -> results/<experiment>/figures/<figure>.{svg,png}; the SVG is in the report
+    """keyed figure -> results/<experiment>/figures/<figure>.{svg,png}; the SVG is in the report"""
     input:
         svg=source_of("{experiment}/figures/{figure}.svg"),
         png=source_of("{experiment}/figures/{figure}.png"),
@@ -117,7 +49,7 @@ rule publish_figure:
 
 
 rule unknown:
-    # a name under the results folder that no other rule makes -> an error that lists those that are made
+    """a name under the results folder that no other rule makes -> an error that lists those that are made"""
     input:
         source_of("{target}"),
     output:

@@ -177,6 +177,16 @@ def line(axes: Axes, frame: pd.DataFrame, x: str, y: str, colour: Colour, label:
         axes.plot(partly, [float("nan")] * len(partly), color=colour)  # a mean without some of its runs is marked as a gap is
 
 
+def by_block(axes: Axes, frame: pd.DataFrame, y: str) -> None:
+    """Draw the mean of `y` at each block of a network, with a band of one standard deviation, a line a rewind step."""
+    blocks, steps = list(frame["block"].unique()), sorted(frame["k"].unique())
+    frame = frame.assign(place=frame["block"].map({block: i for i, block in enumerate(blocks)}))
+    for k, shade in zip(steps, shades(len(steps), COLOURS["dense"]), strict=True):
+        line(axes, frame[frame["k"] == k], "place", y, shade, f"k = {k}", "o")
+    axes.set_xticks(range(len(blocks)), [block.removeprefix("body.") for block in blocks], rotation=90)
+    axes.legend()
+
+
 def deviation_of(values: pd.Series) -> float:
     """Give the standard deviation, 0 for a single value."""
     return float(values.std()) if len(values) > 1 else 0.0

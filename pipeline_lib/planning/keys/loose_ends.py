@@ -12,7 +12,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 from pipeline_lib.core import registry, sources
-from pipeline_lib.planning import nodes
+from pipeline_lib.planning import declared, nodes
 from pipeline_lib.planning.keys import fingerprint
 from pipeline_lib.planning.keys.reach import Code
 from pipeline_lib.planning.keys.scopes import loaded
@@ -106,7 +106,7 @@ def _cycles(root: Path, trees: dict[str, ast.Module]) -> Iterator[str]:
 
 def _unfollowed(code: Code) -> Iterator[str]:
     """Find what the walk from each stage cannot follow, whichever functions a config names."""
-    for stage in nodes.OUTPUTS:
+    for stage in declared.STAGES:
         asked, before = fingerprint.asked(stage, (), code), None
         while asked != before:
             named = tuple((kind, name) for kind in asked for name in registry.entries(kind))

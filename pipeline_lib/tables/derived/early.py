@@ -11,6 +11,35 @@ from pipeline_lib.tables.derived.stability import NUM_SAMPLES
 if TYPE_CHECKING:
     import pandas as pd
 
+TABLES = {
+    "correlations": {
+        "from": ["perturbations", "runs"],
+        "columns": [
+            "task", "k", "level",
+            ["set", "string", "-", "paper: the fourteen perturbations of figures 4 to 7; all: every one that was measured"],
+            ["r", "double", "1", "Pearson correlation of mean effective deviation and mean test accuracy over perturbations"],
+            ["p", "double", "1", "two-sided p-value of r by Student's t"],
+            ["low", "double", "1", "2.5 % quantile of r over bootstrap samples of perturbations"],
+            ["high", "double", "1", "97.5 % quantile of r over bootstrap samples of perturbations"],
+            ["num_perturbations", "int64", "1", "perturbations"],
+            "num_seeds",
+        ],
+    },
+    "timeline": {
+        "from": ["telemetry"],
+        "with": ["onsets", "curvature"],
+        "columns": [
+            "task",
+            ["event", "string", "-", "what happens"],
+            ["of", "string", "-", "table that it is read off"],
+            ["step", "double", "steps", "step at which it happens; null if it does not"],
+            ["low", "double", "steps", "earliest over seeds, or lower end of the interval"],
+            ["high", "double", "steps", "latest over seeds, or upper end of the interval"],
+            "num_seeds",
+        ],
+    },
+}  # fmt: skip
+
 Frames = dict[str, "pd.DataFrame"]
 Rows = list[dict[str, Any]]
 

@@ -13,6 +13,37 @@ if TYPE_CHECKING:
 
     from pipeline_lib.analysis.spectra import Spectrum
 
+TABLES = {
+    "fits": {
+        "from": ["cuts", "runs"],
+        "asks": ["fit_levels", "fit_fractions"],
+        "of": ["the solution"],
+        "columns": [
+            "task", "seed", "k", "level",
+            ["train_loss", "double", "nats", "training loss of the solution"],
+            "epsilon",
+            ["matching_loss", "double", "nats", "training loss where the fitted test error is the dense network's threshold"],
+            ["slope", "double", "1/nats", "of test error against training loss, fitted to randomly pruned networks"],
+            ["intercept", "double", "1", "of the same line"],
+            ["num_points", "int64", "1", "networks that it is fitted to"],
+        ],
+    },
+    "limits": {
+        "from": ["spectrum", "cuts", "fits"],
+        "of": ["the solution"],
+        "columns": [
+            "task", "seed", "k", "level", "operator", "epsilon",
+            ["distance", "double", "1", "R: L2 length of the step from the solution to its projection"],
+            ["c", "double", "1", "2 epsilon / R^2"],
+            ["clamped", "double", "1", "largest ratio that can be pruned; eigenvalues below 0 count as 0"],
+            ["absolute", "double", "1", "the same with the absolute values of eigenvalues"],
+            ["dropped", "double", "1", "the same over positive eigenvalues alone"],
+            ["standard_error", "double", "1", "of `clamped`, over probes; null for a single one"],
+            ["change", "double", "1", "of `clamped` from half the iterations to all: how far the quadrature still moves"],
+        ],
+    },
+}  # fmt: skip
+
 Frames = dict[str, "pd.DataFrame"]
 Rows = list[dict[str, Any]]
 

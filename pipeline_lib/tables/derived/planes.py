@@ -11,6 +11,23 @@ from pipeline_lib.tables.derived._matching import matching_error
 if TYPE_CHECKING:
     import pandas as pd
 
+TABLES = {
+    "sets": {
+        "from": ["planes", "marks", "runs"],
+        "of": ["the solution", "the next solution; null for directions"],
+        "columns": [
+            "task", "seed", "plane", "k", "level",
+            ["threshold", "double", "1", "test error at most which a point belongs: that of dense networks plus one deviation"],
+            ["share", "double", "1", "share of the plane's points in the linearly connected sublevel set of the solution"],
+            ["solution_inside", "bool", "-", "whether the solution is in the set"],
+            ["projection_inside", "bool", "-", "whether the projection is; null for directions"],
+            ["next_inside", "bool", "-", "whether the next level's solution is; null for directions"],
+            ["reach_x", "double", "1", "distance from the solution to the set's border along x"],
+            ["reach_y", "double", "1", "distance from the solution to the set's border along y"],
+        ],
+    },
+}  # fmt: skip
+
 Frames = dict[str, "pd.DataFrame"]
 Rows = list[dict[str, Any]]
 

@@ -5,12 +5,60 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from pipeline_lib.core.definitions import MATCHING_WITHIN, STABLE_BELOW
 from pipeline_lib.core.rng import numpy_generator
-from pipeline_lib.tables.columns import MATCHING_WITHIN, STABLE_BELOW
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+TABLES = {
+    "means": {
+        "from": ["instability"],
+        "columns": [
+            "task", "kind", "k", "level", "density", "split", "batchnorm",
+            ["instability", "double", "1", "mean over all pairs"],
+            ["deviation", "double", "1", "standard deviation over all pairs"],
+            ["error", "double", "1", "standard error: deviation / sqrt(num_pairs), as if pairs were independent"],
+            ["seed_error", "double", "1", "standard error of the mean over seeds, which does not assume that"],
+            ["num_pairs", "int64", "1", "pairs"],
+            "num_seeds",
+        ],
+    },
+    "onsets": {
+        "from": ["instability", "runs"],
+        "columns": [
+            "task", "kind", "level",
+            ["of", "string", "-", "stability (test instability below 0.02) or matching (accuracy of dense less sd or 0.002)"],
+            ["k", "int64", "steps", "smallest rewind step of the grid with the property; null if none has it"],
+            ["low", "int64", "steps", "2.5 % quantile of k over bootstrap samples of seeds; null beyond the grid"],
+            ["high", "int64", "steps", "97.5 % quantile of k over bootstrap samples of seeds; null beyond the grid"],
+            ["found", "double", "1", "share of bootstrap samples in which a step of the grid has the property"],
+            "num_seeds",
+        ],
+    },
+    "networks": {
+        "from": ["runs"],
+        "asks": ["tasks", "sparse_levels", "pruning"],
+        "columns": [
+            "task",
+            ["network", "string", "-", "name of the network function"],
+            ["dataset", "string", "-", "name of the data set"],
+            ["num_params", "int64", "1", "trainable parameters"],
+            ["steps", "int64", "steps", "length of training"],
+            ["batch_size", "int64", "1", "examples a batch"],
+            ["optimiser", "string", "-", "name of the optimiser"],
+            ["lr", "double", "1", "peak learning rate"],
+            ["schedule", "string", "-", "name of the schedule"],
+            ["warmup", "int64", "steps", "length of the linear warm-up"],
+            ["accuracy", "double", "1", "mean test accuracy of the dense network over seeds"],
+            ["accuracy_sd", "double", "1", "its standard deviation"],
+            "num_seeds",
+            ["density", "double", "1", "share of weights left at the sparse level; null without one"],
+            ["pruning", "string", "-", "iterative or one-shot"],
+        ],
+    },
+}  # fmt: skip
 
 Frames = dict[str, "pd.DataFrame"]
 Rows = list[dict[str, Any]]

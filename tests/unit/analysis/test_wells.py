@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from pipeline_lib.analysis.wells import heights, long_tailed, probabilities, threshold
 from pipeline_lib.core.rng import numpy_generator
+from pipeline_lib.planning import declared
 from pipeline_lib.stages import wells as stage
 from pipeline_lib.store.job import Job
-from pipeline_lib.tables import columns, tabulation
+from pipeline_lib.tables import tabulation
 
 SPEC = {"dimension": 12, "distances": [2, 8], "epsilon": 1, "trials": 30, "subspaces": 5}
 
@@ -93,7 +94,7 @@ def _frame(tmp_path, **more: object):
 def test_the_stage_measures_a_curve_a_distance(tmp_path):
     found = _frame(tmp_path)
     added = {"key", "environment"}  # by tabulation
-    assert set(found.columns) | added == {column.name for column in columns.COLUMNS["wells"]}
+    assert set(found.columns) | added == {column.name for column in declared.COLUMNS["wells"]}
     assert found["subspace"].tolist() == [0, 3, 6, 9, 12] * 2
     assert set(zip(found["dimension"], found["num_trials"], found["epsilon"], strict=True)) == {(12, 30, 1.0)}
     values = long_tailed(12)

@@ -19,7 +19,7 @@ from pipeline_lib.experiments import config, starts
 from pipeline_lib.experiments.experiment import Experiment, Grid
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run, with_ancestors
-from pipeline_lib.planning import nodes
+from pipeline_lib.planning import declared, nodes
 from pipeline_lib.planning.keys.fingerprint import reached
 from pipeline_lib.tables import tabulation
 
@@ -70,7 +70,7 @@ def test_without_tables_no_claim_is_measured(paper):
     rows = verdicts.judge(found, {}, {task: 1 for claim in found for task in claim.tasks})
     assert {row["verdict"] for row in rows} == {"not measured"}
     assert len(rows) == sum(len(claim.tasks) for claim in found)
-    assert tabulation.to_arrow(rows, "claims").num_rows == len(rows)
+    assert tabulation.to_arrow(rows, declared.COLUMNS["claims"]).num_rows == len(rows)
 
 
 def test_verdicts_depend_on_the_measures_that_their_claims_name():

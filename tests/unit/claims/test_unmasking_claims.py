@@ -18,7 +18,8 @@ from pipeline_lib.core import registry
 from pipeline_lib.experiments import config, starts
 from pipeline_lib.experiments.experiment import Experiment
 from pipeline_lib.planning import plan
-from pipeline_lib.planning.nodes import DERIVED, Node, Plan
+from pipeline_lib.planning.declared import DERIVED
+from pipeline_lib.planning.nodes import Node, Plan
 from pipeline_lib.tables import tabulation
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -142,7 +143,7 @@ def _frames(made: Plan, name: str) -> Frames:
         for table, found in (STAGES[node.stage](node) if node.stage in STAGES else {}).items():
             rows.setdefault(table, []).extend({"key": node.key, "other_key": node.key} | row for row in found)
     frames = tabulation.divided({table: pd.DataFrame(found) for table, found in rows.items()})
-    for table in (table for table in ("networks", "fits", "limits", "sets") if set(DERIVED[table][0]) <= set(frames)):
+    for table in (table for table in ("networks", "fits", "limits", "sets") if set(DERIVED[table].sources) <= set(frames)):
         spec = made.tables[name][table].spec
         frames[table] = pd.DataFrame(registry.entries("derived")[table].load()(frames, spec))
     return frames

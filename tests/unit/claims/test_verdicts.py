@@ -14,9 +14,10 @@ from pipeline_lib.claims import verdicts
 from pipeline_lib.claims.evidence import Measured
 from pipeline_lib.claims.verdicts import RULES, Claim, Paper
 from pipeline_lib.experiments import config
+from pipeline_lib.planning import declared
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job
-from pipeline_lib.tables import columns, tabulation
+from pipeline_lib.tables import tabulation
 
 FILE = config.CLAIMS / "B.yaml"
 GIVEN: dict[str, Any] = {
@@ -254,12 +255,12 @@ def test_the_stage_reads_tables_and_writes_verdicts(tmp_path):
 
     folder = tmp_path / "tabulate"
     rows = _frames((0.5, 0.01, 0.0))["instability"].to_dict("records")
-    artifacts.write_table(folder / "table.parquet", tabulation.to_arrow(rows, "instability"))
+    artifacts.write_table(folder / "table.parquet", tabulation.to_arrow(rows, declared.COLUMNS["instability"]))
     other = GIVEN | {"id": "other", "task": "other"}
     spec = {"claims": [verdicts.to_dict(verdicts.from_dict(each)) for each in (GIVEN, other)], "sparse_levels": {"toy": 1}}
     judge.run(Job("key", spec, tmp_path / "judge", {"instability": [folder]}))
     made = tabulation.read(tmp_path / "judge" / "table.parquet")
-    assert list(made.columns) == [column.name for column in columns.COLUMNS["claims"]]
+    assert list(made.columns) == [column.name for column in declared.COLUMNS["claims"]]
     assert made[["claim", "setting", "verdict"]].to_numpy().tolist() == [
         ["onset", "toy", "holds"],
         ["other", "other", "not measured"],

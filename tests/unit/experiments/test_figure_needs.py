@@ -8,7 +8,7 @@ import toys
 from pipeline_lib.experiments import comparisons, config, figure_needs
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run, with_ancestors
-from pipeline_lib.tables import columns
+from pipeline_lib.planning import declared
 
 
 def _experiment(**more: Any) -> config.Grid:
@@ -102,7 +102,7 @@ def test_a_figure_needs_exactly_these_runs(figure):
 @pytest.mark.parametrize("figure", FIGURES)
 def test_a_figure_is_drawn_from_tables_that_exist(figure):
     assert FIGURES[figure].tables
-    assert set(FIGURES[figure].tables) <= set(columns.COLUMNS)
+    assert set(FIGURES[figure].tables) <= set(declared.COLUMNS)
 
 
 def test_the_ancestors_are_the_ladder_below():

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import toys
 
-from pipeline_lib.planning import adopted, adoption, nodes
+from pipeline_lib.planning import adopted, adoption, declared, nodes
 from pipeline_lib.planning import plan as planning
 from pipeline_lib.planning.keys import fingerprint, known_code
 from pipeline_lib.store import artifacts, verification
@@ -42,7 +42,7 @@ def _make(made, *stages, **more):
     for node in made.nodes.values():
         if not stages or node.stage in stages:
             folder = made.config.results / node.folder
-            for name in nodes.OUTPUTS[node.stage]:
+            for name in declared.STAGES[node.stage].files:
                 artifacts.write_text(folder / name, node.key)
             record = {key: getattr(node, key) for key in ("key", "stage", "label", "spec", "parents")}
             record |= {"code": nodes.stage_code(node.stage, node.spec), "format": fingerprint.FORMAT}

@@ -11,7 +11,7 @@ import toys
 import yaml
 
 from pipeline_lib.experiments import config
-from pipeline_lib.planning import adoption, driver, nodes, plan
+from pipeline_lib.planning import adoption, declared, driver, nodes, plan
 from pipeline_lib.planning.keys import fingerprint, known_code
 from pipeline_lib.planning.plan_file import Written
 from pipeline_lib.store import artifacts, environment
@@ -178,7 +178,7 @@ def test_a_node_of_another_stage_or_plan_is_refused(planned):
 
 def test_published_files_are_copies_of_every_table_and_figure(planned):
     published = Written(planned[2]).published
-    measured = [name for name, stage in nodes.TABLES.items() if stage in ("train", "interpolate")]
+    measured = [name for name, stage in declared.TABLES.items() if stage in ("train", "interpolate")]
     tables = {f"tiny/{name}.parquet" for name in [*measured, "means", "onsets", "networks"]}
     assert set(published) == tables | {"tiny/figures/paths_dense.svg", "tiny/figures/paths_dense.png"}
 
@@ -266,7 +266,7 @@ def test_a_further_round_is_a_whole_config(tmp_path):
     row = {"task": "toy", "kind": "imp", "level": 0, "density": 1.0, "split": "test", "batchnorm": "averaged"}
     row |= {"deviation": 0.0, "error": 0.0, "seed_error": 0.0, "num_pairs": 3, "num_seeds": 1}
     rows = [row | {"k": 0, "instability": 0.3}, row | {"k": 5, "instability": 0.0}]
-    artifacts.write_table(tmp_path / "tiny" / "means.parquet", tabulation.to_arrow(rows, "means"))
+    artifacts.write_table(tmp_path / "tiny" / "means.parquet", tabulation.to_arrow(rows, declared.COLUMNS["means"]))
     found = config.resolve(driver.refined(made, raw, 0, 0.1))
     assert found.experiments["tiny"].grids["toy"].rewind == (0, 2, 5)
     assert found.results == tmp_path

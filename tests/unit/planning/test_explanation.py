@@ -10,7 +10,7 @@ import toys
 
 from pipeline_lib.experiments import figure_needs
 from pipeline_lib.experiments.runs import with_ancestors
-from pipeline_lib.planning import adopted, explanation, lineage, nodes
+from pipeline_lib.planning import adopted, declared, explanation, lineage, nodes
 from pipeline_lib.planning.keys import fingerprint, known_code
 from pipeline_lib.store import artifacts, verification
 
@@ -24,7 +24,7 @@ def made(tmp_path):
 
 def _record(made, node, **more):
     folder = made.config.results / node.folder
-    for name in nodes.OUTPUTS[node.stage]:
+    for name in declared.STAGES[node.stage].files:
         artifacts.write_text(folder / name, node.key)
     record = {key: getattr(node, key) for key in ("key", "stage", "label", "spec", "parents")}
     record |= {"code": nodes.stage_code(node.stage, node.spec), "format": fingerprint.FORMAT, "versions": {"torch": "2"}}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import toys
 
 from pipeline_lib.experiments import config
-from pipeline_lib.planning import driver, nodes
+from pipeline_lib.planning import declared, driver, nodes
 from pipeline_lib.planning.keys import fingerprint
 from pipeline_lib.planning.keys.fingerprint import CODE, Named, code_of
 
@@ -26,7 +27,7 @@ def before() -> dict[tuple[str, Named], str]:
     toy = toys.make_plan(toys.raw_config(throughout={"every": 2, "rewind": [0]}, layerwise=True, claims=["B"]))
     made = [driver.load([config.ROOT / "config" / "config.yaml", *small]), toy]
     asked = {(node.stage, nodes.named_functions(node.stage, node.spec)) for each in made for node in each.nodes.values()}
-    assert {stage for stage, _ in asked} == set(nodes.OUTPUTS)
+    assert {stage for stage, _ in asked} == set(declared.STAGES)
     return {(stage, named): fingerprint.fingerprint(stage, named) for stage, named in asked}
 
 
@@ -155,8 +156,8 @@ ABOUT: dict[str, tuple[Edits, set[str]]] = {
     "evaluation": (_edit("training/evaluation.py", "_CHUNK_BYTES =", "_CHUNK_BYTES = 2 *"), TRAINING | LANDSCAPES | {"hessian"}),
     "Lanczos": (_edit("analysis/lanczos.py", "def _norm(vector: Tensor)", "def _norm(vector, scale=1)"), {"hessian"}),
     "statistics": (_edit("analysis/paths.py", "STATISTICS_IMAGES = 5000", "STATISTICS_IMAGES = 6000"), {"interpolate"}),
-    "columns": (
-        _edit("tables/columns/early.py", '    "telemetry": (\n        TASK, SEED,', '    "telemetry": (\n        SEED, TASK,'),
+    "types of columns": (
+        _edit("tables/tabulation.py", '"double": pa.float64()', '"double": pa.float32()'),
         TABLES,
     ),
     "verdicts": (_edit("claims/verdicts.py", 'verdict = "not measured"', 'verdict = "unknown"'), {"judge"}),
@@ -195,3 +196,18 @@ def test_an_edit_of_a_registered_function_is_about_what_names_it(before, at):
 def test_a_format_makes_all_anew(before, monkeypatch):
     monkeypatch.setattr(fingerprint, "FORMAT", fingerprint.FORMAT + 1)
     assert _changed(before, {}) == set(before)
+
+
+def test_columns_are_in_the_key_of_their_table_and_of_what_comes_from_it(monkeypatch):
+    def keys() -> dict[str, str]:
+        made = toys.make_plan(toys.raw_config())
+        tables = {name: node.key for name, node in made.tables["tiny"].items()}
+        return tables | {node.label: key for key, node in made.nodes.items() if node.stage not in {*TABLES, "plot"}}
+
+    before = keys()
+    column = declared.COLUMNS["instability"][0]
+    monkeypatch.setitem(
+        declared.COLUMNS, "instability", (replace(column, meaning="another"), *declared.COLUMNS["instability"][1:])
+    )
+    after = keys()
+    assert {name for name in before if before[name] != after[name]} == {"instability", "means", "onsets"}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_lib.experiments import config
-from pipeline_lib.planning import nodes
+from pipeline_lib.planning import declared, nodes
 from pipeline_lib.planning.keys import fingerprint
 
 
@@ -55,7 +55,7 @@ def test_a_key_is_its_nodes_own_hash_and_ends_its_folder():
     for key, node in _plan().nodes.items():
         assert key == nodes.node_key(node.stage, node.spec, nodes.stage_code(node.stage, node.spec), node.parents)
         assert node.folder.endswith(f"-{key}")
-        assert node.files() == [f"{node.folder}/{name}" for name in (*nodes.OUTPUTS[node.stage], "spec.json")]
+        assert node.files() == [f"{node.folder}/{name}" for name in (*declared.STAGES[node.stage].files, "spec.json")]
 
 
 def test_planning_twice_gives_the_same_plan():
@@ -161,7 +161,7 @@ def test_a_stage_depends_on_the_registered_functions_that_it_names():
 
 
 def test_every_kind_that_a_stage_asks_for_is_named_by_specs():
-    stages = {stage: fingerprint.asked(stage) for stage in nodes.OUTPUTS}
+    stages = {stage: fingerprint.asked(stage) for stage in declared.STAGES}
     assert {kind for kinds in stages.values() for kind in kinds} == set(nodes._NAMES)
     assert stages["teach"] == ("initialisers", "networks", "optimisers", "pretexts", "schedules")
     assert stages["prune"] == stages["cut"][:1] == ("criteria",)

@@ -5,7 +5,7 @@ import json
 import pytest
 import toys
 
-from pipeline_lib.planning import nodes, plan_file
+from pipeline_lib.planning import declared, plan_file
 
 
 def test_a_plan_file_finds_each_node_by_its_key(tmp_path):
@@ -45,14 +45,15 @@ def test_published_files_are_copies_of_every_table_and_figure(written):
     folders = {node.folder: node for node in made.nodes.values()}
     for source in found.published.values():
         folder, _, file = source.rpartition("/")
-        assert file in nodes.OUTPUTS[folders[folder].stage]
+        assert file in declared.STAGES[folders[folder].stage].files
 
 
 def test_a_node_reads_one_file_of_each_parent_and_its_record(written):
     made, found = written
     for node in made.nodes.values():
         parents = [parent for parents in made.parents(node).values() for parent in parents]
-        names = [f"{node.spec['table']}.parquet" if node.stage == "tabulate" else nodes.OUTPUTS[p.stage][0] for p in parents]
+        part = f"{node.spec['table']}.parquet" if node.stage == "tabulate" else None
+        names = [part or declared.STAGES[p.stage].files[0] for p in parents]
         expected = [
             f"{p.folder}/{name}"
             for parent, name in zip(parents, names, strict=True)
@@ -60,7 +61,7 @@ def test_a_node_reads_one_file_of_each_parent_and_its_record(written):
         ]
         assert found.reads(node.folder.removeprefix("artifacts/")) == expected
         assert {file.rpartition("/")[2] for file in expected} - {"spec.json"} <= {
-            f for p in parents for f in nodes.OUTPUTS[p.stage]
+            f for p in parents for f in declared.STAGES[p.stage].files
         }
 
 

@@ -17,6 +17,7 @@ from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.core.types import Split, State
 from pipeline_lib.experiments import config
+from pipeline_lib.planning import declared
 from pipeline_lib.pretexts.support.streams import stream
 from pipeline_lib.pruning import masks
 from pipeline_lib.pruning.criteria.magnitude import magnitude
@@ -130,7 +131,7 @@ def test_each_row_says_what_the_ratio_costs_and_the_mask_is_made_with_the_chosen
     kept = _masks() if sparse else None
     solutions = [_trained(seed, mask) for seed, mask in zip(SEEDS, kept, strict=True)] if kept else dense
     rows, made, head = _run(tmp_path, solutions, dense, kept, threshold=threshold)
-    assert set(rows.columns) == set(tabulation.measured("ratios"))
+    assert set(rows.columns) == set(tabulation.measured(declared.COLUMNS["ratios"]))
     assert rows[["task", "k", "start", "level"]].drop_duplicates().values.tolist() == [["toy", 2, "k2 | adaptive(25)", 3]]
     assert head["diverged"] == [False, False]
     assert head["spec"]["criterion"] == "magnitude"  # what a run with this mask says of it

@@ -14,6 +14,7 @@ from pipeline_lib.analysis.paths import alphas
 from pipeline_lib.core import algebra
 from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.types import State
+from pipeline_lib.planning import declared
 from pipeline_lib.stages import connect, data
 from pipeline_lib.store import artifacts, device
 from pipeline_lib.store.job import Job
@@ -127,7 +128,7 @@ def _on_the_line(network, pair: dict[str, Any], seed: int, alpha: float, split: 
 
 def test_rows_have_the_documented_columns_and_there_is_one_a_point_and_one_a_line(network, tmp_path):
     for name, frame in zip(("paths", "barriers"), Chunk(tmp_path, network, SEEDS).run(), strict=True):
-        assert set(frame.columns) == set(tabulation.measured(name))
+        assert set(frame.columns) == set(tabulation.measured(declared.COLUMNS[name]))
         assert len(frame) == len(SEEDS) * len(PAIRS) * 2 * (5 if name == "paths" else 1)
         assert frame.notna().all(axis=None)
         assert set(frame["k"]) == {2}

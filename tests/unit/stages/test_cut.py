@@ -15,12 +15,12 @@ import toys
 
 from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.core.types import State
-from pipeline_lib.planning import driver, nodes
+from pipeline_lib.planning import declared, driver, nodes
 from pipeline_lib.pruning.criteria.random import random
 from pipeline_lib.stages import cut, data
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job
-from pipeline_lib.tables import columns, tabulation
+from pipeline_lib.tables import tabulation
 from pipeline_lib.training.evaluation import Score, evaluate
 from pipeline_lib.training.precision import Numerics
 
@@ -56,7 +56,7 @@ def _job(made: nodes.Plan, level: int, folder: Path, **more: Any) -> Job:
 
 def _cut(job: Job) -> pd.DataFrame:
     cut.run(job)
-    return tabulation.tabulate([job.folder / "cuts.parquet"], "cuts").to_pandas()
+    return tabulation.tabulate([job.folder / "cuts.parquet"], declared.COLUMNS["cuts"]).to_pandas()
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +86,8 @@ def _survivors(weights: dict[str, np.ndarray], mask: dict[str, np.ndarray]) -> n
 def test_there_is_a_row_a_cut_with_the_documented_columns(cuts):
     wanted = {("none", 0.0), *((criterion, f) for criterion, each in FRACTIONS.items() for f in each)}
     for level, frame in cuts.items():
-        assert list(frame.columns) == [column.name for column in columns.COLUMNS["cuts"]]
-        assert not frame[tabulation.measured("cuts")].isna().any(axis=None)
+        assert list(frame.columns) == [column.name for column in declared.COLUMNS["cuts"]]
+        assert not frame[tabulation.measured(declared.COLUMNS["cuts"])].isna().any(axis=None)
         assert set(zip(frame["task"], frame["k"], frame["level"], strict=True)) == {("toy", 2, level)}
         for _, own in frame.groupby("seed"):
             assert sorted(zip(own["criterion"], own["fraction"], strict=True)) == sorted(wanted)

@@ -12,8 +12,9 @@ import pytest
 
 from pipeline_lib.analysis.magnitudes import quantiles
 from pipeline_lib.core.rng import numpy_generator
+from pipeline_lib.planning import declared
 from pipeline_lib.stages import describe
-from pipeline_lib.tables import columns, tabulation
+from pipeline_lib.tables import tabulation
 
 SEEDS = [3, 5]
 SHAPES = {"stem.weight": (4, 3), "body.fc.weight": (2, 20)}  # not in the order that files sort them into
@@ -78,7 +79,7 @@ def _flat(arrays: Arrays) -> np.ndarray:
 
 def test_the_tables_have_their_documented_columns(made):
     for name, frame in made[0].items():
-        assert set(frame.columns) == set(tabulation.measured(name))
+        assert set(frame.columns) == set(tabulation.measured(declared.COLUMNS[name]))
         assert not frame.isna().any(axis=None)
 
 
@@ -147,8 +148,8 @@ def test_networks_that_were_retrained_in_another_way_have_magnitudes_alone(tmp_p
     job = by_hand.job(tmp_path, {"name": "toy", "seeds": SEEDS, "k": 2, "solutions": solutions, "projections": []}, reads)
     describe.run(job)
     assert len(tabulation.read(job.folder / "geometry.parquet")) == 0
-    made = tabulation.tabulate([job.folder / "geometry.parquet"], "geometry")
-    assert (made.num_rows, made.column_names) == (0, [column.name for column in columns.COLUMNS["geometry"]])
+    made = tabulation.tabulate([job.folder / "geometry.parquet"], declared.COLUMNS["geometry"])
+    assert (made.num_rows, made.column_names) == (0, [column.name for column in declared.COLUMNS["geometry"]])
     rows = tabulation.read(job.folder / "magnitudes.parquet")
     assert set(rows["start"]) == {OTHER}
     assert len(rows) == 2 * 201

@@ -14,11 +14,11 @@ import toys
 from pipeline_lib.analysis.early_steps import evaluated_steps, logged_steps
 from pipeline_lib.core.types import Progress, State
 from pipeline_lib.experiments import comparisons
-from pipeline_lib.planning import driver, nodes
+from pipeline_lib.planning import declared, driver, nodes
 from pipeline_lib.stages import data, telemetry
 from pipeline_lib.store import artifacts, resumption
 from pipeline_lib.store.job import Job, Preempted
-from pipeline_lib.tables import columns, tabulation
+from pipeline_lib.tables import tabulation
 from pipeline_lib.training.batches import stream
 
 FIGURES = [
@@ -71,7 +71,7 @@ def test_all_files_are_there_and_have_their_documented_columns(made, frames):
         assert node.stage == "plot" or all((made.config.results / name).is_file() for name in node.files())
     assert {"perturbations", "telemetry", "signs", "correlations", "timeline", "runs"} <= set(frames)
     for name, frame in frames.items():
-        assert list(frame.columns) == [column.name for column in columns.COLUMNS[name]]
+        assert list(frame.columns) == [column.name for column in declared.COLUMNS[name]]
 
 
 def test_a_perturbed_start_differs_in_surviving_weights_alone(made):

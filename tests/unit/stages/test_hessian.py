@@ -21,6 +21,7 @@ from pipeline_lib.analysis.spectra import Estimate, rademacher
 from pipeline_lib.core import pace
 from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.rng import torch_generator
+from pipeline_lib.planning import declared
 from pipeline_lib.stages import data, hessian
 from pipeline_lib.stages.training import numerics
 from pipeline_lib.store import artifacts, resumption
@@ -98,11 +99,11 @@ def _of(frame: pd.DataFrame, **asked: Any) -> pd.DataFrame:
 
 def test_columns_are_the_documented_ones(found, tmp_path):
     for name, frame in found.items():
-        assert set(frame.columns) == set(tabulation.measured(name))
+        assert set(frame.columns) == set(tabulation.measured(declared.COLUMNS[name]))
         frame.to_parquet(tmp_path / f"{name}.parquet")
-        whole = tabulation.tabulate([tmp_path / f"{name}.parquet"], name)
+        whole = tabulation.tabulate([tmp_path / f"{name}.parquet"], declared.COLUMNS[name])
         assert whole.num_rows == len(frame)
-        assert whole.schema == tabulation.schema(name)
+        assert whole.schema == tabulation.schema(declared.COLUMNS[name])
 
 
 def test_every_start_has_its_rows(found):

@@ -16,12 +16,12 @@ import torch
 import toys
 
 from pipeline_lib.core.types import State
-from pipeline_lib.planning import driver, nodes
+from pipeline_lib.planning import declared, driver, nodes
 from pipeline_lib.stages import data
 from pipeline_lib.stages.training import kept_file, numerics
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job
-from pipeline_lib.tables import columns, tabulation
+from pipeline_lib.tables import tabulation
 from pipeline_lib.training.evaluation import evaluate, subset
 
 GRID = every_stage.GRID | {"seeds": 2, "orders": 4}
@@ -83,11 +83,11 @@ def world(tmp_path_factory) -> _World:
 
 
 def test_there_is_every_table(world):
-    assert set(world.tables) == set(columns.COLUMNS)
+    assert set(world.tables) == set(declared.COLUMNS)
     assert all(len(frame) for frame in world.tables.values())
 
 
-@pytest.mark.parametrize("table", columns.COLUMNS)
+@pytest.mark.parametrize("table", declared.COLUMNS)
 def test_every_row_leads_to_one_folder_and_to_its_line_of_the_index(world, table):
     frame, index = world.tables[table], pd.read_parquet(world.root / "index.parquet")
     assert index["key"].is_unique
@@ -269,7 +269,7 @@ CHECKS: dict[str, Callable[[_World, Any], None]] = {
 
 
 def test_every_table_has_a_check():
-    assert set(CHECKS) | set(MANY) == set(columns.COLUMNS)
+    assert set(CHECKS) | set(MANY) == set(declared.COLUMNS)
 
 
 @pytest.mark.parametrize("table", CHECKS)

@@ -14,7 +14,7 @@ import every_stage
 import pytest
 
 import pipeline_lib
-from pipeline_lib.planning import nodes
+from pipeline_lib.planning import declared, nodes
 from pipeline_lib.planning.keys import fingerprint
 from pipeline_lib.planning.keys.fingerprint import CARRIERS, CODE
 from pipeline_lib.store.job import Job
@@ -30,7 +30,7 @@ def ran(tmp_path_factory) -> Ran:
             importlib.import_module(found.name)
     code: Ran = defaultdict(set)
     with pytest.MonkeyPatch.context() as patch:
-        for stage in nodes.OUTPUTS:
+        for stage in declared.STAGES:
             module = importlib.import_module(f"pipeline_lib.stages.{stage}")
             patch.setattr(module, "run", _watched(stage, module.run, code))
         every_stage.make(every_stage.plan(tmp_path_factory.mktemp("watched")))
@@ -77,7 +77,7 @@ def _module(code: CodeType) -> str | None:
 
 
 def test_all_that_a_stage_runs_is_reached_or_carries(ran):
-    assert {stage for stage, _ in ran} == set(nodes.OUTPUTS)
+    assert {stage for stage, _ in ran} == set(declared.STAGES)
     missing = []
     for (stage, named), codes in ran.items():
         known = {(at.module, at.name) for at in fingerprint.reached(stage, named)}

@@ -17,7 +17,7 @@ from second_device import CPU, SECOND, second_device
 
 from pipeline_lib.core import algebra
 from pipeline_lib.core.types import Progress
-from pipeline_lib.planning import nodes
+from pipeline_lib.planning import declared, nodes
 from pipeline_lib.store import artifacts, resumption
 from pipeline_lib.store.job import Preempted
 from pipeline_lib.tables import tabulation
@@ -56,7 +56,7 @@ def _same(first: Path, other: Path) -> bool:
 
 def _assert_same(made: nodes.Plan, usual: nodes.Plan, *wanted: nodes.Node) -> None:
     for node in wanted or made.nodes.values():
-        for name in nodes.OUTPUTS[node.stage] if node.stage not in WITHOUT else ():
+        for name in declared.STAGES[node.stage].files if node.stage not in WITHOUT else ():
             file = f"{node.folder}/{name}"
             assert _same(made.config.results / file, usual.config.results / file), f"{file} differs"
 
@@ -77,7 +77,7 @@ def test_the_second_device_refuses_the_cpu_and_numpy():
 
 
 def test_every_stage_is_there(usual):
-    assert {node.stage for node in usual.nodes.values()} == set(nodes.OUTPUTS)
+    assert {node.stage for node in usual.nodes.values()} == set(declared.STAGES)
 
 
 @pytest.mark.usefixtures("second")

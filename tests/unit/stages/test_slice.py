@@ -16,6 +16,7 @@ from pipeline_lib.analysis.planes import Sums, scores, through
 from pipeline_lib.core import pace
 from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.types import State
+from pipeline_lib.planning import declared
 from pipeline_lib.stages import data
 from pipeline_lib.stages import slice as stage
 from pipeline_lib.store import artifacts, device, resumption
@@ -102,7 +103,7 @@ def chunk(network, plane, tmp_path) -> Chunk:
 
 def test_rows_have_the_documented_columns_and_there_is_one_a_point_of_a_seed(chunk, plane):
     for name, frame in zip(("planes", "marks"), chunk.run(), strict=True):
-        assert set(frame.columns) == set(tabulation.measured(name))
+        assert set(frame.columns) == set(tabulation.measured(declared.COLUMNS[name]))
         assert frame.drop(columns="other_key", errors="ignore").notna().all(axis=None)
         assert "other_key" not in frame or frame["other_key"].notna().all() == (plane == "pruning")
         assert frame.groupby("seed").size().to_dict() == dict.fromkeys((2, 8), NUM**2 if name == "planes" else 3)

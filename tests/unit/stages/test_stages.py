@@ -10,13 +10,13 @@ import toys
 from torch.func import functional_call
 
 from pipeline_lib.core.types import State
-from pipeline_lib.planning import driver, nodes
+from pipeline_lib.planning import declared, driver, nodes
 from pipeline_lib.stages import data
 from pipeline_lib.stages.interpolate import Trained, check_apart, check_end
 from pipeline_lib.stages.training import kept_file
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job
-from pipeline_lib.tables import columns, tabulation
+from pipeline_lib.tables import tabulation
 from pipeline_lib.training.evaluation import Score, chunks, evaluate
 from pipeline_lib.training.precision import Numerics
 
@@ -50,7 +50,7 @@ def frames(cohort):
 
 def _nodes(made: nodes.Plan, stage: str, **spec: object) -> list[tuple[nodes.Node, Path]]:
     chosen = [n for n in made.nodes.values() if n.stage == stage and all(n.spec.get(k) == v for k, v in spec.items())]
-    return [(n, made.config.results / n.folder / nodes.OUTPUTS[stage][0]) for n in chosen]
+    return [(n, made.config.results / n.folder / declared.STAGES[stage].files[0]) for n in chosen]
 
 
 def test_a_members_numbers_do_not_depend_on_its_cohort(frames, tmp_path):
@@ -75,7 +75,7 @@ def test_there_is_a_row_a_run_and_an_alpha(frames):
 
 def test_the_tables_have_exactly_their_documented_columns(frames):
     for name, frame in frames.items():
-        assert list(frame.columns) == [column.name for column in columns.COLUMNS[name]]
+        assert list(frame.columns) == [column.name for column in declared.COLUMNS[name]]
         nullable = ["last_finite_step"] if name != "onsets" else ["k", "low", "high"]
         assert not frame.drop(columns=nullable, errors="ignore").isna().any(axis=None)
 
@@ -163,7 +163,7 @@ def test_instability_throughout_ends_with_the_instability_of_the_trained_runs(fo
     assert len(last) == 6
     pd.testing.assert_frame_equal(last[shared], ends[shared], check_exact=True)
     assert set(frames["throughout"]["step"]) == {4, 6}
-    assert list(frames["throughout"].columns) == [column.name for column in columns.COLUMNS["throughout"]]
+    assert list(frames["throughout"].columns) == [column.name for column in declared.COLUMNS["throughout"]]
 
 
 def test_the_midpoint_is_no_point_of_the_line_unless_it_is_asked_for(followed):

@@ -6,7 +6,7 @@ import pytest
 import toys
 
 from pipeline_lib.experiments import config, config_files
-from pipeline_lib.planning import nodes
+from pipeline_lib.planning import declared, nodes
 from pipeline_lib.planning.keys import fingerprint
 from pipeline_lib.store import environment
 from pipeline_lib.store.environment import Environment
@@ -110,7 +110,7 @@ def test_a_stage_in_two_places_is_a_mixture_and_two_stages_in_two_are_none():
 
 def _keys(**more: object) -> dict[str, set[str]]:
     made = toys.make_plan(toys.raw_config() | more)
-    return {stage: {node.key for node in made.nodes.values() if node.stage == stage} for stage in nodes.OUTPUTS}
+    return {stage: {node.key for node in made.nodes.values() if node.stage == stage} for stage in declared.STAGES}
 
 
 def test_with_record_the_environment_has_no_part_in_keys(monkeypatch):
@@ -126,7 +126,7 @@ def test_with_strict_versions_are_part_of_all_keys_and_the_device_of_those_that_
         found.append(_keys(environment="strict"))
     first, processor, version = found
     plain = _keys()
-    made = [stage for stage in nodes.OUTPUTS if first[stage]]
+    made = [stage for stage in declared.STAGES if first[stage]]
     assert not any(first[stage] & plain[stage] for stage in made)
     assert not any(first[stage] & version[stage] for stage in made)
     assert first["prepare"] == processor["prepare"]
@@ -136,7 +136,7 @@ def test_with_strict_versions_are_part_of_all_keys_and_the_device_of_those_that_
 def test_stages_that_compute_on_the_device_are_those_that_ask_for_one():
     texts = {path.stem: path.read_text() for path in (fingerprint.CODE.root / "stages").glob("*.py")}
     asking = {stage for stage, text in texts.items() if "device.pick(" in text or "data.world(" in text}
-    assert {stage for stage in nodes.OUTPUTS if nodes.on_device(stage)} == (asking | {"trace"}) & set(nodes.OUTPUTS)
+    assert {stage for stage in declared.STAGES if nodes.on_device(stage)} == (asking | {"trace"}) & set(declared.STAGES)
 
 
 @pytest.mark.parametrize("value", ["strictly", True, None, ["strict"]])

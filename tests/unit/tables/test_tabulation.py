@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline_lib.experiments import config
+from pipeline_lib.planning import declared
 from pipeline_lib.store import artifacts
-from pipeline_lib.tables import columns, tabulation
+from pipeline_lib.tables import tabulation
 
 
 def _pair(k: int, instability: float, **more: Any) -> dict[str, Any]:
@@ -58,17 +58,17 @@ def test_marking_keeps_the_rows_in_their_order():
     pd.testing.assert_frame_equal(tabulation.with_onset(frame)[list(frame.columns)], frame)
 
 
-@pytest.mark.parametrize("table", columns.COLUMNS)
+@pytest.mark.parametrize("table", declared.COLUMNS)
 def test_the_schema_documents_every_column(table):
-    for field, column in zip(tabulation.schema(table), columns.COLUMNS[table], strict=True):
+    for field, column in zip(tabulation.schema(declared.COLUMNS[table]), declared.COLUMNS[table], strict=True):
         assert field.name == column.name
         assert field.metadata == {b"unit": column.unit.encode(), b"meaning": column.meaning.encode()}
 
 
 def test_columns_are_put_in_order_with_types_and_metadata():
     row = _pair(0, 0.5, stable=False, onset=False, environment="here")
-    made = tabulation.to_arrow([dict(reversed(row.items()))], "instability")
-    assert made.column_names == [c.name for c in columns.COLUMNS["instability"]]
+    made = tabulation.to_arrow([dict(reversed(row.items()))], declared.COLUMNS["instability"])
+    assert made.column_names == [c.name for c in declared.COLUMNS["instability"]]
     assert made.schema.field("instability").type == pa.float64()
     assert made.schema.field("k").type == pa.int64()
     assert made.schema.field("k").metadata[b"unit"] == b"steps"
@@ -77,7 +77,7 @@ def test_columns_are_put_in_order_with_types_and_metadata():
 
 def test_documentation_survives_the_file(tmp_path):
     path = tmp_path / "table.parquet"
-    artifacts.write_table(path, tabulation.to_arrow([_pair(0, 0.5)], "instability"))
+    artifacts.write_table(path, tabulation.to_arrow([_pair(0, 0.5)], declared.COLUMNS["instability"]))
     assert pq.read_schema(path).field("max_error").metadata[b"meaning"] == b"highest error on the line: the raw maximum (C-X3)"
     assert tabulation.read(path)["max_error"].tolist() == [0.6]
 
@@ -91,9 +91,9 @@ def _parts(tmp_path: Path, rows: list[dict[str, Any]]) -> list[Path]:
 
 def test_a_table_does_not_depend_on_the_order_of_its_parts(tmp_path):
     parts = _parts(tmp_path, [_pair(2, 0.0), _pair(0, 0.5, seed=1), _pair(0, 0.4), _pair(0, 0.3, kind="reinit")])
-    first = tabulation.tabulate(parts, "instability")
-    assert first.equals(tabulation.tabulate(parts[::-1], "instability"), check_metadata=True)
-    assert first.column_names == [c.name for c in columns.COLUMNS["instability"]]
+    first = tabulation.tabulate(parts, declared.COLUMNS["instability"])
+    assert first.equals(tabulation.tabulate(parts[::-1], declared.COLUMNS["instability"]), check_metadata=True)
+    assert first.column_names == [c.name for c in declared.COLUMNS["instability"]]
     assert list(zip(*(first[n].to_pylist() for n in ("kind", "k", "seed", "onset")), strict=True)) == [
         ("imp", 0, 0, False), ("imp", 0, 1, False), ("imp", 2, 0, True), ("reinit", 0, 0, False),
     ]  # fmt: skip
@@ -104,26 +104,13 @@ def test_a_part_without_rows_or_with_nulls_alone_keeps_the_types(tmp_path):
     lost = _pair(4, 0.0) | dict.fromkeys(("mean_end_error", "max_error", "instability", "barrier"))
     for path, rows in zip(paths, ([], [lost], [_pair(0, 0.5)]), strict=True):
         artifacts.write_rows(path, rows)
-    made = tabulation.tabulate(paths, "instability")
-    assert made.schema.types == tabulation.schema("instability").types
+    made = tabulation.tabulate(paths, declared.COLUMNS["instability"])
+    assert made.schema.types == tabulation.schema(declared.COLUMNS["instability"]).types
     assert made["max_error"].to_pylist() == [0.6, None]
-    assert tabulation.tabulate(paths[:1], "instability").num_rows == 0
+    assert tabulation.tabulate(paths[:1], declared.COLUMNS["instability"]).num_rows == 0
 
 
 def test_a_part_with_other_columns_is_our_mistake(tmp_path):
     artifacts.write_rows(tmp_path / "part.parquet", [{"task": "toy"}])
-    with pytest.raises(AssertionError, match="a part of instability lacks or adds"):
-        tabulation.tabulate([tmp_path / "part.parquet"], "instability")
-
-
-def test_the_data_dictionary_is_up_to_date():
-    written = (config.ROOT / "docs" / "tables.md").read_text(encoding="utf-8")
-    assert written.rstrip() == tabulation.document().rstrip()
-
-
-def test_every_column_has_a_unit_and_a_meaning():
-    every = [column for table in columns.COLUMNS.values() for column in table]
-    assert all(column.unit and column.meaning for column in every)
-    assert all(
-        f"| `{column.name}` | {column.type} | {column.unit} | {column.meaning} |" in tabulation.document() for column in every
-    )
+    with pytest.raises(AssertionError, match="a part of the table lacks or adds"):
+        tabulation.tabulate([tmp_path / "part.parquet"], declared.COLUMNS["instability"])

@@ -12,7 +12,8 @@ import torch
 from pipeline_lib.analysis.spectra import spectrum
 from pipeline_lib.core import registry
 from pipeline_lib.core.rng import torch_generator
-from pipeline_lib.tables import columns, tabulation
+from pipeline_lib.planning import declared
+from pipeline_lib.tables import tabulation
 from pipeline_lib.tables.derived import limits
 
 SPEC = {"fit_levels": {"toy": 4}, "fit_fractions": {"toy": [0.05, 0.1, 0.15]}}
@@ -119,8 +120,8 @@ def _spectrum(values: dict[float, int], num_probes: int = 2, iterations: int = 5
 
 def _limits(rows: list[dict[str, Any]], cuts: list[dict[str, Any]] | None = None) -> pd.DataFrame:
     frames = {"spectrum": pd.DataFrame(rows), "cuts": pd.DataFrame(_cuts() if cuts is None else cuts), "runs": _runs(0.10, 0.14)}
-    frames["fits"] = tabulation.to_arrow(limits.fits(frames, SPEC), "fits").to_pandas()
-    return tabulation.to_arrow(limits.limits(frames, {}), "limits").to_pandas()
+    frames["fits"] = tabulation.to_arrow(limits.fits(frames, SPEC), declared.COLUMNS["fits"]).to_pandas()
+    return tabulation.to_arrow(limits.limits(frames, {}), declared.COLUMNS["limits"]).to_pandas()
 
 
 PLANTED = _spectrum(VALUES)
@@ -206,6 +207,6 @@ def test_both_tables_have_their_columns(table):
     frames["fits"] = pd.DataFrame(limits.fits(frames, SPEC))
     rows = registry.entries("derived")[table].load()(frames, SPEC)
     assert rows
-    assert all({*row, "environment"} == {column.name for column in columns.COLUMNS[table]} for row in rows)
+    assert all({*row, "environment"} == {column.name for column in declared.COLUMNS[table]} for row in rows)
     assert all(row["key"] == f"level {row['level']}" for row in rows)
     assert not any(isinstance(value, float) and math.isnan(value) for row in rows for value in row.values())

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from pipeline_lib.analysis.sublevel_sets import Landscape
 from pipeline_lib.core import registry
-from pipeline_lib.tables import columns, tabulation
+from pipeline_lib.planning import declared
+from pipeline_lib.tables import tabulation
 from pipeline_lib.tables.derived import planes
 from pipeline_lib.tables.derived._matching import matching_error
 
@@ -183,9 +184,9 @@ def test_planes_are_kept_apart_and_rows_have_the_documented_columns():
     rows = planes.sets(frames, {})
     assert [(row["plane"], row["level"]) for row in rows] == [("directions", 0), ("directions", 2), ("pruning", 2)]
     for row in rows:
-        assert [*row, "environment"] == [column.name for column in columns.COLUMNS["sets"]]
+        assert [*row, "environment"] == [column.name for column in declared.COLUMNS["sets"]]
         assert (row["key"], row["other_key"]) == ("solution", "next" if row["plane"] == "pruning" else None)
-    assert tabulation.to_arrow(rows, "sets").num_rows == 3
+    assert tabulation.to_arrow(rows, declared.COLUMNS["sets"]).num_rows == 3
 
 
 def test_without_dense_networks_there_is_no_set():
@@ -193,7 +194,7 @@ def test_without_dense_networks_there_is_no_set():
 
 
 def test_without_planes_there_is_no_set():
-    empty = {name: pd.DataFrame(columns=[c.name for c in columns.COLUMNS[name]]) for name in ("planes", "marks", "runs")}
+    empty = {name: pd.DataFrame(columns=[c.name for c in declared.COLUMNS[name]]) for name in ("planes", "marks", "runs")}
     assert planes.sets(empty, {}) == []
 
 

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from pipeline_lib.core import registry
-from pipeline_lib.tables import columns, tabulation
+from pipeline_lib.planning import declared
+from pipeline_lib.tables import tabulation
 from pipeline_lib.tables.derived import early, stability
 
 
@@ -231,5 +232,5 @@ def test_every_derived_table_has_its_function_and_its_columns(table):
     rows = registry.entries("derived")[table].load()(frames, spec)
     assert rows
     stage_adds = {"key", "environment"}
-    assert {key for row in rows for key in row} == {column.name for column in columns.COLUMNS[table]} - stage_adds
-    assert tabulation.to_arrow(rows, table).num_rows == len(rows)
+    assert {key for row in rows for key in row} == {column.name for column in declared.COLUMNS[table]} - stage_adds
+    assert tabulation.to_arrow(rows, declared.COLUMNS[table]).num_rows == len(rows)

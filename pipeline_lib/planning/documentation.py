@@ -1,0 +1,60 @@
+"""The generated pages of the documentation. Run as a program, it writes them to a folder, `docs` if none is given."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from itertools import groupby
+from pathlib import Path
+
+from pipeline_lib.planning.declared import COLUMNS, STAGES
+from pipeline_lib.tables.columns import FIND
+
+
+def tables() -> str:
+    """Write the data dictionary, `docs/tables.md`, from the same text as the Parquet metadata."""
+    lines = [
+        "# Tables",
+        "",
+        "One row a replicate or pair. Shares are in [0, 1]. Units and meanings are in the Parquet schema metadata too.",
+        "",
+        "Every row has the `key` of the artifact that it was measured on, and `other_key` if it is about two. Its folder is",
+        f"`{FIND}`, and `index.parquet` has a row of it. Runs that one job trained are in one artifact; `seed` and",
+        "`order` tell them apart.",
+        "",
+    ]
+    for table, columns in COLUMNS.items():
+        lines += [f"## {table}", "", "| column | type | unit | meaning |", "| --- | --- | --- | --- |"]
+        lines += [f"| `{c.name}` | {c.type} | {c.unit} | {c.meaning} |" for c in columns]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def stages() -> str:
+    """Write `docs/stages.md` from what the stages' files declare."""
+    lines = [
+        "# Stages",
+        "",
+        "Each is a rule of the workflow, a command `python -m pipeline_lib STAGE FOLDER --plan FILE`, and a file of",
+        "`pipeline_lib/stages/`, which declares all of this. Minutes and megabytes are what a first attempt asks a queue for",
+        "(`set-resources` of a profile changes them); stages without run beside the driver.",
+        "",
+    ]
+    for group, members in groupby(STAGES.values(), key=lambda stage: stage.group):
+        lines += [f"## {group}", "", "| stage | needs | makes | files | tables | minutes | megabytes |", "| --- " * 7 + "|"]
+        for stage in members:
+            asked = [str(stage.cluster[key]) if stage.cluster else "" for key in ("minutes", "megabytes")]
+            names = (", ".join(f"`{name}`" for name in each) for each in (stage.files, stage.tables))
+            lines.append("| " + " | ".join([f"`{stage.name}`", stage.needs, stage.makes, *names, *asked]) + " |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+PAGES: dict[str, Callable[[], str]] = {"tables.md": tables, "stages.md": stages}
+
+
+if __name__ == "__main__":
+    folder = Path(*sys.argv[1:2] or ["docs"])
+    folder.mkdir(exist_ok=True)
+    for name, page in PAGES.items():
+        (folder / name).write_text(page().rstrip() + "\n", encoding="utf-8")
