@@ -84,16 +84,12 @@ def _gc(args: argparse.Namespace) -> None:
     if found:
         _say(found.report())
     if args.undo or (found and found.folders and args.remove):
-        held = lease.Lease(results, Path.cwd())
-        try:
+        question = f"Move them to {results / garbage.TRASH}, and remove for good what is there now?"
+        with lease.held(results):
             if found is None:
                 _say(garbage.restore(results))
-            elif args.yes or _agreed(
-                "removal", f"Move them to {results / garbage.TRASH}, and remove for good what is there now?"
-            ):
+            elif args.yes or _agreed("removal", question):
                 _say(garbage.discard(found))
-        finally:
-            held.release()
 
 
 def _adopt(args: argparse.Namespace) -> None:
@@ -103,11 +99,8 @@ def _adopt(args: argparse.Namespace) -> None:
     made = _load(args)
     results = made.config.results
     if args.undo:
-        held = lease.Lease(results, Path.cwd())
-        try:
+        with lease.held(results):
             _say(adopted.forget(results))
-        finally:
-            held.release()
         return
     words = [*map(str, args.files), *(word for override in args.config for word in ("--config", override))]
     shelf = adoption.Shelf(results)
@@ -117,13 +110,10 @@ def _adopt(args: argparse.Namespace) -> None:
     if args.keep:
         found = adoption.follow(made, shelf, adoption.chosen(made, every, args.keep))
         _say(adoption.outcome(found))
-        held = lease.Lease(results, Path.cwd())
-        try:
+        with lease.held(results):
             if args.yes or _agreed("keeping", "Let these count as made by the code of today?"):
                 adoption.keep(made, found)
                 _say(f"recorded in {results / adopted.FILE}; --undo forgets it")
-        finally:
-            held.release()
 
 
 def _explain(args: argparse.Namespace) -> None:

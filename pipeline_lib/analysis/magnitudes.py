@@ -25,6 +25,11 @@ def quantiles(weights: np.ndarray) -> dict[float, float]:
     Returns:
         The ratio by quantile, ascending. Empty where no weight differs from zero: there is no mean to divide by.
 
+    Example:
+        >>> found = quantiles(np.array([0.0, -1.0, 3.0, 4.0]))
+        >>> found[0.25], found[0.5], found[1.0]
+        (0.0, 0.5, 2.0)
+
     Source: paper C, figure 7; which weights count is ambiguity C-X16.
     """
     magnitudes = np.sort(np.abs(weights))

@@ -198,8 +198,51 @@ def swapped(first: State, second: State, block: str) -> State:
     return State(choose(first.params, second.params), choose(first.buffers, second.buffers), first.step)
 
 
+def layerwise(
+    network: nn.Sequential,
+    first: State,
+    second: State,
+    weights: Sequence[float],
+    split: Split,
+    dataset: Dataset,
+    numerics: Numerics | None = None,
+) -> dict[str, list[Score]]:
+    """Evaluate the lines from one state to itself with one block of another, for each block by itself.
+
+    Args:
+        network: template with a `stem` and a `body`.
+        first: what moves; alpha = 0.
+        second: where its blocks go.
+        weights: the alphas, each in [0, 1].
+        split: the examples, (N, C, H, W).
+        dataset: gives the normalisation.
+        numerics: precision and memory layout; float32 if not given.
+
+    Returns:
+        For each block, one score for each alpha.
+    """
+    names = blocks(network)
+    states = [first, *(swapped(first, second, name) for name in names)]
+    found = paths(network, states, [(n, 0) for n in range(1, len(states))], weights, split, dataset, numerics)
+    return {name: found[n, 0] for n, name in enumerate(names, start=1)}
+
+
 def distances(first: State, second: State, prunable: Sequence[str]) -> Distances:
-    """Compute the L2 distances between two states; running statistics never count."""
+    """Compute the L2 distances between two states, `|W_1 - W_2|`; running statistics never count.
+
+    Args:
+        first: W_1.
+        second: W_2, on the same device.
+        prunable: names of the prunable tensors.
+
+    Returns:
+        Over all parameters, and over prunable weights alone, in units of the weights.
+
+    Example:
+        >>> apart = distances(one, other, prunable(digits.network))
+        >>> 0 < apart.weights <= apart.params
+        True
+    """
     return Distances(
         algebra.distance(first.params, second.params, first.params),
         algebra.distance(first.params, second.params, prunable),

@@ -20,7 +20,12 @@ NEGATIVE = ("clamped", "absolute", "dropped")
 
 @dataclass(frozen=True)
 class Spectrum:
-    """What Lanczos found of an operator of dimension `dim`, from each of some random probes."""
+    """What Lanczos found of an operator, from each of some random probes.
+
+    Args:
+        dim: dimension of the operator.
+        probes: T of each probe.
+    """
 
     dim: int
     probes: Sequence[Tridiagonal]
@@ -123,6 +128,11 @@ def f_max(found: Spectrum, c: Sequence[float], negative: str = "clamped") -> lis
     Returns:
         One estimate for each c, in [0, 1].
 
+    Example:
+        >>> near, far = f_max(spectrum, [10.0, 0.1])
+        >>> 1 > near.value > far.value > 0
+        True
+
     Source: paper C, section 3.3 and lemma 3.1; ambiguities C-X6, C-X7.
     """
     return [_estimate(found, *_free(each, negative)) for each in c]
@@ -148,12 +158,37 @@ def f_max_bounds(found: Spectrum, c: Sequence[float], node: float = 0.0) -> list
 
 
 def trace(found: Spectrum) -> Estimate:
-    """Estimate the sum of all eigenvalues; its quadrature is exact from the first iteration, the probes are what varies."""
+    """Estimate the sum of all eigenvalues: `n sum_j w_j lambda_j`, mean over probes.
+
+    Its quadrature is exact from the first iteration, the probes are what varies.
+
+    Args:
+        found: spectrum.
+
+    Returns:
+        The estimate, in units of the eigenvalues, with its two errors.
+
+    Example:
+        >>> found = trace(spectrum)
+        >>> found.value > 0, abs(found.change) < 0.01 * found.value
+        (True, True)
+    """
     return _estimate(found, lambda v: found.dim * v)
 
 
 def negative_mass(found: Spectrum) -> Estimate:
-    """Estimate the negative eigenvalues' share of all: `sum_{lambda < 0} |lambda| / sum |lambda|`."""
+    """Estimate the negative eigenvalues' share of all: `sum_{lambda < 0} |lambda| / sum |lambda|`.
+
+    Args:
+        found: spectrum.
+
+    Returns:
+        The estimate, in [0, 1], with its two errors.
+
+    Example:
+        >>> 0 <= negative_mass(spectrum).value <= 1
+        True
+    """
     return _estimate(found, lambda v: np.maximum(-v, 0), np.abs)
 
 
@@ -177,6 +212,11 @@ def top_values(pairs: Ritz, k: int, tolerance: float = 1e-3, lowest: bool = Fals
 
     Returns:
         k values; None where a value has not converged or was not found.
+
+    Example:
+        >>> (top,) = top_values(spectrum.full[0], 1)
+        >>> bool(top == spectrum.full[0].values[-1])
+        True
     """
     _check_k(k)
     values = [float(v) if good else None for v, good in zip(pairs.values, _converged(pairs, tolerance), strict=True)]

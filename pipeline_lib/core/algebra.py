@@ -83,7 +83,20 @@ def unstack(cohort: State) -> list[State]:
 
 
 def masked(state: State, mask: Mask) -> State:
-    """Set the pruned entries of a state's parameters to zero; tensors that the mask does not name stay."""
+    """Set the pruned entries of a state's parameters to zero; tensors that the mask does not name stay: `m * w`.
+
+    Args:
+        state: of a network.
+        mask: kept entries by tensor.
+
+    Returns:
+        The masked state, at its step: of a trained network its projection, of an early one the start of a sparse run.
+
+    Example:
+        >>> projected = masked(one, mask)
+        >>> sum(int((projected.params[name] != 0).sum()) for name in mask) == num_kept(mask)
+        True
+    """
     kept = {name: torch.from_numpy(keep).to(state.params[name].device) for name, keep in mask.items()}
     params = {name: torch.where(kept[name], tensor, 0) if name in kept else tensor for name, tensor in state.params.items()}
     return State(params, state.buffers, state.step, state.slots)

@@ -25,7 +25,18 @@ class Filters:
 
 
 def prunable(network: nn.Module) -> list[str]:
-    """List the prunable parameters: weights of convolutions and linear layers that the network does not spare (G-4)."""
+    """List the prunable parameters: weights of convolutions and linear layers that the network does not spare (G-4).
+
+    Args:
+        network: template.
+
+    Returns:
+        Their names, in the network's order.
+
+    Example:
+        >>> prunable(digits.network)
+        ['stem.fc1.weight', 'body.fc2.weight']
+    """
     spared = getattr(network, SPARED, ())
     layers = (name for name, module in network.named_modules() if isinstance(module, (nn.Conv2d, nn.Linear)))
     return [f"{name}.weight" for name in layers if name not in spared]

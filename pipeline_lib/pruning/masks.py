@@ -13,8 +13,24 @@ import numpy as np
 from pipeline_lib.core.types import Mask
 
 
+def ones(shapes: Mapping[str, Sequence[int]]) -> dict[str, np.ndarray]:
+    """Make the mask that keeps every weight of tensors of these shapes."""
+    return {name: np.ones(shape, dtype=bool) for name, shape in shapes.items()}
+
+
 def num_kept(mask: Mask) -> int:
-    """Count the surviving weights."""
+    """Count the surviving weights.
+
+    Args:
+        mask: kept entries by tensor.
+
+    Returns:
+        Their number.
+
+    Example:
+        >>> num_kept(mask), num_kept(mask) / density(mask)
+        (296, 592.0)
+    """
     return int(sum(np.count_nonzero(keep) for keep in mask.values()))
 
 
@@ -40,7 +56,18 @@ def ended(members: Sequence[Mask], diverged: Sequence[bool], before: Sequence[bo
 
 
 def density(mask: Mask) -> float:
-    """Compute the share of prunable weights that survive, in [0, 1]."""
+    """Compute the share of prunable weights that survive: `sum m / size of m`.
+
+    Args:
+        mask: kept entries by tensor.
+
+    Returns:
+        The share, in [0, 1].
+
+    Example:
+        >>> density(mask), density(shuffled(mask, np.random.default_rng(0)))
+        (0.5, 0.5)
+    """
     return num_kept(mask) / sum(keep.size for keep in mask.values())
 
 
@@ -62,6 +89,18 @@ def check_fit(mask: Mask, tensors: Mapping[str, np.ndarray]) -> None:
 
 def shuffled(mask: Mask, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Permute a mask inside each layer: the random-pruning control with the same per-layer counts.
+
+    Args:
+        mask: kept entries by tensor.
+        rng: where the permutations come from; drawing moves it on.
+
+    Returns:
+        A mask of the same shapes and counts.
+
+    Example:
+        >>> control = shuffled(mask, np.random.default_rng(0))
+        >>> [int(control[name].sum() - keep.sum()) for name, keep in mask.items()]
+        [0, 0]
 
     Source: paper B, section 4; the layer-wise reading is ambiguity B-X3.
     """

@@ -15,16 +15,16 @@ from torch.func import functional_call
 
 from pipeline_lib.analysis.paths import alphas, paths
 from pipeline_lib.core import algebra, registry
-from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.types import Dataset, Mask, Split, State
 from pipeline_lib.pretexts.support.streams import stream
 from pipeline_lib.pruning import masks, selection
 from pipeline_lib.stages import data
+from pipeline_lib.stages.masks import read
 from pipeline_lib.stages.training import numerics
-from pipeline_lib.store import artifacts, device
+from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.batches import steps_per_epoch
-from pipeline_lib.training.evaluation import chunks
+from pipeline_lib.training.evaluation import chunks, subset
 from pipeline_lib.training.loop import Member, Recipe, train
 from pipeline_lib.training.optimisers.sgd import sgd
 from pipeline_lib.training.schedules.steps import constant
@@ -63,21 +63,8 @@ class _Setting:
     """What the members of a chunk share; `subset` is the part of the training images that losses are measured on."""
 
     spec: dict[str, Any]
-    network: nn.Sequential
-    dataset: Dataset
+    world: data.World
     subset: Split
-
-
-def _subset(split: Split, num: int) -> Split:
-    """Take as many images, drawn at random; the same ones for all seeds and levels.
-
-    Raises:
-        ValueError: fewer than two.
-    """
-    if num < 2:
-        raise ValueError(f"examples must be at least 2, got {num}; the rule needs the mean loss over many training images")
-    chosen = torch.randperm(len(split.y), generator=torch_generator("adapt", num))[:num].sort().values
-    return Split(split.x[chosen], split.y[chosen])
 
 
 def batch_losses(
@@ -123,8 +110,8 @@ def _highest_loss(setting: _Setting, state: State, prune_by: Callable[[float], M
     """Make the function from a ratio to the highest loss on the way from a state to its projection; only weights move."""
 
     def highest(fraction: float) -> float:
-        ends, how = [state, algebra.masked(state, prune_by(fraction))], numerics(setting.spec["task"])
-        found = paths(setting.network, ends, [(1, 0)], alphas(POINTS), setting.subset, setting.dataset, how)
+        ends, world = [state, algebra.masked(state, prune_by(fraction))], setting.world
+        found = paths(world.network, ends, [(1, 0)], alphas(POINTS), setting.subset, world.dataset, world.numerics)
         return float(np.max([score.loss for score in found[1, 0]]))
 
     return highest
@@ -134,7 +121,7 @@ def _choose(
     setting: _Setting, seed: int, state: State, dense: State, mask: Mask, diverged: bool
 ) -> tuple[Mask, list[dict[str, Any]]]:
     """Choose one member's next mask, and tell of each ratio that was tried; of a diverged run there is the floor alone."""
-    spec, place, made = setting.spec, setting.dataset.train.y.device, Tries()
+    spec, world, made = setting.spec, setting.world, Tries()
     known = {"weights": {name: state.params[name].numpy() for name in mask}}
 
     def prune_by(fraction: float) -> Mask:
@@ -145,18 +132,32 @@ def _choose(
         kept = prune_by(spec["floor"])
         row = {"fraction": spec["floor"], "highest_loss": None, "threshold": None, "chosen": True}
         return kept, [row | {"density": masks.density(kept)}]
-    whole, about = algebra.moved(dense, place), (spec["task"], setting.dataset)
+    whole, about = algebra.moved(dense, world.device), (spec["task"], world.dataset)
     tried = registry.call(
         "ratios",
         spec["rule"],
-        dense_batches=_array(batch_losses(setting.network, whole, *about, (seed, spec["order"]))),
-        dense_examples=_array(example_losses(setting.network, whole, *about, setting.subset)),
-        highest_loss=_highest_loss(setting, algebra.moved(state, place), prune_by),
+        dense_batches=_array(batch_losses(world.network, whole, *about, (seed, spec["order"]))),
+        dense_examples=_array(example_losses(world.network, whole, *about, setting.subset)),
+        highest_loss=_highest_loss(setting, algebra.moved(state, world.device), prune_by),
         floor=spec["floor"],
     )
     (chosen,) = [each for each in tried if each.chosen]
     log.info("seed %d: prune %g, loss %.4f of at most %.4f", seed, chosen.fraction, chosen.highest_loss, chosen.threshold)
     return made[chosen.fraction], [asdict(each) | {"density": masks.density(made[each.fraction])} for each in tried]
+
+
+def _setting(job: Job) -> _Setting:
+    """Read what a job works on.
+
+    Raises:
+        ValueError: the rule is to look at fewer than two images.
+    """
+    world = data.world(job)
+    num = job.spec["rule"].get("examples", len(world.dataset.train.y))
+    if num < 2:
+        raise ValueError(f"examples must be at least 2, got {num}; the rule needs the mean loss over many training images")
+    # The same images for all seeds and levels.
+    return _Setting(job.spec, world, subset(world.dataset.train, num, "adapt"))
 
 
 def run(job: Job) -> None:
@@ -167,27 +168,20 @@ def run(job: Job) -> None:
     Source: paper C, appendix F; ambiguity C-X11.
     """
     spec = job.spec
-    dataset = data.read(job, device.pick(numerics(spec["task"])))
-    subset = _subset(dataset.train, spec["rule"].get("examples", len(dataset.train.y)))
-    setting = _Setting(spec, data.build(spec["task"], dataset), dataset, subset)
+    setting = _setting(job)
     states, head = artifacts.read_states(job.file("state", "state.safetensors"))
     dense, dense_head = artifacts.read_states(job.file("dense", "state.safetensors"))
     diverged = [one or other for one, other in zip(head["diverged"], dense_head["diverged"], strict=True)]
-    kept = {name: np.ones((len(states), *states[0].params[name].shape), dtype=bool) for name in head["prunable"]}
-    empty: list[bool] = []
-    if "mask" in job.reads:
-        kept, meta = artifacts.read_arrays(job.file("mask", "mask.safetensors"))
-        empty = meta["empty"]
-        diverged = [before or now for before, now in zip(meta["diverged"], diverged, strict=True)]
+    kept = read(job, {name: states[0].params[name].shape for name in head["prunable"]})
+    diverged = [before or now for before, now in zip(kept.diverged, diverged, strict=True)]
     members: list[Mask] = []
     rows: list[dict[str, Any]] = []
     for i, seed in enumerate(spec["seeds"]):
-        mask = {name: array[i] for name, array in kept.items()}
-        chosen, tried = _choose(setting, seed, states[i], dense[i], mask, diverged[i])
+        chosen, tried = _choose(setting, seed, states[i], dense[i], kept.members[i], diverged[i])
         who = {key: spec[key] for key in ("start", "k", "level")} | {"task": spec["task"]["name"], "seed": seed}
         who |= {"key": head["key"]}
         rows += [who | row for row in tried]
         members.append(chosen)
     stacked = {name: np.stack([member[name] for member in members]) for name in members[0]}
-    artifacts.write_arrays(job.folder / "mask.safetensors", stacked, job.meta(**masks.ended(members, diverged, empty)))
+    artifacts.write_arrays(job.folder / "mask.safetensors", stacked, job.meta(**masks.ended(members, diverged, kept.empty)))
     artifacts.write_rows(job.folder / "ratios.parquet", rows)

@@ -6,14 +6,11 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-from torch import nn
 
 from pipeline_lib.analysis.paths import alphas, distances, paths, summarise, with_midpoint
-from pipeline_lib.core.types import Dataset
 from pipeline_lib.stages import data
-from pipeline_lib.stages.interpolate import NOTHING, Trained, check_end, keys, path_rows, projected, trained
-from pipeline_lib.stages.training import numerics
-from pipeline_lib.store import artifacts, device
+from pipeline_lib.stages.interpolate import NOTHING, Trained, check_end, keys, path_rows, projected, sound, trained
+from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.evaluation import Score
 
@@ -78,8 +75,6 @@ def _distance(label: dict[str, Any], first: Trained, second: Trained, names: lis
     Raises:
         ValueError: not at all, so that the line between the two would look free of barriers.
     """
-    if first.diverged or second.diverged:
-        return _NO_DISTANCE
     gap = distances(first.state, second.state, names)
     if gap.params == 0:
         who = f"seed {label['seed']}, {label['what']}, levels {label['level_1']} and {label['level_2']}, {label['start']}"
@@ -96,22 +91,25 @@ def _summary(pair: tuple[Trained, Trained], split: str, weights: list[float], sc
     return asdict(summarise(weights, scores, num)) | {"error_1": ends[0].error, "error_2": ends[1].error}
 
 
-def _connect(job: Job, network: nn.Sequential, dataset: Dataset, seed: int) -> tuple[Rows, Rows]:
+def _connect(job: Job, world: data.World, seed: int) -> tuple[Rows, Rows]:
     """Compare all pairs of one seed: the points of their lines, and what these amount to."""
     spec, asked = job.spec, alphas(job.spec["alphas"])
     weights = with_midpoint(asked)  # the midpoint is a column of its own, and no row if it is not asked for
-    points, names = _points(job, seed, dataset.train.y.device)
+    points, names = _points(job, seed, world.device)
     pairs = [(pair["i"], pair["j"]) for pair in spec["pairs"]]
-    sound = [pair for pair in pairs if not any(points[i].diverged for i in pair)]
+    whole = sound(pairs, {i for i, point in enumerate(points) if point.diverged})
     common = {"task": spec["task"]["name"], "seed": seed, "k": spec["k"]}
     labels = [common | {key: pair[key] for key in _LABEL} for pair in spec["pairs"]]
     labels = [who | keys(points[i], points[j]) for who, (i, j) in zip(labels, pairs, strict=True)]
-    apart = [_distance(who, points[i], points[j], names) for who, (i, j) in zip(labels, pairs, strict=True)]
+    apart = [
+        _distance(who, points[i], points[j], names) if (i, j) in whole else _NO_DISTANCE
+        for who, (i, j) in zip(labels, pairs, strict=True)
+    ]
     lines: Rows = []
     sums: Rows = []
     for split in spec["splits"]:
-        states, how = [point.state for point in points], numerics(spec["task"])
-        found = paths(network, states, sound, weights, getattr(dataset, split), dataset, how) if sound else {}
+        states, part = [point.state for point in points], world.split(split)
+        found = paths(world.network, states, whole, weights, part, world.dataset, world.numerics) if whole else {}
         for who, (i, j), distance in zip(labels, pairs, apart, strict=True):
             label, scores, pair = who | {"split": split}, found.get((i, j)), (points[i], points[j])
             lines += path_rows(label, weights, scores, asked)
@@ -119,19 +117,17 @@ def _connect(job: Job, network: nn.Sequential, dataset: Dataset, seed: int) -> t
             if scores:
                 values = _summary(pair, split, weights, scores, spec["alphas"])
             sums.append(label | {"density_1": pair[0].density, "density_2": pair[1].density} | distance | values)
-    log.info("seed %d: %d lines between %d networks, %d diverged", seed, len(sound), len(points), len(pairs) - len(sound))
+    log.info("seed %d: %d lines between %d networks, %d diverged", seed, len(whole), len(points), len(pairs) - len(whole))
     return lines, sums
 
 
 def run(job: Job) -> None:
     """Compare the pairs of each seed of a chunk on each split, seed by seed. A pair with a diverged run has no values."""
-    how = numerics(job.spec["task"])
-    dataset = data.read(job, device.pick(how))
-    network = data.build(job.spec["task"], dataset)
+    world = data.world(job)
     lines: Rows = []
     sums: Rows = []
     for seed in job.spec["seeds"]:
-        points, summaries = _connect(job, network, dataset, seed)
+        points, summaries = _connect(job, world, seed)
         lines += points
         sums += summaries
     artifacts.write_rows(job.folder / "paths.parquet", lines)

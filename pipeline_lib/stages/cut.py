@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from pipeline_lib.core import algebra
 from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.core.types import Mask, State
 from pipeline_lib.pruning.selection import prune
-from pipeline_lib.stages import data
-from pipeline_lib.stages.training import numerics
-from pipeline_lib.store import artifacts, device
+from pipeline_lib.stages import data, masks
+from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.evaluation import evaluate
 
@@ -56,24 +53,21 @@ def _pruned(job: Job, seed: int, state: State, mask: Mask, criterion: str, fract
 
 def run(job: Job) -> None:
     """Prune the solutions of a chunk of seeds and evaluate both whole splits; of a diverged one all is null."""
-    spec, how = job.spec, numerics(job.spec["task"])
-    place = device.pick(how)
-    dataset = data.read(job, place)
-    network = data.build(spec["task"], dataset)
+    spec, world = job.spec, data.world(job)
+    dataset = world.dataset
     states, head = artifacts.read_states(job.file("state", "state.safetensors"))
-    kept = artifacts.read_arrays(job.file("mask", "mask.safetensors"))[0] if "mask" in job.reads else {}
+    kept = masks.read(job, {name: states[0].params[name].shape for name in head["prunable"]})
     cuts = [("none", 0.0), *((criterion, f) for criterion, fractions in spec["fractions"].items() for f in fractions)]
     rows: list[dict[str, Any]] = []
     for i, (seed, _) in enumerate(head["spec"]["members"]):
-        state, shapes = states[i], {name: states[i].params[name].shape for name in head["prunable"]}
-        mask = {name: kept[name][i] if kept else np.ones(shape, dtype=bool) for name, shape in shapes.items()}
+        state, mask = states[i], kept.members[i]
         who = {"task": spec["task"]["name"], "seed": seed, "k": spec["k"], "level": spec["level"], "key": head["key"]}
         for criterion, fraction in cuts:
             row = who | {"criterion": criterion, "fraction": float(fraction)} | dict.fromkeys(_MEASURED)
             if not head["diverged"][i]:
                 left = _pruned(job, seed, state, mask, criterion, fraction)
-                there = algebra.moved(left, place)
-                scores = [evaluate(network, there, part, dataset, how) for part in (dataset.train, dataset.test)]
+                there = algebra.moved(left, world.device)
+                scores = [evaluate(world.network, there, part, dataset, world.numerics) for part in (dataset.train, dataset.test)]
                 measured = [algebra.distance(state.params, left.params, mask), *(v for s in scores for v in (s.error, s.loss))]
                 row |= dict(zip(_MEASURED, measured, strict=True))
             rows.append(row)

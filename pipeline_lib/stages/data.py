@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,45 @@ from pipeline_lib.core import registry
 from pipeline_lib.core.jpegs import Jpegs
 from pipeline_lib.core.pace import Pace
 from pipeline_lib.core.types import Dataset, Split
+from pipeline_lib.stages.training import numerics
 from pipeline_lib.store import artifacts
+from pipeline_lib.store.device import pick
 from pipeline_lib.store.job import Job, log
+from pipeline_lib.training.precision import Numerics
 
 CPU = torch.device("cpu")
 _FEW = 5  # unreadable images that an error names
+
+
+@dataclass(frozen=True)
+class World:
+    """What a task's networks are trained and measured in.
+
+    Args:
+        task: its full description.
+        dataset: on the device to work on.
+        network: template of the task's network.
+    """
+
+    task: dict[str, Any]
+    dataset: Dataset
+    network: nn.Sequential
+
+    @property
+    def numerics(self) -> Numerics:
+        """The task's precision and memory layout."""
+        return numerics(self.task)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the data are."""
+        return self.dataset.train.y.device
+
+    def split(self, name: str) -> Split:
+        """Look up a part of the data set, "train" or "test"."""
+        if name not in ("train", "test"):
+            raise ValueError(f"split must be train or test, got {name!r}; choose one of them")
+        return self.dataset.train if name == "train" else self.dataset.test
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:
@@ -102,6 +137,13 @@ def read(job: Job, device: torch.device = CPU) -> Dataset:
     tensors, meta = artifacts.read_tensors(job.file("data", "data.safetensors"))
     train, test = (_split(tensors, part, meta["files"], job, device) for part in ("train", "test"))
     return Dataset(train, test, meta["num_classes"], tuple(meta["mean"]), tuple(meta["std"]))
+
+
+def world(job: Job) -> World:
+    """Read the data set that a job measures on, onto the device that it is to work on, and build its task's network."""
+    task = job.spec["task"]
+    dataset = read(job, pick(numerics(task)))
+    return World(task, dataset, build(task, dataset))
 
 
 def build(task: dict[str, Any], dataset: Dataset, num_classes: int | None = None) -> nn.Sequential:

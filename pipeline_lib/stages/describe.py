@@ -57,16 +57,20 @@ class _Member:
     names: list[str]
     number: int
 
-    def _vector(self, arrays: dict[str, np.ndarray], prefix: str = "") -> np.ndarray:
-        return np.concatenate([arrays[prefix + name][self.number].reshape(-1) for name in self.names])
+    def _vector(self, arrays: dict[str, np.ndarray]) -> np.ndarray:
+        return np.concatenate([arrays[name].reshape(-1) for name in self.names])
 
     def weights(self, role: str, number: int = 0) -> np.ndarray | None:
         arrays, head = artifacts.read_arrays(self.job.reads[role][number] / "state.safetensors")
-        return None if head["diverged"][self.number] else self._vector(arrays, "params/")
+        return (
+            None
+            if head["diverged"][self.number]
+            else self._vector({name: arrays[f"params/{name}"][self.number] for name in self.names})
+        )
 
     def kept(self, number: int) -> np.ndarray | None:
-        arrays, head = artifacts.read_arrays(self.job.reads["masks"][number] / "mask.safetensors")
-        return None if head["diverged"][self.number] else self._vector(arrays)
+        found, head = artifacts.read_masks(self.job.reads["masks"][number] / "mask.safetensors")
+        return None if head["diverged"][self.number] else self._vector(found[self.number])
 
 
 def _ratios(start: str, level: int, of: str, weights: np.ndarray, key: str) -> list[dict[str, Any]]:

@@ -8,8 +8,9 @@ from typing import Any
 from pipeline_lib.analysis.paths import alphas, paths, summarise, with_midpoint
 from pipeline_lib.core import algebra
 from pipeline_lib.stages import data
-from pipeline_lib.stages.training import kept_file, numerics
-from pipeline_lib.store import artifacts, device
+from pipeline_lib.stages.interpolate import members, sound
+from pipeline_lib.stages.training import kept_file
+from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job, log
 
 STAGE = {
@@ -38,29 +39,26 @@ _MEASURED = ("mean_end_error", "max_error", "instability")
 
 def run(job: Job) -> None:
     """Compare the pairs of a chunk of seeds on the test split at each kept step."""
-    spec, how = job.spec, numerics(job.spec["task"])
-    place = device.pick(how)
-    dataset = data.read(job, place)
-    network = data.build(spec["task"], dataset)
+    spec, world = job.spec, data.world(job)
+    test = world.dataset.test
     metas = [(folder, artifacts.read_meta(folder / "state.safetensors")) for folder in job.reads["states"]]
     homes = {tuple(member): folder for folder, meta in metas for member in meta["spec"]["members"]}
     keys = {tuple(member): meta["key"] for _, meta in metas for member in meta["spec"]["members"]}
     lost = {tuple(m) for _, meta in metas for m, bad in zip(meta["spec"]["members"], meta["diverged"], strict=True) if bad}
-    members, points = list(homes), with_midpoint(alphas(spec["alphas"]))
+    points, whole = with_midpoint(alphas(spec["alphas"])), sound(members(spec["pairs"]), lost)
+    needed = sorted({member for pair in whole for member in pair})
+    pairs = [(needed.index(one), needed.index(other)) for one, other in whole]
     rows: list[dict[str, Any]] = []
     for step in spec["keep"]:
-        sound = [(s, i, j) for s, i, j in spec["pairs"] if not {(s, i), (s, j)} & lost]
-        needed = sorted({member for s, i, j in sound for member in ((s, i), (s, j))})
-        states = [algebra.moved(artifacts.read_states(kept_file(homes[m], m, step))[0][0], place) for m in needed]
-        pairs = [(needed.index((s, i)), needed.index((s, j))) for s, i, j in sound]
-        found = paths(network, states, pairs, points, dataset.test, dataset, how) if pairs else {}
+        states = [algebra.moved(artifacts.read_states(kept_file(homes[m], m, step))[0][0], world.device) for m in needed]
+        found = paths(world.network, states, pairs, points, test, world.dataset, world.numerics) if pairs else {}
         for s, i, j in spec["pairs"]:
             who = {"task": spec["task"]["name"], "seed": s, "order_1": i, "order_2": j, "step": step, "split": "test"}
             who |= {key: spec[key] for key in ("kind", "k", "level")} | {"key": keys[s, i], "other_key": keys[s, j]}
             values: dict[str, Any] = dict.fromkeys(_MEASURED)
-            if (s, i, j) in sound:
+            if ((s, i), (s, j)) in whole:
                 ends = asdict(summarise(points, found[needed.index((s, i)), needed.index((s, j))], spec["alphas"]))
                 values = {key: ends[key] for key in _MEASURED}
             rows.append(who | values)
-        log.info("compared %d pairs of %d runs at step %d", len(pairs), len(members), step)
+        log.info("compared %d pairs of %d runs at step %d", len(pairs), len(homes), step)
     artifacts.write_rows(job.folder / "throughout.parquet", rows)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline_lib.analysis.curvature import gauss_newton_product, hessian_product
 from pipeline_lib.analysis.lanczos import Krylov, Matvec, Monitor, Ritz, Tridiagonal, ritz, side_by_side
@@ -18,13 +18,12 @@ from pipeline_lib.core import algebra
 from pipeline_lib.core.pace import Pace
 from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.rng import torch_generator
-from pipeline_lib.core.types import Dataset, Mask, State
+from pipeline_lib.core.types import Mask, State
 from pipeline_lib.pruning.masks import num_kept
-from pipeline_lib.stages import data
-from pipeline_lib.stages.training import numerics
-from pipeline_lib.store import artifacts, device, resumption
+from pipeline_lib.stages import data, masks
+from pipeline_lib.store import artifacts, resumption
 from pipeline_lib.store.job import Job, log
-from pipeline_lib.training.evaluation import chunks, evaluate
+from pipeline_lib.training.evaluation import chunks, evaluate, subset
 
 STAGE = {
     "hessian": {
@@ -90,34 +89,17 @@ class _Member:
 
 @dataclass(frozen=True)
 class _Work:
-    """What the measurements of a job share; the training split is the examples that count."""
+    """What the measurements of a job share; the training split of its world is the examples that count."""
 
     spec: dict[str, Any]
-    network: nn.Sequential
-    dataset: Dataset
+    world: data.World
     notes: resumption.Notes
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the examples; between two batches the job can stop."""
-        for batch in chunks(self.dataset.train, self.dataset, numerics(self.spec["task"])):
+        for batch in chunks(self.world.dataset.train, self.world.dataset, self.world.numerics):
             self.notes.save()
             yield batch
-
-
-def _subset(dataset: Dataset, num: int) -> Dataset:
-    """Keep as many training images, drawn at random; the same ones for all seeds and steps."""
-    chosen = torch.randperm(len(dataset.train.y), generator=torch_generator("curvature", num))[:num].sort().values
-    chosen = chosen.to(dataset.train.y.device)
-    return replace(dataset, train=replace(dataset.train, x=dataset.train.x[chosen], y=dataset.train.y[chosen]))
-
-
-def _masks(job: Job, network: nn.Sequential) -> list[Mask]:
-    """Read a mask a seed; all ones where nothing is pruned."""
-    if "mask" not in job.reads:
-        ones = {name: np.ones(network.get_parameter(name).shape, dtype=bool) for name in prunable(network)}
-        return [ones] * len(job.spec["seeds"])
-    arrays, _ = artifacts.read_arrays(job.file("mask", "mask.safetensors"))
-    return [{name: arrays[name][i] for name in prunable(network)} for i in range(len(job.spec["seeds"]))]
 
 
 def _noting(work: _Work, name: str, total: int) -> Monitor:
@@ -175,7 +157,7 @@ def _runs(work: _Work, member: _Member, operator: str) -> list[Tridiagonal]:
     if so_far and not any(len(run.basis) for run in so_far):
         return [run.found for run in so_far]
     make = _OPERATORS[operator]
-    product, gradient = make(work.network, member.state, work.batches, list(member.mask), member.mask)
+    product, gradient = make(work.world.network, member.state, work.batches, list(member.mask), member.mask)
     starts = rademacher(gradient, [torch_generator("probe", member.seed, i) for i in range(probes)])
     if operator == "hessian" and gradient.any():
         starts = torch.cat([starts, gradient[None]])
@@ -223,8 +205,8 @@ def _read_off(found: list[Tridiagonal], num_probes: int, dimension: int, subspac
 
 def _measure(work: _Work, member: _Member) -> tuple[Rows, dict[str, Any]]:
     """Find one member's spectra, a row an iteration, and what is read off that of the Hessian."""
-    spec, dimension, dataset = work.spec, num_kept(member.mask), work.dataset
-    score = evaluate(work.network, member.state, dataset.train, dataset, numerics(spec["task"]))
+    spec, dimension, dataset = work.spec, num_kept(member.mask), work.world.dataset
+    score = evaluate(work.world.network, member.state, dataset.train, dataset, work.world.numerics)
     found = {operator: _runs(work, member, operator) for operator in spec["operators"]}
     same = {"batchnorm": "eval", "dimension": dimension, "num_examples": len(dataset.train.y), "loss": score.loss}
     rows = [{"operator": operator} | same | row for operator, runs in found.items() for row in _rows(runs, spec["probes"])]
@@ -236,22 +218,23 @@ def run(job: Job) -> None:
     spec = job.spec
     if "hessian" not in spec["operators"]:
         raise ValueError(f"operators must have hessian among them, got {spec['operators']}; its curvature is a table of its own")
-    place = device.pick(numerics(spec["task"]))
-    dataset = _subset(data.read(job, place), spec["examples"])
-    network = data.build(spec["task"], dataset)
+    world = data.world(job)
+    train = subset(world.dataset.train, spec["examples"], "curvature")  # the same images for all seeds and steps
+    world = replace(world, dataset=replace(world.dataset, train=train))
     states, head = artifacts.read_states(job.file("state", "state.safetensors"))
+    kept = masks.read(job, {name: world.network.get_parameter(name).shape for name in prunable(world.network)})
     spectrum: Rows = []
     curvature: Rows = []
     with resumption.noted(job) as notes:
-        work = _Work(spec, network, dataset, notes)
-        for seed, state, mask, lost in zip(spec["seeds"], states, _masks(job, network), head["diverged"], strict=True):
+        work = _Work(spec, world, notes)
+        for seed, state, mask, lost in zip(spec["seeds"], states, kept.members, head["diverged"], strict=True):
             who = {"task": spec["task"]["name"], "seed": seed, "key": head["key"]}
             who |= {key: spec[key] for key in ("kind", "k", "level", "step")}
-            member = _Member(seed, algebra.moved(state, place), mask)
+            member = _Member(seed, algebra.moved(state, world.device), mask)
             rows, read = ([], dict.fromkeys(_CURVATURE)) if lost else _measure(work, member)
             spectrum += [who | row for row in rows]
             sizes = {"subspace": spec["subspace"], "num_probes": spec["probes"]}
-            curvature.append(who | read | sizes | {"dimension": num_kept(mask), "num_examples": len(dataset.train.y)})
+            curvature.append(who | read | sizes | {"dimension": num_kept(mask), "num_examples": len(train.y)})
             text = "seed %d level %d step %d: top %s, negative mass %s, overlap %s"
             log.info(text, seed, spec["level"], spec["step"], *(read[c] for c in ("top", "negative_mass", "overlap")))
         artifacts.write_rows(job.folder / "spectrum.parquet", spectrum)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -13,8 +14,7 @@ from pipeline_lib.core import algebra
 from pipeline_lib.core.types import State
 from pipeline_lib.pruning.masks import density
 from pipeline_lib.stages import data
-from pipeline_lib.stages.training import numerics
-from pipeline_lib.store import artifacts, device
+from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.evaluation import Score
 
@@ -54,6 +54,7 @@ STAGE = {
 }  # fmt: skip
 
 NOTHING = dict.fromkeys(field.name for field in fields(Ends))  # what a diverged run leaves of a pair
+Name = TypeVar("Name", tuple[int, int], int)
 _SAME = 0.005  # an end's error may differ by so much from the run's own: the rounding of another device, no more
 
 
@@ -86,10 +87,9 @@ def trained(
 
 def projected(run: Trained, folder: Path, seed: int) -> Trained:
     """Prune a run by a seed's mask, without training it any further. It was never measured, so it has no errors of its own."""
-    arrays, meta = artifacts.read_arrays(folder / "mask.safetensors")
+    masks, meta = artifacts.read_masks(folder / "mask.safetensors")
     i = meta["spec"]["seeds"].index(seed)
-    mask = {name: array[i] for name, array in arrays.items()}
-    return Trained(run.key, algebra.masked(run.state, mask), density(mask), run.diverged or meta["diverged"][i], {})
+    return Trained(run.key, algebra.masked(run.state, masks[i]), density(masks[i]), run.diverged or meta["diverged"][i], {})
 
 
 def check_end(run: Trained, split: str, score: Score) -> None:
@@ -127,25 +127,39 @@ def keys(first: Trained, second: Trained) -> dict[str, str]:
     return {"key": first.key, "other_key": second.key}
 
 
+def members(pairs: Sequence[Sequence[int]]) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Name the two runs of each pair (seed, order, order) as `trained` does: (seed, order)."""
+    return [((seed, i), (seed, j)) for seed, i, j in pairs]
+
+
+def sound(pairs: Sequence[tuple[Name, Name]], lost: Container[Name]) -> list[tuple[Name, Name]]:
+    """List the pairs that can be measured: those of which neither network has diverged.
+
+    Args:
+        pairs: names of two networks each.
+        lost: names of those that have.
+    """
+    return [(one, other) for one, other in pairs if one not in lost and other not in lost]
+
+
 def run(job: Job) -> None:
     """Compare the pairs of a chunk of seeds on each split. A pair with a diverged run has no values."""
-    spec, place = job.spec, device.pick(numerics(job.spec["task"]))
-    dataset, how = data.read(job, place), numerics(job.spec["task"])
-    network = data.build(spec["task"], dataset)
-    runs, names = trained(job.reads["states"], place)
-    members, asked = list(runs), alphas(spec["alphas"])
+    spec, world = job.spec, data.world(job)
+    runs, names = trained(job.reads["states"], world.device)
+    numbers, asked = {member: i for i, member in enumerate(runs)}, alphas(spec["alphas"])
     points = with_midpoint(asked)  # the midpoint is a column of its own, and no row if it is not asked for
-    states = [each.state for each in runs.values()]
-    ends = [(members.index((s, i)), members.index((s, j))) for s, i, j in spec["pairs"]]
-    sound = [pair for pair in ends if not any(runs[members[i]].diverged for i in pair)]
+    networks = list(runs.values())
+    states = [each.state for each in networks]
+    ends = [(numbers[one], numbers[other]) for one, other in members(spec["pairs"])]
+    whole = sound(ends, {i for i, each in enumerate(networks) if each.diverged})
     who = [{"task": spec["task"]["name"], "seed": s, "order_1": i, "order_2": j} for s, i, j in spec["pairs"]]
     which = {key: spec[key] for key in ("kind", "k", "level")}
-    both = [(runs[members[i]], runs[members[j]]) for i, j in ends]
+    both = [(networks[i], networks[j]) for i, j in ends]
     who = [each | which | {"density": pair[0].density} | keys(*pair) for each, pair in zip(who, both, strict=True)]
     apart: list[dict[str, Any]] = []
     for each, (i, j) in zip(who, ends, strict=True):
         gap = distances(states[i], states[j], names)
-        if (i, j) in sound:
+        if (i, j) in whole:
             check_apart(each["order_1"], each["order_2"], gap.params)
         apart.append(each | {"l2_params": gap.params, "l2_weights": gap.weights})
     lines: list[dict[str, Any]] = []
@@ -153,14 +167,14 @@ def run(job: Job) -> None:
     for split in spec["splits"]:
         for batchnorm in spec["batchnorm"]:
             evaluate = paths if batchnorm == "averaged" else recomputed_paths
-            found = evaluate(network, states, sound, points, getattr(dataset, split), dataset, how)
-            log.info("interpolated %d pairs on the %s split, BatchNorm %s", len(sound), split, batchnorm)
+            found = evaluate(world.network, states, whole, points, world.split(split), world.dataset, world.numerics)
+            log.info("interpolated %d pairs on the %s split, BatchNorm %s", len(whole), split, batchnorm)
             for each, pair in zip(who, ends, strict=True):
                 label = each | {"split": split, "batchnorm": batchnorm}
                 lines += path_rows(label, points, found.get(pair), asked)
                 sums.append(label | (asdict(summarise(points, found[pair], spec["alphas"])) if pair in found else NOTHING))
                 for end, score in zip(reversed(pair), (found[pair][0], found[pair][-1]) if pair in found else (), strict=False):
                     if batchnorm == "averaged":
-                        check_end(runs[members[end]], split, score)
+                        check_end(networks[end], split, score)
     for name, rows in (("interpolation", lines), ("instability", sums), ("distances", apart)):
         artifacts.write_rows(job.folder / f"{name}.parquet", rows)

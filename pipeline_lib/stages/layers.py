@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline_lib.analysis.paths import alphas, blocks, paths, swapped
+from pipeline_lib.analysis.paths import alphas, blocks, layerwise
 from pipeline_lib.stages import data
-from pipeline_lib.stages.interpolate import keys, trained
-from pipeline_lib.stages.training import numerics
-from pipeline_lib.store import artifacts, device
+from pipeline_lib.stages.interpolate import keys, members, sound, trained
+from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job, log
 
 STAGE = {
@@ -41,24 +40,21 @@ _MEASURED = ("start_error", "end_error", "max_error", "rise")
 
 def run(job: Job) -> None:
     """Follow each block of each pair of a chunk of seeds on the test split. A pair with a diverged run has no values."""
-    spec, how = job.spec, numerics(job.spec["task"])
-    place = device.pick(how)
-    dataset = data.read(job, place)
-    network = data.build(spec["task"], dataset)
-    runs, _ = trained(job.reads["states"], place)
-    names, points = blocks(network), alphas(spec["alphas"])
+    spec, world = job.spec, data.world(job)
+    runs, _ = trained(job.reads["states"], world.device)
+    dataset, names, points = world.dataset, blocks(world.network), alphas(spec["alphas"])
+    whole = sound(members(spec["pairs"]), {member for member, run in runs.items() if run.diverged})
     rows: list[dict[str, Any]] = []
     for seed, i, j in spec["pairs"]:
         first, second = runs[seed, i], runs[seed, j]
         who = {"task": spec["task"]["name"], "seed": seed, "order_1": i, "order_2": j, "density": first.density, "split": "test"}
         who |= {key: spec[key] for key in ("kind", "k", "level")} | keys(first, second)
-        if first.diverged or second.diverged:
+        if ((seed, i), (seed, j)) not in whole:
             rows += [who | {"block": name} | dict.fromkeys(_MEASURED) for name in names]
             continue
-        states = [first.state, *(swapped(first.state, second.state, name) for name in names)]
-        found = paths(network, states, [(n, 0) for n in range(1, len(states))], points, dataset.test, dataset, how)
-        for n, name in enumerate(names, start=1):
-            errors = [score.error for score in found[n, 0]]  # from the first run (alpha = 0) to its block from the second
+        found = layerwise(world.network, first.state, second.state, points, dataset.test, dataset, world.numerics)
+        for name, scores in found.items():
+            errors = [score.error for score in scores]  # from the first run (alpha = 0) to its block from the second
             values = (errors[0], errors[-1], max(errors), max(errors) - errors[0])
             rows.append(who | {"block": name} | dict(zip(_MEASURED, values, strict=True)))
         log.info("moved %d blocks between orders %d and %d of seed %d", len(names), i, j, seed)

@@ -10,7 +10,8 @@ import numpy as np
 from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.perturbations.support.application import perturb, sizes
 from pipeline_lib.perturbations.support.context import Around, initial_deviation
-from pipeline_lib.pruning import masks
+from pipeline_lib.pruning.masks import density
+from pipeline_lib.stages.masks import read
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job
 
@@ -44,36 +45,28 @@ def _weights(arrays: Arrays, names: list[str], i: int) -> Arrays:
     return {name: arrays[f"params/{name}"][i] for name in names}
 
 
-def _mask(job: Job, role: str) -> tuple[Arrays, list[bool]]:
-    """Read masks, and whose ladder has diverged before they were made; none of level 0."""
-    if role not in job.reads:
-        return {}, [False] * len(job.spec["seeds"])
-    arrays, head = artifacts.read_arrays(job.file(role, "mask.safetensors"))
-    return arrays, head["diverged"]
-
-
 def run(job: Job) -> None:
     """Perturb the starts of a chunk of seeds. Where the next level's mask comes from a diverged run, the start says so too."""
     spec = job.spec
     arrays, head = artifacts.read_arrays(job.file("start", "state.safetensors"))
     near = {role: artifacts.read_arrays(job.file(role, "state.safetensors"))[0] for role in ("initial", "fresh")}
-    (kept, _), (later, lost) = _mask(job, "mask"), _mask(job, "next")
     names, rows, changed = head["prunable"], list[dict[str, Any]](), list[Arrays]()
+    shapes = {name: arrays[f"params/{name}"].shape[1:] for name in names}
+    kept, later = read(job, shapes), read(job, shapes, "next")
     for i, seed in enumerate(spec["seeds"]):
         before = _weights(arrays, names, i)
-        mask = {name: kept[name][i] if kept else np.ones(before[name].shape, dtype=bool) for name in names}
         initial, fresh = (_weights(near[role], names, i) for role in ("initial", "fresh"))
         deviation = {name: initial_deviation(spec["initialisation"], initial[name]) for name in names}
-        next_mask = {name: later[name][i] for name in names} if later else None
-        around = Around(mask, initial, fresh, deviation, next_mask)
+        mask = kept.members[i]
+        around = Around(mask, initial, fresh, deviation, None if later.dense else later.members[i])
         rng = numpy_generator("perturb", spec["start"], seed)
         after = perturb(before, around, spec["steps"], rng)
         who = {key: spec[key] for key in ("kind", "start", "k", "level")} | {"task": spec["name"], "seed": seed}
         who |= {"key": job.key, "other_key": head["key"]}
-        rows += [who | {"density": masks.density(mask), **asdict(size)} for size in sizes(before, after, mask)]
+        rows += [who | {"density": density(mask), **asdict(size)} for size in sizes(before, after, mask)]
         changed.append(after)
     stacked = {f"params/{name}": np.stack([weights[name] for weights in changed]) for name in names}
-    diverged = [before or now for before, now in zip(head["diverged"], lost, strict=True)]
+    diverged = [before or now for before, now in zip(head["diverged"], later.diverged, strict=True)]
     header = job.meta(diverged=diverged, **{key: head[key] for key in ("prunable", "params", "step")})
     artifacts.write_rows(job.folder / "perturbations.parquet", rows)
     artifacts.write_arrays(job.folder / "state.safetensors", arrays | stacked, header)

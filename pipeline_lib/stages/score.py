@@ -6,20 +6,18 @@ import math
 from collections.abc import Iterator
 from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from pipeline_lib.core import algebra, registry
 from pipeline_lib.core.rng import torch_generator
-from pipeline_lib.core.types import Dataset, Mask
+from pipeline_lib.core.types import Mask, State
 from pipeline_lib.pruning.masks import num_kept
-from pipeline_lib.stages import data
-from pipeline_lib.stages.training import numerics
-from pipeline_lib.store import artifacts, device
+from pipeline_lib.stages import data, masks
+from pipeline_lib.stages.data import World
+from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.batches import Normaliser
-from pipeline_lib.training.precision import Numerics
 
 STAGE = {
     "score": {
@@ -34,36 +32,48 @@ STAGE = {
 }  # fmt: skip
 
 
-def _batches(dataset: Dataset, num: int, size: int, how: Numerics) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(world: World, num: int, size: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield as many training images, drawn at random, in mini-batches of a size or little less; the same ones for all seeds."""
-    split, place = dataset.train, dataset.train.y.device
-    normalise = Normaliser(dataset, place)
+    split = world.dataset.train
+    normalise = Normaliser(world.dataset, world.device)
     chosen = torch.randperm(len(split.y), generator=torch_generator("score", num))[:num]
     # Of nearly one size: BatchNorm normalises with each one's own statistics.
     for part in chosen.tensor_split(math.ceil(len(chosen) / size)):
-        at = part.to(place)
-        yield how.lay(normalise(split.x[at].to(place))), split.y[at]
+        at = part.to(world.device)
+        yield world.numerics.lay(normalise(split.x[at].to(world.device))), split.y[at]
+
+
+def derivative(world: World, name: str, state: State, mask: Mask, examples: int, batch_size: int) -> dict[str, Tensor]:
+    """Compute a derivative by weight that criteria may look at.
+
+    Args:
+        world: of the task.
+        name: a function of `analysis/derivatives`.
+        state: the network.
+        mask: what survives; the derivative is that at the masked state.
+        examples: training images to take.
+        batch_size: about how many at a time.
+
+    Returns:
+        By prunable tensor, on the world's device.
+    """
+    there = algebra.moved(algebra.masked(state, mask), world.device)
+    batches = partial(_batches, world, examples, batch_size)
+    return registry.entries("derivatives")[name].load()(network=world.network, state=there, batches=batches, mask=mask)
 
 
 def run(job: Job) -> None:
     """Compute a derivative for a chunk of seeds; zeros where a run has diverged or no weight is left."""
-    spec, how = job.spec, numerics(job.spec["task"])
-    place = device.pick(how)
-    dataset = data.read(job, place)
-    network = data.build(spec["task"], dataset)
+    spec, world = job.spec, data.world(job)
     states, head = artifacts.read_states(job.file("state", "state.safetensors"))
-    kept = artifacts.read_arrays(job.file("mask", "mask.safetensors"))[0] if "mask" in job.reads else {}
-    derivative = registry.entries("derivatives")[spec["derivative"]].load()
+    shapes = {name: states[0].params[name].shape for name in head["prunable"]}
+    kept = masks.read(job, shapes)
     members: list[dict[str, Tensor]] = []
-    for i, seed in enumerate(spec["seeds"]):
-        shapes = {name: states[i].params[name].shape for name in head["prunable"]}
-        mask: Mask = {name: kept[name][i] if kept else np.ones(shape, dtype=bool) for name, shape in shapes.items()}
-        if head["diverged"][i] or not num_kept(mask):
-            members.append({name: torch.zeros(shape, device=place) for name, shape in shapes.items()})
+    for seed, state, mask, lost in zip(spec["seeds"], states, kept.members, head["diverged"], strict=True):
+        if lost or not num_kept(mask):
+            members.append({name: torch.zeros(shape, device=world.device) for name, shape in shapes.items()})
             continue
-        state = algebra.moved(algebra.masked(states[i], mask), place)
-        batches = partial(_batches, dataset, spec["examples"], spec["batch_size"], how)
-        members.append(derivative(network=network, state=state, batches=batches, mask=mask))
+        members.append(derivative(world, spec["derivative"], state, mask, spec["examples"], spec["batch_size"]))
         log.info("seed %d level %d: %s of %d weights", seed, spec["level"], spec["derivative"], num_kept(mask))
     stacked = {name: torch.stack([member[name].double() for member in members]) for name in members[0]}
     artifacts.write_tensors(job.folder / "scores.safetensors", stacked, job.meta())

@@ -5,9 +5,8 @@ from __future__ import annotations
 from itertools import combinations
 from typing import Any
 
-import numpy as np
-
 from pipeline_lib.perturbations.support.context import survivors
+from pipeline_lib.pruning.masks import ones
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job
 
@@ -40,16 +39,12 @@ def run(job: Job) -> None:
     spec = job.spec
     read = [artifacts.read_arrays(folder / "state.safetensors") for folder in job.reads["states"]]
     names, keys = read[0][1]["prunable"], [head["key"] for _, head in read]
-    masks = [artifacts.read_arrays(folder / "mask.safetensors")[0] for folder in job.reads.get("masks", [])]
+    masks = [artifacts.read_masks(folder / "mask.safetensors")[0] for folder in job.reads.get("masks", [])]
     rows: list[dict[str, Any]] = []
     for i, seed in enumerate(spec["seeds"]):
         negative = [{name: arrays[f"params/{name}"][i] < 0 for name in names} for arrays, _ in read]
-        everything = {name: np.ones(negative[0][name].shape, dtype=bool) for name in names}
-        scopes = {"all": (0, everything)}
-        scopes |= {
-            f"k{k}": (spec["level"], {name: mask[name][i] for name in names})
-            for k, mask in zip(spec["scopes"], masks, strict=True)
-        }
+        scopes = {"all": (0, ones({name: negative[0][name].shape for name in names}))}
+        scopes |= {f"k{k}": (spec["level"], found[i]) for k, found in zip(spec["scopes"], masks, strict=True)}
         for first, second in combinations(range(len(spec["steps"])), 2):
             for scope, (level, mask) in scopes.items():
                 differ = survivors(negative[first], mask) != survivors(negative[second], mask)

@@ -13,8 +13,7 @@ from pipeline_lib.core.pace import Pace
 from pipeline_lib.core.types import State
 from pipeline_lib.stages import data
 from pipeline_lib.stages.interpolate import Trained, check_end, projected, trained
-from pipeline_lib.stages.training import numerics
-from pipeline_lib.store import artifacts, device, resumption
+from pipeline_lib.store import artifacts, resumption
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.evaluation import Score, chunk_size
 
@@ -108,10 +107,9 @@ def _rows(who: dict[str, Any], points: np.ndarray, found: list[Score]) -> Rows:
 
 def run(job: Job) -> None:
     """Evaluate the planes of a chunk of seeds on the test split; no rows of a seed that has diverged or spans none."""
-    spec, how = job.spec, numerics(job.spec["task"])
-    place, names = device.pick(how), _MARKS[job.spec["plane"]]
-    dataset = data.read(job, place)
-    network, num_chunks = data.build(spec["task"], dataset), -(-len(dataset.test.y) // chunk_size(dataset.test))
+    spec, world, names = job.spec, data.world(job), _MARKS[job.spec["plane"]]
+    test, place = world.dataset.test, world.device
+    num_chunks = -(-len(test.y) // chunk_size(test))
     planes: Rows = []
     marks: Rows = []
     with resumption.noted(job) as notes:
@@ -129,7 +127,7 @@ def run(job: Job) -> None:
             total = len(points) * num_chunks
             sums = _so_far(notes, seed, len(points), total, place)
             report = _noting(notes, seed, sums, total)
-            found = scores(network, plane, points, dataset.test, dataset, how, sums, report)
+            found = scores(world.network, plane, points, test, world.dataset, world.numerics, sums, report)
             at_marks = dict(zip(names, found[-len(names) :], strict=True))
             for mark, own in runs.items():
                 check_end(own, "test", at_marks[mark])

@@ -10,7 +10,7 @@ from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.types import Mask, State
 from pipeline_lib.pretexts.support.streams import head_width, new_head
-from pipeline_lib.stages import data
+from pipeline_lib.stages import data, masks
 from pipeline_lib.stages.training import Run, Setting, numerics, train_cohort
 from pipeline_lib.store import artifacts, device, resumption
 from pipeline_lib.store.job import Job
@@ -55,31 +55,24 @@ def _setting(job: Job) -> tuple[Setting, Setting]:
     return taught, Setting(spec["task"], data.build(task, dataset), dataset, spec["until"])
 
 
-def _read_masks(job: Job, num_seeds: int) -> tuple[list[Mask], list[bool]]:
-    """Read a mask a seed, empty ones for dense networks, and whose ladder has diverged."""
-    if "mask" not in job.reads:
-        return [{}] * num_seeds, [False] * num_seeds
-    arrays, meta = artifacts.read_arrays(job.file("mask", "mask.safetensors"))
-    return [{name: array[i] for name, array in arrays.items()} for i in range(num_seeds)], meta["diverged"]
-
-
 def run(job: Job) -> None:
     """Teach a chunk of seeds. A diverged member keeps its start, and what comes from it says so."""
     spec = job.spec
     taught, main = _setting(job)
     states, head = artifacts.read_states(job.file("start", "state.safetensors"))
-    masks, lost = _read_masks(job, len(states))
+    kept = masks.read(job, {name: states[0].params[name].shape for name in head["prunable"]})
+    seed_masks: list[Mask] = [{}] * len(states) if kept.dense else kept.members
     runs, ended = [], []
-    for seed, state, mask in zip(spec["seeds"], states, masks, strict=True):
+    for seed, state, mask in zip(spec["seeds"], states, seed_masks, strict=True):
         begin = _masked(_with_head(spec, taught, state, seed, "pretext"), mask)
         begin = replace(begin, step=0 if spec["restart"] else state.step)
         runs.append(Run(begin, _fitting(mask, begin) or None, (seed, spec["order"])))
     with resumption.kept(job, spec["until"]) as keeper:
         results = [result for result, _ in train_cohort(taught, runs, keeper)]
-        for seed, result, mask in zip(spec["seeds"], results, masks, strict=True):
+        for seed, result, mask in zip(spec["seeds"], results, seed_masks, strict=True):
             state = _masked(_with_head(spec, main, result.state, seed, "main"), mask)
             ended.append(replace(state, step=0 if spec["restart"] else spec["until"], slots={}))
         own = [result.last_finite is not None for result in results]
-        diverged = [any(each) for each in zip(own, head["diverged"], lost, strict=True)]
+        diverged = [any(each) for each in zip(own, head["diverged"], kept.diverged, strict=True)]
         meta = job.meta(prunable=prunable(main.network), params=list(states[0].params), diverged=diverged)
         artifacts.write_states(job.folder / "state.safetensors", ended, meta)

@@ -159,6 +159,16 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], Meta]:
     return _read(path, load_file)
 
 
+def read_masks(path: Path) -> tuple[list[dict[str, np.ndarray]], Meta]:
+    """Read the masks of a chunk of seeds, one a seed, and the header.
+
+    Raises:
+        ValueError: as `read_arrays`.
+    """
+    arrays, meta = read_arrays(path)
+    return [{name: array[i] for name, array in arrays.items()} for i in range(len(meta["diverged"]))], meta
+
+
 def write_tensors(path: Path, tensors: Mapping[str, Any], meta: Meta) -> None:
     """Write named torch tensors, of whatever device, with a header."""
     from safetensors.torch import save_file

@@ -144,3 +144,20 @@ class Lease:
         self._ended.set()
         if os.getpid() == self._process and self._is_own():
             self._path.unlink(missing_ok=True)
+
+
+@contextmanager
+def held(results: Path) -> Iterator[None]:
+    """Hold a results folder while a block runs, from the checkout that is the working directory.
+
+    Args:
+        results: the folder.
+
+    Raises:
+        ValueError: another process holds it.
+    """
+    lease = Lease(results, Path.cwd())
+    try:
+        yield
+    finally:
+        lease.release()

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.types import Dataset, Split, State, Tensors
 from pipeline_lib.training.batches import Normaliser
 from pipeline_lib.training.precision import Numerics
@@ -23,7 +24,12 @@ _MOST = 4000
 
 @dataclass(frozen=True)
 class Score:
-    """`error`: share of wrong predictions in [0, 1]; `loss`: mean cross-entropy in nats."""
+    """What a network comes to on a split.
+
+    Args:
+        error: share of wrong predictions, in [0, 1].
+        loss: mean cross-entropy, in nats.
+    """
 
     error: float
     loss: float
@@ -51,6 +57,18 @@ class Tally:
 def part(tensors: Tensors, prefix: str) -> dict[str, Tensor]:
     """Take the tensors of the network's `stem` or `body`, with the names that part knows them by."""
     return {name[len(prefix) + 1 :]: tensor for name, tensor in tensors.items() if name.startswith(f"{prefix}.")}
+
+
+def subset(split: Split, num: int, draw: str) -> Split:
+    """Keep `num` images of a split, or all if there are fewer, drawn at random by a named draw and in their order.
+
+    Args:
+        split: the examples, (N, C, H, W).
+        num: how many to keep.
+        draw: what for; equal names and numbers draw the same images, whatever else differs.
+    """
+    chosen = torch.randperm(len(split.y), generator=torch_generator(draw, num))[:num].sort().values.to(split.y.device)
+    return Split(split.x[chosen], split.y[chosen])
 
 
 def chunk_size(split: Split) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import tomllib
 from pathlib import Path
@@ -15,7 +16,7 @@ PACKAGE = ROOT / "pipeline_lib"
 # Packages in the order in which they know of each other: none imports from a later one.
 ORDER = (
     *("core", "networks", "datasets", "training", "pruning", "perturbations", "pretexts", "analysis", "experiments", "store"),
-    *("tables", "claims", "figures", "stages", "planning", "__main__"),
+    *("tables", "claims", "figures", "stages", "notebook", "planning", "__main__"),
 )
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -56,6 +57,23 @@ def test_imports_point_down(path: Path) -> None:
         if _part(own) == _part(module) == "analysis":
             shared = ("lanczos", "curvature", "derivatives._places") if ".derivatives." in own else ("lanczos",)
             assert module in {f"pipeline_lib.analysis.{name}" for name in shared}, f"{own} may not import its sibling {module}"
+
+
+def test_what_is_public_is_there_explained_and_nobodys_inside() -> None:
+    import pipeline_lib
+
+    assert len(set(pipeline_lib.__all__)) == len(pipeline_lib.__all__)
+    assert set(dir(pipeline_lib)) == {*pipeline_lib.__all__, "__version__"}
+    for name in pipeline_lib.__all__:
+        public = getattr(pipeline_lib, name)
+        assert not name.startswith("_")
+        assert public.__name__ == name
+        assert not any(part.startswith("_") for part in public.__module__.split("."))
+        sections = ["Args:", *(["Returns:"] if inspect.isfunction(public) else [])]
+        missing = [section for section in sections if f"\n{section}\n" not in (inspect.getdoc(public) or "")]
+        assert not missing, f"{name} lacks {missing} in its docstring"
+    with pytest.raises(AttributeError, match="module pipeline_lib has no attribute 'trian'"):
+        _ = pipeline_lib.trian
 
 
 def test_no_import_cycles() -> None:

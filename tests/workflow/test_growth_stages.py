@@ -23,8 +23,7 @@ def agreement(network, first, second, split, dataset, numerics):
 STAGE = """from pipeline_lib.analysis.agreement import agreement
 from pipeline_lib.stages import data
 from pipeline_lib.stages.interpolate import keys, trained
-from pipeline_lib.stages.training import numerics
-from pipeline_lib.store import artifacts, device
+from pipeline_lib.store import artifacts
 
 STAGE = {
     "agreement": {
@@ -44,15 +43,13 @@ STAGE = {
 
 
 def run(job):
-    spec, how = job.spec, numerics(job.spec["task"])
-    place = device.pick(how)
-    dataset = data.read(job, place)
-    network, (runs, _) = data.build(spec["task"], dataset), trained(job.reads["states"], place)
+    spec, world = job.spec, data.world(job)
+    runs, _ = trained(job.reads["states"], world.device)
     rows = []
     for seed, i, j in spec["pairs"]:
         first, second = runs[seed, i], runs[seed, j]
         who = {"task": spec["task"]["name"], "seed": seed, "order_1": i, "order_2": j} | keys(first, second)
-        same = agreement(network, first.state, second.state, dataset.test, dataset, how)
+        same = agreement(world.network, first.state, second.state, world.dataset.test, world.dataset, world.numerics)
         rows.append(who | {key: spec[key] for key in ("kind", "k", "level")} | {"same": same})
     artifacts.write_rows(job.folder / "agreement.parquet", rows)
 """

@@ -25,7 +25,7 @@ from pipeline_lib.stages.adapt import batch_losses, example_losses
 from pipeline_lib.stages.training import Run, Setting, train_cohort
 from pipeline_lib.store import artifacts
 from pipeline_lib.tables import tabulation
-from pipeline_lib.training.evaluation import evaluate
+from pipeline_lib.training.evaluation import evaluate, subset
 
 SEEDS, ORDER, STEPS, EXAMPLES = [0, 1], 4, 60, 25
 DATASET = toys.dataset(num_train=40)
@@ -134,15 +134,15 @@ def test_each_row_says_what_the_ratio_costs_and_the_mask_is_made_with_the_chosen
     assert rows[["task", "k", "start", "level"]].drop_duplicates().values.tolist() == [["toy", 2, "k2 | adaptive(25)", 3]]
     assert head["diverged"] == [False, False]
     assert head["spec"]["criterion"] == "magnitude"  # what a run with this mask says of it
-    subset = adapt._subset(DATASET.train, EXAMPLES)
-    assert len(subset.y) == EXAMPLES
+    seen = subset(DATASET.train, EXAMPLES, "adapt")
+    assert len(seen.y) == EXAMPLES
     for i, seed in enumerate(SEEDS):
         own, mask = rows[rows["seed"] == seed], kept[i] if kept else {n: np.ones(dense[i].params[n].shape, bool) for n in NAMES}
         for row in own.itertuples():
             smaller = _pruned(solutions[i], mask, row.fraction)
             assert row.density == masks.density(smaller)
-            assert row.highest_loss == pytest.approx(_highest_loss(solutions[i], smaller, subset), rel=1e-5)
-        losses = example_losses(NETWORK, dense[i], _task(), DATASET, subset).double().numpy()
+            assert row.highest_loss == pytest.approx(_highest_loss(solutions[i], smaller, seen), rel=1e-5)
+        losses = example_losses(NETWORK, dense[i], _task(), DATASET, seen).double().numpy()
         noise = batch_losses(NETWORK, dense[i], _task(), DATASET, (seed, ORDER)).double().numpy().std()
         more = noise if threshold == "batch" else 2 * losses.std(ddof=1) / EXAMPLES**0.5
         assert own["threshold"].unique() == pytest.approx(losses.mean() + more)
@@ -187,10 +187,7 @@ def test_a_members_mask_does_not_depend_on_its_cohort(tmp_path):
     assert all(np.array_equal(made[1][name], own[0][name]) for name in NAMES)
 
 
-def test_the_images_are_the_same_ones_each_time_and_all_if_there_are_not_so_many():
-    first, again = (adapt._subset(DATASET.train, EXAMPLES) for _ in range(2))
-    assert torch.equal(first.x[:], again.x[:])
-    assert not torch.equal(first.x[:], DATASET.train.x[:EXAMPLES])
-    assert torch.equal(adapt._subset(DATASET.train, 10000).y, DATASET.train.y)
+def test_a_rule_must_look_at_two_images_at_least(tmp_path):
+    states = [_trained(seed) for seed in SEEDS]
     with pytest.raises(ValueError, match="examples must be at least 2, got 1; the rule needs the mean loss"):
-        adapt._subset(DATASET.train, 1)
+        _run(tmp_path, states, states, examples=1)

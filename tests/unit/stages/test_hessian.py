@@ -23,6 +23,7 @@ from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.planning import declared
 from pipeline_lib.stages import data, hessian
+from pipeline_lib.stages.training import numerics
 from pipeline_lib.store import artifacts, resumption
 from pipeline_lib.store.job import Job, Preempted
 from pipeline_lib.tables import tabulation
@@ -77,7 +78,7 @@ def found(tmp_path_factory) -> dict[str, pd.DataFrame]:
 def _exact(i: int) -> torch.Tensor:
     """The Hessian of the mean loss in the survivors, in float64, in one piece."""
     network, dataset, state = toys.dense_net().eval(), toys.dataset(NUM), toys.double(_states()[i])
-    x, y = (torch.cat(parts) for parts in zip(*chunks(dataset.train, dataset, hessian.numerics(TASK)), strict=True))
+    x, y = (torch.cat(parts) for parts in zip(*chunks(dataset.train, dataset, numerics(TASK)), strict=True))
     names = prunable(network)
     kept = torch.cat([torch.from_numpy(toys.random_mask(network, SEEDS[i])[n]).reshape(-1) for n in names])
 

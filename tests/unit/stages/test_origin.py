@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,11 @@ import toys
 from pipeline_lib.core.types import State
 from pipeline_lib.planning import declared, driver, nodes
 from pipeline_lib.stages import data
-from pipeline_lib.stages.hessian import _subset
 from pipeline_lib.stages.training import kept_file, numerics
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job
 from pipeline_lib.tables import tabulation
-from pipeline_lib.training.evaluation import evaluate
+from pipeline_lib.training.evaluation import evaluate, subset
 
 GRID = every_stage.GRID | {"seeds": 2, "orders": 4}
 MANY = ("means", "onsets", "networks", "correlations", "timeline", "claims", "wells")  # about no single network
@@ -66,7 +65,7 @@ class _World:
         """Error and loss of a state on a split, or on so many training images."""
         (node,) = [node for node in self.plan.nodes.values() if node.stage == "prepare"]
         dataset = data.read(Job("", {}, self.root, {"data": [self.root / node.folder]}))
-        dataset = _subset(dataset, num) if num else dataset
+        dataset = replace(dataset, train=subset(dataset.train, num, "curvature")) if num else dataset
         task = self.plan.config.experiments["tiny"].grids["toy"].task
         found = evaluate(data.build(task, dataset), state, getattr(dataset, split), dataset, numerics(task))
         return found.error, found.loss

@@ -21,7 +21,6 @@ from pipeline_lib.pruning import masks
 from pipeline_lib.stages import data, prune, score
 from pipeline_lib.store import artifacts
 from pipeline_lib.training.batches import Normaliser
-from pipeline_lib.training.precision import Numerics
 
 Arrays = dict[str, np.ndarray]
 DATASET = toys.dataset(num_train=40)
@@ -84,7 +83,7 @@ def test_a_diverged_run_and_an_empty_network_score_nothing(tmp_path, mask):
 
 
 def _drawn(num: int, size: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    return list(score._batches(DATASET, num, size, Numerics()))
+    return list(score._batches(data.World(TASK, DATASET, NETWORK), num, size))
 
 
 @pytest.mark.parametrize(

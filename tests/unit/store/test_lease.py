@@ -42,6 +42,22 @@ def test_one_process_at_a_time(tmp_path):
     Lease(tmp_path, tmp_path).release()
 
 
+def test_a_folder_is_held_while_a_block_runs_and_let_go_of_if_it_fails(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def fail() -> None:
+        with lease.held(tmp_path / "results"):
+            assert lease.holder(tmp_path / "results").checkout == str(tmp_path)
+            with _refused(tmp_path / "results", rf"process {os.getpid()} on .+"), lease.held(tmp_path / "results"):
+                pass
+            assert lease.holder(tmp_path / "results") is not None
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        fail()
+    assert lease.holder(tmp_path / "results") is None
+
+
 def test_a_holder_that_was_killed_is_recognised_at_once(tmp_path, other):
     with _refused(tmp_path, rf"process {other.pid} on \S+, started from elsewhere at .+"):
         Lease(tmp_path, tmp_path)

@@ -5,7 +5,7 @@ import torch
 import toys
 
 from pipeline_lib.core.types import Split
-from pipeline_lib.training.evaluation import Score, Tally, chunk_size, evaluate, part
+from pipeline_lib.training.evaluation import Score, Tally, chunk_size, evaluate, part, subset
 
 DATA = toys.dataset(num_train=25)
 
@@ -48,6 +48,17 @@ def test_evaluation_uses_the_running_statistics():
 def test_part_takes_the_names_under_a_prefix():
     tensors = {"stem.fc.weight": torch.zeros(1), "stemless": torch.zeros(2), "body.fc.weight": torch.zeros(3)}
     assert {name: len(t) for name, t in part(tensors, "stem").items()} == {"fc.weight": 1}
+
+
+def test_a_subset_is_the_same_each_time_in_order_and_everything_if_there_is_not_so_much():
+    numbered = Split(DATA.train.x, torch.arange(25))
+    chosen = subset(numbered, 7, "one").y
+    assert torch.equal(chosen, subset(numbered, 7, "one").y)
+    assert len(chosen) == 7
+    assert chosen.tolist() == sorted(set(chosen.tolist())) != list(range(7))
+    assert torch.equal(subset(numbered, 7, "one").x[:], DATA.train.x[:][chosen])
+    assert not torch.equal(chosen, subset(numbered, 7, "another").y)
+    assert torch.equal(subset(numbered, 1000, "one").y, numbered.y)
 
 
 def test_scores_are_compared_by_value():
