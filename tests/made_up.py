@@ -54,7 +54,7 @@ def _value(*parts: object) -> float:
 def frames() -> dict[str, pd.DataFrame]:
     rows = {
         name: list[dict[str, Any]]()
-        for name in ("runs", "curves", "interpolation", "instability", "distances", "throughout", "layers")
+        for name in ("runs", "curves", "interpolation", "instability", "distances", "throughout", "layers", "similarity")
     }
     for s in _settings():
         who, plain = tuple(s.values()), s | {"start": f"k{s['k']}"}
@@ -74,7 +74,9 @@ def frames() -> dict[str, pd.DataFrame]:
             rows["instability"] += [label | ends | {"split": split} for split in SPLITS]
         rows["distances"].append(pair | {"l2_params": _value(who, 1), "l2_weights": _value(who, 2)})
         if not s["level"]:
-            rows["layers"] += [pair | {"block": b, "split": "test", "rise": _value(who, b)} for b in ("stem", "body.fc2")]
+            for b in ("stem", "body.fc2"):
+                rows["layers"].append(pair | {"block": b, "split": "test", "rise": _value(who, b)})
+                rows["similarity"].append(pair | {"block": b, "cka": _value(who, b, "cka")})
             rows["throughout"] += [
                 pair | {"step": t, "split": "test", "instability": _value(who, t), "mean_end_error": 0.1} for t in (20, 40)
             ]

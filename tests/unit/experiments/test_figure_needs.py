@@ -57,6 +57,7 @@ EXPECTED = {
     "learning_curves": DENSE_FIRST,
     "instability_throughout": DENSE_ALL - DENSE_FIRST,
     "instability_by_layer": DENSE_ALL,
+    "similarity_by_layer": DENSE_ALL,
     "schematic": DENSE_FIRST,
     "table_1": DENSE_FIRST,
     "accuracy_by_rewind": LADDERS,
@@ -128,7 +129,7 @@ def _default(**more: Any) -> set[str]:
 
 
 OPTIONS: dict[str, Any] = {
-    "throughout": {"every": 2}, "layerwise": True, "perturbed": [2], "starts": ["k2 | noise(1)"],
+    "throughout": {"every": 2}, "layerwise": True, "similarity": {}, "perturbed": [2], "starts": ["k2 | noise(1)"],
     "pretraining": {"durations": [1], "reference": 2}, "telemetry": {}, "curvature": {"steps": [0]},
     "connectivity": {}, "planes": {}, "limits": {}, "adaptive": {}, "retraining": ["lr_rewinding"], "lemma": {},
 }  # fmt: skip

@@ -46,7 +46,7 @@ def test_drawing_twice_gives_the_same_bytes_and_leaves_the_tables_alone(drawn, t
 
 def test_other_numbers_give_another_picture(drawn, tmp_path):
     name, (svg, _) = drawn
-    columns = ["error", "test_error", "instability", "l2_params", "accuracy", "rise"]
+    columns = ["error", "test_error", "instability", "l2_params", "accuracy", "rise", "cka"]
     columns += ["deviation", "changed", "top", "high", "distance", "midpoint_error", "clamped", "node", "ratio", "probability"]
     squared = {t: f.assign(**{c: f[c] ** 2 for c in columns if c in f.columns}) for t, f in _used(name).items()}
     assert _draw(name, squared, tmp_path / "other", "svg") != (svg,)

@@ -17,7 +17,7 @@ from pipeline_lib.planning.keys.fingerprint import CODE, Named, code_of
 Edits = dict[str, str | None]
 TABLES = {"tabulate", "derive", "judge"}
 TRAINING = {"pretrain", "teach", "train", "trace", "telemetry", "adapt"}  # they run the loop
-LANDSCAPES = {"interpolate", "follow", "layers", "connect", "slice", "cut"}
+LANDSCAPES = {"interpolate", "follow", "layers", "similarity", "connect", "slice", "cut"}
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,11 @@ def before() -> dict[tuple[str, Named], str]:
     small = [config.ROOT / "config" / "experiments" / f"{name}_small.yaml" for name in ("unmasking", "early_phase")]
     toy = toys.make_plan(
         toys.raw_config(
-            throughout={"every": 2, "rewind": [0]}, layerwise=True, claims=["B"], starts=["k0 | mask | prune(0.3, snip)"]
+            throughout={"every": 2, "rewind": [0]},
+            layerwise=True,
+            similarity={},
+            claims=["B"],
+            starts=["k0 | mask | prune(0.3, snip)"],
         )
     )
     made = [driver.load([config.ROOT / "config" / "config.yaml", *small]), toy]

@@ -167,6 +167,25 @@ def _first_of_block(world: _World, row: Any) -> None:
         assert world.state(row.other_key, row.seed, row.order_2).step == every_stage.TASK["steps"]
 
 
+def _alike(world: _World, row: Any) -> None:
+    """Compare the logits of the two networks, computed whole, on the images that the stage draws."""
+    record = world.record(row.key)
+    there = data.world(Job("", {"task": record["spec"]["task"]}, Path(), {"data": [world.folder(record["parents"]["data"][0])]}))
+    images = subset(there.split("test"), 50, "similarity").x
+    if row.block == world.tables["similarity"]["block"].iloc[-1]:
+        grams = []
+        for key, order in ((row.key, row.order_1), (row.other_key, row.order_2)):
+            state = world.state(key, row.seed, order)
+            mean, deviation = (torch.tensor(each).view(-1, 1, 1) for each in (there.dataset.mean, there.dataset.std))
+            there.network.eval()
+            given = (images / 255 - mean) / deviation
+            logits = torch.func.functional_call(there.network, {**state.params, **state.buffers}, (given,)).detach().double()
+            centred = logits - logits.mean(0)
+            grams.append(centred @ centred.T)
+        wanted = (grams[0] * grams[1]).sum() / (grams[0].norm() * grams[1].norm())
+        assert float(wanted) == pytest.approx(row.cka, rel=1e-5)
+
+
 def _change(world: _World, row: Any) -> None:
     if row.layer == "all":
         gap = world.weights(row.key, row.seed) - world.weights(row.other_key, row.seed)
@@ -261,7 +280,8 @@ def _of_fit(world: _World, row: Any) -> None:
 
 CHECKS: dict[str, Callable[[_World, Any], None]] = {
     "runs": _run, "curves": _last_point, "interpolation": _end, "instability": _mean_of_ends, "distances": _apart,
-    "throughout": _kept_ends, "layers": _first_of_block, "perturbations": _change, "telemetry": _watched, "signs": _signs,
+    "throughout": _kept_ends, "layers": _first_of_block, "similarity": _alike, "perturbations": _change,
+    "telemetry": _watched, "signs": _signs,
     "spectrum": _loss, "curvature": _loss, "paths": _between, "barriers": _barrier, "planes": _plane, "marks": _mark,
     "cuts": _cut, "magnitudes": _largest, "geometry": _points, "ratios": _ratio, "fits": _solution, "limits": _of_fit,
     "sets": _plane,

@@ -1,0 +1,36 @@
+"""How alike the representations of two runs are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline_lib.figures.support import style
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+FIGURES = {
+    "similarity_by_layer": {
+        "runs": "dense_at_every_k", "tables": ["similarity"], "option": "similarity",
+        "caption": (
+            "Linear centred kernel alignment of the outputs of each block of two dense runs from the same state at step "
+            "k, on the same test images; 1 is equal but for a rotation and a scale. Means and standard deviations over "
+            "all seeds and pairs of orders."
+        ),
+    },
+}  # fmt: skip
+
+
+def similarity_by_layer(frames: dict[str, pd.DataFrame], sparse_levels: dict[str, int]) -> Figure:
+    """Similarity of dense runs by block, a line a rewind step."""
+    frame = frames["similarity"]
+    frame = frame[frame["level"] == 0]
+    tasks = list(frame["task"].unique())
+    figure, axes = style.panels(1, len(tasks))
+    for axis, task in zip(axes[0], tasks, strict=False):
+        style.by_block(axis, frame[frame["task"] == task], "cka")
+        axis.set_title(task)
+        axis.set_ylabel("linear CKA")
+        axis.set_ylim(0, 1.02)
+    return figure
