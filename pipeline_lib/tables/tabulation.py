@@ -82,7 +82,8 @@ def with_parts(frame: pd.DataFrame, starts: Mapping[str, Mapping[str, Any]]) -> 
     frame = frame.copy()
     for part in columns.PARTS:
         frame[part.name] = [starts[text][part.name] for text in frame["start"]]
-    return frame
+    words = [part.name for part in columns.PARTS if part.type == "string"]  # even where there is no row
+    return frame.astype(dict.fromkeys(words, object))
 
 
 def tabulate(parts: Iterable[Path], columns: Columns, starts: Mapping[str, Mapping[str, Any]] | None = None) -> pa.Table:
