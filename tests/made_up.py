@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline_lib.experiments import comparisons
+from pipeline_lib.experiments import comparisons, starts
+from pipeline_lib.tables import tabulation
 
 KINDS = ("imp", "random_prune", "reinit")
 TASKS, SEEDS, STEPS, SPLITS = ("a", "b"), (0, 1), (0, 10), ("train", "test")
@@ -34,6 +35,21 @@ KNOWN = {
 KNOWN |= {"order_1", "order_2", "step", "step_1", "step_2", "start_step", "num_seeds", "num_weights"}
 LOST = ("curves", "telemetry", "timeline", "planes", "marks", "sets", "magnitudes", "geometry")  # have no rows of a diverged run
 APART = ("wells", "networks", "signs", "perturbations")  # do not depend on what becomes of runs
+
+
+TASK = {"name": "any", "steps": 10**9, "batch_size": 1, "dataset": {"num_train": 1}}
+
+
+def with_parts(frame: pd.DataFrame) -> pd.DataFrame:
+    """Add to a table with starts the columns that tabulation takes from the plan."""
+    if "start" not in frame:
+        return frame
+    return tabulation.with_parts(frame, {text: starts.parse(text, TASK).parts for text in frame["start"].unique()})
+
+
+def divided(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Tables as figures and measures see them, with the parts of starts."""
+    return tabulation.divided({name: with_parts(frame) for name, frame in frames.items()})
 
 
 def _settings() -> list[dict[str, Any]]:

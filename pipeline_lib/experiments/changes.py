@@ -31,6 +31,7 @@ class Teaching:
     Args:
         text: how it is written.
         pretexts: what is altered, in this order.
+        called: how those are written, and `length` how long it lasts; `text` is both.
         until: the step that it goes to.
         restart: whether it counts steps from 0, at the peak rate, and the task's own schedule begins at 0 after it; else it
             goes on from the step of its start, and so does what follows.
@@ -40,6 +41,8 @@ class Teaching:
     pretexts: tuple[Bound, ...]
     until: int
     restart: bool
+    called: str
+    length: str
 
 
 @dataclass(frozen=True)
@@ -97,9 +100,15 @@ class Start:
     @property
     def text(self) -> str:
         """The whole, in canonical wording: equal starts have equal texts."""
+        return " | ".join([f"k{self.k}", *([self.change] if self.change else [])])
+
+    @property
+    def change(self) -> str:
+        """What becomes of W_k, in canonical wording; empty where nothing does."""
         first = next(iter(self.after), None)
         usual = not any(isinstance(change, Perturbation) for change in self.before) and isinstance(first, Perturbation | None)
-        return " | ".join([self.ladder, *([] if usual else ["mask"]), *(change.text for change in self.after)])
+        before, after = ([change.text for change in changes] for changes in (self.before, self.after))
+        return " | ".join([*before, *([] if usual else ["mask"]), *after])
 
     @property
     def ladder(self) -> str:
@@ -120,6 +129,22 @@ class Start:
     def further(self) -> Further | None:
         """By how much the solution is pruned once more."""
         return next((change for change in self.after if isinstance(change, Further)), None)
+
+    @property
+    def parts(self) -> dict[str, str | int | float | None]:
+        """What tables say of it (`tables.columns.PARTS`)."""
+        changes = (*self.before, *self.after)
+        taught = next((change for change in changes if isinstance(change, Teaching)), None)
+        return {
+            "change": self.change,
+            "num_changes": len(changes),
+            "strategy": self.retraining.text if self.retraining else "",
+            "rule": self.rule.text if self.rule else "",
+            "pretext": taught.called if taught else "",
+            "pretext_length": taught.length if taught else "",
+            "further_criterion": self.further.criterion if self.further else None,
+            "further_fraction": self.further.fraction if self.further else None,
+        }
 
     def at(self, level: int) -> Start:
         """Leave out what has nothing to act on at a level: strategies and rules on the dense network."""

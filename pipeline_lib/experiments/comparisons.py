@@ -36,8 +36,8 @@ PRETEXTS = {
 }
 ROTATION = "rotation(false)"
 
-# Paper C: the start of figure 4, and the strategy of figure 8.
+# Paper C: the start of figure 4, the strategy of figure 8, all strategies, and the rule of figure 10.
 ROBUST = "pruning_sized"
 LR_REWINDING = "lr_rewinding"
-# Paper C's figures draw starts with these.
-OF_LADDERS = r"pruning_sized|weight_rewinding|lr_rewinding|fine_tuning|adaptive|prune\("
+STRATEGIES = ("weight_rewinding", LR_REWINDING, "fine_tuning")
+ADAPTIVE = "adaptive"

@@ -87,8 +87,8 @@ def _teaching(match: re.Match[str], task: Mapping[str, Any], step: int, what: st
     if not restart and until >= task["steps"]:
         raise ValueError(f"{what} must end before {task['name']}'s {task['steps']} steps, got {match[3]!r}; shorten it")
     calls = [_call("pretexts", call, what) for call in match[1].split("+")]
-    text = f"{' + '.join(shown for _, shown in calls)} {match[2]} {match[3].removesuffix('it')}"
-    return Teaching(text, tuple(bound for bound, _ in calls), until, restart)
+    called, length = " + ".join(shown for _, shown in calls), f"{match[2]} {match[3].removesuffix('it')}"
+    return Teaching(f"{called} {length}", tuple(bound for bound, _ in calls), until, restart, called, length)
 
 
 def _change(text: str, task: Mapping[str, Any], step: int, what: str) -> Change:

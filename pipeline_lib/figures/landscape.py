@@ -214,7 +214,7 @@ def robustness(frames: Frames, sparse_levels: Levels) -> Figure:
     barriers = style.select(frames["barriers"], split="test")
     barriers = barriers.assign(points=100 * (barriers["midpoint_error"] - barriers["mean_end_error"]))
     random = style.select(barriers, what="perturbed")
-    random = style.at_last_k(random[random["start"].str.endswith(f"| {comparisons.ROBUST}")])
+    random = style.at_last_k(style.select(random, change=comparisons.ROBUST))
     figure, panels = style.placed([list(random["task"].unique())])
     for axis, task in panels:
         changed = style.select(random, task=task)

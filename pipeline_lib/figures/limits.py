@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,7 +50,6 @@ FIGURES = {
 Frames = dict[str, "pd.DataFrame"]
 Levels = dict[str, int]
 
-_FURTHER = re.compile(r"mask \| prune\(([\d.e-]+), (magnitude|random)\)")
 _BY = ["task", "k", "level", "criterion", "fraction"]
 _POINTS = {  # by criterion and whether it matches: colour, marker
     ("random", True): ("#009E73", "o"),
@@ -79,10 +77,9 @@ def _pruned(frames: Frames) -> pd.DataFrame:
     plain = style.select(runs, change="").sort_values(["task", "k", "seed", "level"])
     before = plain.groupby(["task", "k", "seed"])["density"].shift()
     own = plain.assign(level=plain["level"] - 1, criterion="magnitude", fraction=1 - plain["density"] / before)
-    found = [_FURTHER.fullmatch(change) for change in runs["change"]]
-    further = runs[[match is not None for match in found]].assign(
-        criterion=[match[2] for match in found if match], fraction=[float(match[1]) for match in found if match]
-    )
+    further = style.select(runs, num_changes=1)
+    further = further[further["further_criterion"].isin({criterion for criterion, _ in _POINTS})]
+    further = further.assign(criterion=further["further_criterion"], fraction=further["further_fraction"])
     points = _as_points(pd.concat([own[own["level"] >= 0], further]))
     cuts = frames["cuts"].assign(fraction=frames["cuts"]["fraction"].round(2))
     points = points.merge(cuts.groupby(_BY)["distance"].mean().reset_index(), on=_BY)

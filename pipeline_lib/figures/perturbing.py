@@ -126,10 +126,9 @@ def _family(call: str) -> str:
 
 
 def _sizes(frame: pd.DataFrame, sparse_levels: Levels) -> pd.DataFrame:
-    """Keep the perturbations of whole IMP networks at the sparse level; add `change`, the perturbation, and its `family`."""
+    """Keep the perturbations of whole IMP networks at the sparse level; add the perturbation's `family`."""
     whole = style.at_sparse_level(style.select(frame, layer="all", kind="imp"), sparse_levels)
-    change = [start.partition(" | ")[2] for start in whole["start"]]
-    return whole.assign(change=change, family=[_family(call) for call in change])
+    return whole.assign(family=[_family(call) for call in whole["change"]])
 
 
 def _with_accuracy(sizes: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:

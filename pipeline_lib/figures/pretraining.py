@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from pipeline_lib.experiments import comparisons
@@ -45,8 +44,7 @@ Frames = dict[str, "pd.DataFrame"]
 Levels = dict[str, int]
 Lines = list[tuple["pd.DataFrame", style.Colour, str, str]]
 
-_DENSE = re.compile(rf"k0 \| ({'|'.join(map(re.escape, comparisons.PRETEXTS))}) for (\S+)")
-_SPARSE = re.compile(rf"k\d+ \| mask \| {re.escape(comparisons.ROTATION)} for (\S+)")
+_ANEW = "for "  # how the length begins of what is learned before training begins at step 0
 _STYLES = ("-", "--", ":", "-.")
 
 
@@ -55,10 +53,15 @@ def _length(text: str) -> float:
 
 
 def _with_lessons(runs: pd.DataFrame) -> pd.DataFrame:
-    """Add `pretext` and `length` of what the dense network was taught first, and `rotation`, the length for sparse ones."""
-    dense, sparse = ([pattern.fullmatch(start) for start in runs["start"]] for pattern in (_DENSE, _SPARSE))
-    pretext, length = ([match[group] if match else "" for match in dense] for group in (1, 2))
-    return runs.assign(pretext=pretext, length=length, rotation=[match[1] if match else "" for match in sparse])
+    """Keep as `pretext` and `length` what the dense network alone learned first; add `rotation`, the length for sparse ones."""
+    alone = runs["pretext_length"].str.startswith(_ANEW) & (runs["num_changes"] == 1)
+    after_mask = runs["change"].str.startswith("mask")
+    dense = alone & ~after_mask & (runs["k"] == 0) & runs["pretext"].isin(comparisons.PRETEXTS)
+    sparse = alone & after_mask & (runs["pretext"] == comparisons.ROTATION)
+    length = runs["pretext_length"].str.removeprefix(_ANEW)
+    return runs.assign(
+        pretext=runs["pretext"].where(dense, ""), length=length.where(dense, ""), rotation=length.where(sparse, "")
+    )
 
 
 def _rewound(own: pd.DataFrame) -> Lines:
@@ -112,7 +115,8 @@ def _further(runs: pd.DataFrame) -> pd.DataFrame:
     """Keep the changed starts that no other figure draws, or all where there are none; `name` is the start and its kind."""
     changed = _with_lessons(runs[runs["change"] != ""])
     drawn = changed["change"].isin(comparisons.EVERY) | (changed["pretext"] != "") | (changed["rotation"] != "")
-    drawn |= changed["change"].astype(str).str.contains(comparisons.OF_LADDERS)
+    drawn |= (changed["change"] == comparisons.ROBUST) | changed["further_criterion"].notna()
+    drawn |= changed["strategy"].str.startswith(comparisons.STRATEGIES) | changed["rule"].str.startswith(comparisons.ADAPTIVE)
     kinds = ["" if kind == "imp" else f", {style.NAMES[kind]}" for kind in changed["kind"]]
     changed = changed.assign(name=[f"{start}{kind}" for start, kind in zip(changed["start"], kinds, strict=True)])
     return changed if drawn.all() else changed[~drawn]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from itertools import cycle, islice
 from typing import TYPE_CHECKING
@@ -77,14 +76,14 @@ _PROJECTION = "#0B1F4B"
 _SMALL = 0.2  # the quantile that the next pruning removes
 
 
-def _strategies(changes: Iterable[str], prefix: str = "") -> list[Strategy]:
-    """List weight rewinding and what else there is: change, colour, label and line style."""
+def _strategies(frame: pd.DataFrame, prefix: str = "") -> list[Strategy]:
+    """List weight rewinding and what else there is alone, after a prefix: change, colour, label and line style."""
+    alone = {s for s, change in zip(frame["strategy"], frame["change"], strict=True) if s and change == prefix + s}
     found: list[Strategy] = [("", _WEIGHTS[1], _WEIGHTS[0], "-")]
     for name, (label, colour) in _OTHERS.items():
-        pattern = re.compile(rf"{re.escape(prefix)}{name}(?:\(([^()]*)\))?")
-        known = [match for match in map(pattern.fullmatch, sorted(set(changes))) if match]
+        known = [(s, s.removeprefix(name)) for s in sorted(alone) if s == name or s.startswith(f"{name}(")]
         dashes = islice(cycle(("-", "--", ":")), len(known))
-        found += [(m[0], colour, f"{label} ({m[1]})" if m[1] else label, dash) for m, dash in zip(known, dashes, strict=True)]
+        found += [(prefix + s, colour, f"{label} {how}".strip(), dash) for (s, how), dash in zip(known, dashes, strict=True)]
     return found
 
 
@@ -121,8 +120,8 @@ def _levels(own: pd.DataFrame, branches: list[Strategy]) -> list[int]:
 
 def magnitudes(frames: Frames, sparse_levels: Levels) -> Figure:
     """Distribution of magnitudes right after pruning and after each way to retrain, of three levels; small ones above."""
-    frame = style.with_change(frames["magnitudes"])
-    branches = _strategies(frame["change"], "mask | ")
+    frame = frames["magnitudes"]
+    branches = _strategies(frame, "mask | ")
     frame = _at_last_k_of(frame, [change for change, *_ in branches])
     shown = {str(task): _levels(own, branches) for task, own in frame.groupby("task", sort=False)}
     figure, panels = style.placed([[(t, n, zoomed) for n in levels] for t, levels in shown.items() for zoomed in (True, False)])
@@ -157,9 +156,9 @@ def rewound_masks(frames: Frames, sparse_levels: Levels) -> Figure:
 def retraining(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test error by density of the ladder of each way to retrain, and how large its small weights are by level."""
     runs = style.select(style.every_start(frames), kind="imp")
-    ladders = _strategies(runs["change"])
+    ladders = _strategies(runs)
     runs = _at_last_k_of(runs, [change for change, *_ in ladders])
-    sizes = style.with_change(style.select(frames["magnitudes"], of="solution"))
+    sizes = style.select(frames["magnitudes"], of="solution")
     sizes = sizes[np.isclose(sizes["quantile"], _SMALL)]
     figure, panels = style.placed([[(task, part) for part in ("error", "sizes")] for task in runs["task"].unique()])
     for axis, (task, part) in panels:
@@ -189,7 +188,7 @@ def _fixed_ratio(plain: pd.DataFrame) -> pd.DataFrame:
 def adaptive(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test error by density with one ratio at all levels and with ratios that the loss decides, and those ratios."""
     runs = style.select(style.every_start(frames), kind="imp")
-    ratios = style.select(style.with_change(frames["ratios"]), chosen=True)
+    ratios = style.select(frames["ratios"], chosen=True)
     ratios = ratios.assign(ratio=100 * ratios["fraction"])
     changes = sorted(ratios["change"].unique())
     runs = _at_last_k_of(runs, changes)

@@ -68,11 +68,22 @@ def _facts(e: Experiment, table: str, names: Sequence[str]) -> dict[str, Any]:
     return {name: _FACTS[name](e) for name in names}
 
 
+def _starts(node: Node, e: Grid) -> dict[str, Any]:
+    """Take apart the starts whose rows a node measures."""
+    spec = node.spec
+    whose = [spec, *spec.get("pairs", []), *spec.get("solutions", [])]
+    texts = dict.fromkeys(each["start"] for each in whose if isinstance(each, Mapping) and "start" in each)
+    return {text: starts.parse(text, e.task).parts for text in texts}
+
+
 def _tables(plan: Plan, e: Experiment) -> dict[str, Node]:
     nodes: dict[str, dict[str, Node]] = defaultdict(dict)
+    parts: dict[str, dict[str, Any]] = defaultdict(dict)
     for grid in e.grids.values():
         for stage, found in _measure(plan, grid, e.figures).items():
             nodes[stage] |= {node.key: node for node in found}
+            for node in found:
+                parts[stage] |= _starts(node, grid)
     made: dict[str, Node] = {}
 
     def add(stage: str, table: str, parents: Mapping[str, Sequence[Node]], **more: Any) -> None:
@@ -81,7 +92,9 @@ def _tables(plan: Plan, e: Experiment) -> dict[str, Node]:
 
     for table, stage in TABLES.items():
         if nodes[stage]:
-            add("tabulate", table, {"parts": list(nodes[stage].values())})
+            has_start = any(column.name == "start" for column in COLUMNS[table])
+            taken_apart = {"starts": dict(sorted(parts[stage].items()))} if has_start else {}
+            add("tabulate", table, {"parts": list(nodes[stage].values())}, **taken_apart)
     for table, derived in DERIVED.items():
         if all(source in made for source in derived.sources):
             sources = [source for source in (*derived.sources, *derived.optional) if source in made]

@@ -21,4 +21,5 @@ def run(job: Job) -> None:
     """Join the parts of one table."""
     name = job.spec["table"]
     parts = [folder / f"{name}.parquet" for folder in job.reads["parts"]]
-    artifacts.write_table(job.folder / "table.parquet", tabulation.tabulate(parts, columns.read(job.spec["columns"])))
+    table = tabulation.tabulate(parts, columns.read(job.spec["columns"]), job.spec.get("starts"))
+    artifacts.write_table(job.folder / "table.parquet", table)

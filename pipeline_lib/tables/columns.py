@@ -67,6 +67,25 @@ SHARED: dict[str, Column] = {
         ("epsilon", "double", "nats", "height of the matching sublevel set above the solution; null where it has none"),
     )
 }
+# What tabulation adds to a table that has `start`, and what it is made of: `experiments.changes.Start.parts`.
+PARTS = tuple(
+    Column(*each)
+    for each in (
+        ("change", "string", "-", "what becomes of W_k before training, as a config words it; empty from a plain W_k"),
+        ("num_changes", "int64", "1", "changes, one after the other"),
+        ("strategy", "string", "-", "how pruned networks are trained; empty is weight rewinding"),
+        ("rule", "string", "-", "how the ladder finds its ratios; empty is as the config says"),
+        ("pretext", "string", "-", "altered data that are learned first; empty for none"),
+        (
+            "pretext_length",
+            "string",
+            "-",
+            "for 40ep: training then begins at step 0; until 500: as part of training",
+        ),
+        ("further_criterion", "string", "-", "criterion by which the level's solution is pruned once more; null if it is not"),
+        ("further_fraction", "double", "1", "share of its survivors that this prunes"),
+    )
+)
 FIND = "results/artifacts/*/*-KEY"
 _ENVIRONMENT = Column(
     "environment", "string", "-", "where it and all that it comes from was computed: processor or GPU, versions; several by ;"
@@ -85,8 +104,12 @@ def _column(table: str, said: Any) -> Column:
     return Column(*said)
 
 
+def _with_parts(column: Column) -> tuple[Column, ...]:
+    return (column, *PARTS) if column.name == "start" else (column,)
+
+
 def of(table: str, said: Mapping[str, Any]) -> tuple[Column, ...]:
-    """Read the columns that a file says a table has, and add those that lead from a row to its artifacts.
+    """Read the columns that a file says a table has; add the parts of a start, and those that lead from a row to its artifacts.
 
     Args:
         table: its name.
@@ -96,7 +119,7 @@ def of(table: str, said: Mapping[str, Any]) -> tuple[Column, ...]:
     Raises:
         ValueError: a column is not declared in full.
     """
-    own = tuple(_column(table, each) for each in said["columns"])
+    own = [column for each in said["columns"] for column in _with_parts(_column(table, each))]
     named = zip(("key", "other_key"), said.get("of", [""]), strict=False)
     keys = (Column(name, "string", "-", f"{f'artifact of {whose}' if whose else _OWN} ({FIND})") for name, whose in named)
     return (*own, *keys, _ENVIRONMENT)

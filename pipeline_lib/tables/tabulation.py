@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline_lib.core.definitions import STABLE_BELOW
 from pipeline_lib.store import environment, seals, verification
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 # Columns that tabulation adds to what was measured, and the key where the measurement names none.
-_ADDED = ("stable", "onset", "environment")
+_ADDED = ("stable", "onset", "environment", *(part.name for part in columns.PARTS))
 Columns = Sequence[Column]
 
 
@@ -72,12 +72,27 @@ def _part(path: Path) -> pd.DataFrame:
     return frame if "key" in frame else frame.assign(key=seals.key_of(path.parent))
 
 
-def tabulate(parts: Iterable[Path], columns: Columns) -> pa.Table:
+def with_parts(frame: pd.DataFrame, starts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Add the parts of starts.
+
+    Args:
+        frame: with `start`.
+        starts: the parts of each start, by its text.
+    """
+    frame = frame.copy()
+    for part in columns.PARTS:
+        frame[part.name] = [starts[text][part.name] for text in frame["start"]]
+    words = [part.name for part in columns.PARTS if part.type == "string"]  # even where there is no row
+    return frame.astype(dict.fromkeys(words, object))
+
+
+def tabulate(parts: Iterable[Path], columns: Columns, starts: Mapping[str, Mapping[str, Any]] | None = None) -> pa.Table:
     """Join the measurements of an experiment to one sorted table.
 
     Args:
         parts: Parquet files of the same measurement.
         columns: of the table.
+        starts: the parts of each start, by its text, for a table that has `start`.
     """
     import pandas as pd
     import pyarrow as pa
@@ -93,6 +108,8 @@ def tabulate(parts: Iterable[Path], columns: Columns) -> pa.Table:
     keys += ["plane", "split", "batchnorm", "step", "alpha"]
     frame = frame.sort_values([key for key in keys if key in frame.columns], ignore_index=True)
     every = [column.name for column in columns]
+    if "change" in every:
+        frame = with_parts(frame, starts or {})
     if "onset" in every:
         frame = with_onset(frame)
     return pa.Table.from_pandas(frame[every], schema(columns), preserve_index=False)
@@ -116,6 +133,6 @@ def divided(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """
     found = dict(frames)
     for name in {"runs", "curves"} & set(frames):
-        plain = frames[name]["start"] == "k" + frames[name]["k"].astype(str)
+        plain = frames[name]["change"] == ""
         found |= {name: frames[name][plain], f"changed_{name}": frames[name][~plain]}
     return found

@@ -194,3 +194,12 @@ def test_documents_name_files_that_exist(path: Path) -> None:
         re.findall(r"\b(?:pipeline_lib|tests|workflow|benchmarks)/[\w/]+\.(?:py|smk|yaml)\b", path.read_text(encoding="utf-8"))
     )
     assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
+
+
+def test_no_reader_of_tables_takes_starts_apart() -> None:
+    apart = re.compile(
+        r"^import re$|^from re |\.(partition|rpartition|split|rsplit)\([\"']|\.str\.(contains|extract|match|split)\(", re.M
+    )
+    for path in (path for folder in ("tables", "figures", "claims") for path in sorted((PACKAGE / folder).rglob("*.py"))):
+        found = apart.search(path.read_text(encoding="utf-8"))
+        assert found is None, f"{path.name} has {found and found[0]!r}: read a start's parts from columns (tables.columns.PARTS)"

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline_lib.claims import evidence
 from pipeline_lib.claims.evidence import Curve, Found, Frames
-from pipeline_lib.claims.measures import _matching
+from pipeline_lib.claims.measures import _matching, _paired
 
 Pairs = dict[tuple[int, int], Found]
 
@@ -37,7 +37,8 @@ def along(frames: Frames, task: str, start: str, place: str, least: int) -> Curv
 
 def both_match(frames: Frames, task: str, start: str, least: int) -> dict[int, bool] | None:
     """Tell of each level but the last whether it and the next one match, on the plain ladder of a start."""
-    matches = _matching.levels(frames, task, start.partition(" | ")[0], least)
+    k = _paired.rewind_step(frames, task, start)
+    matches = None if k is None else _matching.levels(frames, task, f"k{k}", least)
     return None if matches is None else {i: matches[i] and matches[i + 1] for i in range(len(matches) - 1)}
 
 

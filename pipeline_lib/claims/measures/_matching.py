@@ -18,7 +18,7 @@ Unit = Literal["points", "tolerances"]
 
 def ladder(frames: Frames, task: str, start: str, least: int) -> Points | None:
     """Average IMP's test accuracy at each level from a start; level 0 is the plain start's. None unless the ladder is whole."""
-    plain = _paired.accuracies(frames, task, "imp", start.partition(" | ")[0])
+    plain = _paired.plain(frames, task, start)
     rows = {level: row for level, row in plain.items() if level == 0} | _paired.accuracies(frames, task, "imp", start)
     whole = all(len(row) >= least and not any(map(math.isnan, row.values())) for row in rows.values())
     if len(rows) < 2 or sorted(rows) != list(range(len(rows))) or not whole:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import statistics
 from collections.abc import Iterable, Mapping
 
@@ -16,16 +15,30 @@ ByLevel = dict[int, BySeed]
 
 def accuracies(frames: Frames, task: str, kind: str, start: str) -> ByLevel:
     """Find the accuracies of one kind from one start, plain or changed, under the ladder's own order."""
-    plain = re.fullmatch(r"k(\d+)", start)
-    table = "runs" if plain else "changed_runs"
-    own = evidence.ladder({"runs": frames[table]}, task, kind) if table in frames else None
     found: ByLevel = {}
-    if own is None:
-        return found
-    rows = own[own["k"] == int(plain[1])] if plain else own[own["start"] == start]
-    for level, seed, accuracy in zip(rows["level"].tolist(), rows["seed"].tolist(), rows["accuracy"].tolist(), strict=True):
-        found.setdefault(level, {})[seed] = accuracy
+    for table in ("runs", "changed_runs"):
+        own = evidence.ladder({"runs": frames[table]}, task, kind) if table in frames else None
+        if own is None:
+            continue
+        rows = own[own["start"] == start]
+        for level, seed, accuracy in zip(*(rows[name].tolist() for name in ("level", "seed", "accuracy")), strict=True):
+            found.setdefault(level, {})[seed] = accuracy
     return found
+
+
+def rewind_step(frames: Frames, task: str, start: str) -> int | None:
+    """Find the rewind step of a start in the tables; None where no table has it."""
+    for frame in (frames[table] for table in ("runs", "changed_runs", "barriers") if table in frames):
+        steps = frame[(frame["task"] == task) & (frame["start"] == start)]["k"]
+        if len(steps):
+            return int(steps.iloc[0])
+    return None
+
+
+def plain(frames: Frames, task: str, start: str, kind: str = "imp") -> ByLevel:
+    """Find the accuracies of one kind from the W_k that a start begins with."""
+    k = rewind_step(frames, task, start)
+    return {} if k is None else accuracies(frames, task, kind, f"k{k}")
 
 
 def common(parts: Iterable[ByLevel], from_level: int, to_level: int, least: int) -> list[ByLevel] | None:

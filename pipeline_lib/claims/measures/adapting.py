@@ -17,9 +17,9 @@ def _reached(frames: Frames, task: str, start: str, level: int) -> dict[int, flo
     plain = evidence.ladder(frames, task, "imp")
     if plain is None or "changed_runs" not in frames:
         return {}
-    rows, k = frames["changed_runs"], int(start.partition(" | ")[0][1:])
-    aim = plain[(plain["k"] == k) & (plain["level"] == level)]["density"].mean()
+    rows = frames["changed_runs"]
     own = rows[(rows["task"] == task) & (rows["start"] == start)]
+    aim = plain[plain["k"].isin(own["k"]) & (plain["level"] == level)]["density"].mean()
     first = own[own["density"] <= _SLACK * aim].groupby("seed")["level"].min()
     seeds = sorted(own["seed"].unique().tolist()) if math.isfinite(aim) else []
     return {seed: float(first.get(seed, evidence.NOWHERE)) for seed in seeds}
@@ -50,7 +50,7 @@ def training_saved(frames: Frames, task: str, sparse_level: int, start: str, lev
 def density_margin(frames: Frames, task: str, sparse_level: int, start: str, level: int, least: int = 3) -> Found:
     """Subtract the plain ladder's accuracy at a level from that of a start's where it is as sparse, seed by seed."""
     reached, own = _reached(frames, task, start, level), _paired.accuracies(frames, task, "imp", start)
-    plain = _paired.accuracies(frames, task, "imp", start.partition(" | ")[0]).get(level, {})
+    plain = _paired.plain(frames, task, start).get(level, {})
     if not set(reached.values()) <= set(own):
         return None
     found = {seed: own[int(first)][seed] - plain[seed] for seed, first in reached.items() if seed in plain}

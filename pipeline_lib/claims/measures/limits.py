@@ -6,7 +6,6 @@ A solution without a matching sublevel set admits no pruning: its limit is 0. So
 from __future__ import annotations
 
 import math
-import re
 import statistics
 from typing import TYPE_CHECKING, Literal
 
@@ -57,17 +56,17 @@ def _scan(frames: Frames, task: str, k: int, criterion: str) -> dict[int, dict[f
 
     Magnitude pruning by the ladder's own ratio is the ladder's next level.
     """
-    rows, found = frames.get("changed_runs"), dict[int, dict[float, _paired.BySeed]]()
-    for start in [] if rows is None else rows[rows["task"] == task]["start"].unique().tolist():
-        match = re.fullmatch(rf"k{k} \| mask \| prune\(([\d.]+), {criterion}\)", start)
-        if match:
-            for level, row in _paired.accuracies(frames, task, "imp", start).items():
-                found.setdefault(level, {})[float(match[1])] = row
-    own, plain = evidence.ladder(frames, task, "imp"), _paired.accuracies(frames, task, "imp", f"k{k}")
+    rows, found = _of(frames, "changed_runs", task, k), dict[int, dict[float, _paired.BySeed]]()
+    if rows is not None:
+        rows = rows[(rows["further_criterion"] == criterion) & (rows["num_changes"] == 1)]
+    for start, own in [] if rows is None else rows.groupby("start"):
+        for level, row in _paired.accuracies(frames, task, "imp", str(start)).items():
+            found.setdefault(level, {})[float(own["further_fraction"].iloc[0])] = row
+    ladder, plain = evidence.ladder(frames, task, "imp"), _paired.accuracies(frames, task, "imp", f"k{k}")
     if criterion == "magnitude":
-        if own is None:
+        if ladder is None:
             return {}
-        left = own[own["k"] == k].groupby("level")["density"].mean()
+        left = ladder[ladder["k"] == k].groupby("level")["density"].mean()
         for level in (level for level in found if level + 1 in plain):
             found[level].setdefault(round(1 - float(left[level + 1] / left[level]), 2), plain[level + 1])
     return {level: dict(sorted(found[level].items())) for level in sorted(found)}

@@ -28,7 +28,7 @@ def _sizes(frames: Frames, task: str, change: str, k: int, level: int) -> pd.Dat
     if frame is None:
         return None
     chosen = (frame["task"] == task) & (frame["kind"] == "imp") & (frame["layer"] == "all") & (frame["level"] == level)
-    return frame[chosen & (frame["start"] == f"k{k} | {change}")]
+    return frame[chosen & (frame["k"] == k) & (frame["change"] == change)]
 
 
 def _average(frames: Frames, task: str, change: str, k: int, level: int, column: str, least: int) -> Found:

@@ -110,19 +110,14 @@ def ladders(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def every_start(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Join the ladders' runs from plain and changed starts; `change` is what follows W_k in `start`, empty for a plain one.
+    """Join the ladders' runs from plain and changed starts.
 
     A change may prune further, so densities are equal only within one.
     """
     import pandas as pd
 
-    runs = with_change(ladders(pd.concat([frames["runs"], frames["changed_runs"]])))
+    runs = ladders(pd.concat([frames["runs"], frames["changed_runs"]]))
     return runs.assign(percent=100 * runs.groupby(["task", "change", "level"])["density"].transform("mean"))
-
-
-def with_change(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add `change`, as every_start does, to any table with starts."""
-    return frame.assign(change=[start.partition(" | ")[2] for start in frame["start"]])
 
 
 def panels(num_rows: int, num_columns: int) -> tuple[Figure, list[list[Axes]]]:

@@ -48,17 +48,13 @@ _NOWHERE = float("inf")
 
 def _points(frames: Frames) -> pd.DataFrame:
     """Give each perturbed start's mean effective deviation and mean test accuracy by task, k and level."""
-    import numpy as np
-
     sizes, runs = frames["perturbations"], frames["changed_runs"]
     key = ["task", "kind", "start", "k", "level", "seed"]
     pooled = sizes[(sizes["layer"] == "all") & (sizes["kind"] == "imp")]
-    both = pooled[[*key, "deviation"]].merge(runs[[*key, "test_error"]], on=key).dropna()
-    calls = [start.partition(" | ")[2] for start in both["start"]]
-    both = both.assign(accuracy=1 - both["test_error"], call=calls)
-    single = np.array(["|" not in call for call in calls], dtype=bool)  # several changes have no size of their own
-    both = both[single]
-    return both.groupby(["task", "k", "level", "call"], as_index=False).agg(
+    both = pooled[[*key, "change", "num_changes", "deviation"]].merge(runs[[*key, "test_error"]], on=key).dropna()
+    both = both.assign(accuracy=1 - both["test_error"])
+    both = both[both["num_changes"] == 1]  # several have no size of their own
+    return both.groupby(["task", "k", "level", "change"], as_index=False).agg(
         deviation=("deviation", "mean"), accuracy=("accuracy", "mean"), num_seeds=("seed", "nunique")
     )
 
@@ -92,7 +88,7 @@ def correlations(frames: Frames, spec: dict[str, Any]) -> Rows:
     rows: Rows = []
     for key, group in _points(frames).groupby(["task", "k", "level"], sort=True):
         task, k, level = _names(key)
-        for name, points in (("paper", group[group["call"].isin(comparisons.PAPER)]), ("all", group)):
+        for name, points in (("paper", group[group["change"].isin(comparisons.PAPER)]), ("all", group)):
             if len(points) >= 3 and points["deviation"].nunique() > 1 and points["accuracy"].nunique() > 1:
                 who = {"task": task, "k": k, "level": level, "set": name, "num_perturbations": len(points)}
                 found = _correlation(points, "correlations", task, k, level, name)

@@ -6,6 +6,7 @@ import re
 from itertools import combinations
 from typing import Any
 
+import made_up
 import numpy as np
 import pandas as pd
 import pytest
@@ -186,7 +187,7 @@ def frames(experiment) -> dict[str, pd.DataFrame]:
         }
         for name, more in found.items():
             rows.setdefault(name, []).extend(more)
-    made = tabulation.divided({name: pd.DataFrame(found) for name, found in rows.items()})
+    made = made_up.divided({name: pd.DataFrame(found) for name, found in rows.items()})
     levels = {task: experiment.grids[task].sparse_level for task in TASKS}
     spec = {"tasks": {task: experiment.grids[task].task for task in TASKS}, "sparse_levels": levels}
     spec["pruning"] = dict.fromkeys(TASKS, "iterative")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import product
 from typing import Any
 
+import made_up
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,7 +21,6 @@ from pipeline_lib.experiments.experiment import Experiment
 from pipeline_lib.planning import plan
 from pipeline_lib.planning.declared import DERIVED
 from pipeline_lib.planning.nodes import Node, Plan
-from pipeline_lib.tables import tabulation
 
 Rows = dict[str, list[dict[str, Any]]]
 FILES = {"unmasking": ("resnet20", "resnet18_cifar100"), "unmasking_imagenet": ("resnet50_imagenet_short",)}
@@ -142,7 +142,7 @@ def _frames(made: Plan, name: str) -> Frames:
     for node in made.nodes.values():
         for table, found in (STAGES[node.stage](node) if node.stage in STAGES else {}).items():
             rows.setdefault(table, []).extend({"key": node.key, "other_key": node.key} | row for row in found)
-    frames = tabulation.divided({table: pd.DataFrame(found) for table, found in rows.items()})
+    frames = made_up.divided({table: pd.DataFrame(found) for table, found in rows.items()})
     for table in (table for table in ("networks", "fits", "limits", "sets") if set(DERIVED[table].sources) <= set(frames)):
         spec = made.tables[name][table].spec
         frames[table] = pd.DataFrame(registry.entries("derived")[table].load()(frames, spec))

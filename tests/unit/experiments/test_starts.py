@@ -85,7 +85,14 @@ def test_training_begins_at_the_step_that_the_changes_lead_to(text, dense, maske
 
 def test_a_teaching_knows_its_pretexts_and_its_end():
     (teaching,) = _parse("k100 | random_labels(0.5) until 20ep").before
-    assert teaching == Teaching("random_labels(0.5) until 20ep", ({"name": "random_labels", "share": 0.5},), 200, False)
+    assert teaching == Teaching(
+        "random_labels(0.5) until 20ep",
+        ({"name": "random_labels", "share": 0.5},),
+        200,
+        False,
+        "random_labels(0.5)",
+        "until 20ep",
+    )
 
 
 def test_a_perturbation_may_be_of_one_layer():

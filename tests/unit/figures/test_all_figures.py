@@ -9,7 +9,6 @@ import pytest
 from pipeline_lib.core import registry
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.figures.support import style
-from pipeline_lib.tables import tabulation
 
 Frames = dict[str, pd.DataFrame]
 
@@ -27,7 +26,7 @@ def _draw(name: str, frames: Frames, folder: Path, *suffixes: str) -> tuple[byte
 
 
 def _used(name: str) -> Frames:
-    return tabulation.divided({table: frame for table, frame in made_up.frames().items() if table in FIGURES[name].tables})
+    return made_up.divided({table: frame for table, frame in made_up.frames().items() if table in FIGURES[name].tables})
 
 
 @pytest.fixture(scope="module", params=list(FIGURES))
@@ -90,7 +89,7 @@ def _is_drawn(axes: object) -> bool:
 def test_no_panel_is_blank_without_words(name, world, tmp_path):
     import matplotlib.pyplot as plt
 
-    frames = tabulation.divided({table: frame for table, frame in WORLDS[world]().items() if table in FIGURES[name].tables})
+    frames = made_up.divided({table: frame for table, frame in WORLDS[world]().items() if table in FIGURES[name].tables})
     with style.applied():
         drawn = registry.entries("figures")[name].load()(frames, sparse_levels={"a": 2, "b": 2})
         style.save(drawn, tmp_path / "figure.png", "png")

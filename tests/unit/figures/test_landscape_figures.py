@@ -10,7 +10,6 @@ from pipeline_lib.core import registry
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.figures import landscape, limits, planes
 from pipeline_lib.figures.support import gaps, style
-from pipeline_lib.tables import tabulation
 
 RUN = {"task": "toy", "seed": 0, "order": 0, "kind": "imp", "k": 9, "start": "k9", "level": 0, "density": 1.0, "test_error": 0.1}
 ONCE = RUN | {"level": 1, "density": 0.5, "test_error": 0.2}
@@ -28,7 +27,7 @@ def draw():
     def drawn(function, **rows):
         frames = {name: pd.DataFrame(each) for name, each in rows.items()}
         with style.applied():
-            return function(tabulation.divided(frames), {"toy": 2, "other": 2})
+            return function(made_up.divided(frames), {"toy": 2, "other": 2})
 
     yield drawn
     plt.close("all")

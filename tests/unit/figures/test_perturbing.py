@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import made_up
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
@@ -7,7 +8,6 @@ import pytest
 from pipeline_lib.experiments import comparisons
 from pipeline_lib.figures import perturbing
 from pipeline_lib.figures.support import style
-from pipeline_lib.tables import tabulation
 
 RUN = {"task": "toy", "seed": 0, "order": 0, "kind": "imp", "start": "k0", "k": 0, "level": 0, "density": 1.0, "test_error": 0.1}
 AT_9 = RUN | {"k": 9, "start": "k9"}
@@ -53,7 +53,7 @@ def draw():
     def drawn(function, correlations=CORRELATIONS, runs=RUNS):
         frames = {"runs": pd.DataFrame(runs), "perturbations": pd.DataFrame(SIZES), "correlations": pd.DataFrame(correlations)}
         with style.applied():
-            return function(tabulation.divided(frames), {"toy": 2})
+            return function(made_up.divided(frames), {"toy": 2})
 
     yield drawn
     plt.close("all")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import made_up
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
@@ -7,7 +8,6 @@ import pytest
 from pipeline_lib.experiments import comparisons
 from pipeline_lib.figures import pretraining
 from pipeline_lib.figures.support import style
-from pipeline_lib.tables import tabulation
 
 RUN = {"task": "toy", "seed": 0, "order": 0, "kind": "imp", "k": 0, "test_error": 0.1, "start": "k0", "level": 0, "density": 1.0}
 SPARSE = RUN | {"level": 1, "density": 0.5}
@@ -46,7 +46,7 @@ FURTHER = [
 def draw():
     def drawn(function, rows):
         with style.applied():
-            return function(tabulation.divided({"runs": pd.DataFrame(rows)}), {"toy": 1})
+            return function(made_up.divided({"runs": pd.DataFrame(rows)}), {"toy": 1})
 
     yield drawn
     plt.close("all")

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
+import made_up
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
 from pipeline_lib.figures import retraining
 from pipeline_lib.figures.support import style
-from pipeline_lib.tables import tabulation
 
 RUN = {"task": "toy", "seed": 0, "order": 0, "kind": "imp", "k": 9, "start": "k9", "level": 0, "density": 1.0, "test_error": 0.1}
 ONCE = RUN | {"level": 1, "density": 0.5, "test_error": 0.2}
@@ -22,7 +22,7 @@ def draw():
     def drawn(function, **rows):
         frames = {name: pd.DataFrame(each) for name, each in rows.items()}
         with style.applied():
-            return function(tabulation.divided(frames), {"toy": 2, "other": 2})
+            return function(made_up.divided(frames), {"toy": 2, "other": 2})
 
     yield drawn
     plt.close("all")
@@ -103,7 +103,7 @@ def test_error_has_a_line_a_rewind_step_in_its_colour(draw):
 
 
 def test_densities_of_starts_that_prune_further_do_not_move_the_ladder():
-    frames = tabulation.divided(
+    frames = made_up.divided(
         {"runs": pd.DataFrame([RUN, ONCE, ONCE | {"start": "k9 | mask | prune(0.5, random)", "density": 0.25}])}
     )
     found = style.every_start(frames)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import made_up
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -114,3 +115,16 @@ def test_a_part_with_other_columns_is_our_mistake(tmp_path):
     artifacts.write_rows(tmp_path / "part.parquet", [{"task": "toy"}])
     with pytest.raises(AssertionError, match="a part of the table lacks or adds"):
         tabulation.tabulate([tmp_path / "part.parquet"], declared.COLUMNS["instability"])
+
+
+def test_a_table_says_the_parts_of_its_starts():
+    rows = [("k5", "", 0, "", None), ("k5 | lr_rewinding | mask | prune(0.3, random)", "lr_rewinding", 2, "", 0.3)]
+    rows.append(("k0 | blur(4) + rotation(false) for 40ep", "", 1, "blur(4) + rotation(false)", None))
+    found = made_up.with_parts(pd.DataFrame({"start": [text for text, *_ in rows]}))
+    for (text, strategy, num_changes, pretext, fraction), (_, row) in zip(rows, found.iterrows(), strict=True):
+        assert row["change"] == text[len("k5 | ") :]
+        assert (row["strategy"], row["num_changes"], row["pretext"]) == (strategy, num_changes, pretext)
+        assert row["further_fraction"] == fraction or (fraction is None and pd.isna(row["further_fraction"]))
+    assert found["further_criterion"].isna().tolist() == [True, False, True]
+    assert found["further_criterion"][1] == "random"
+    assert found["pretext_length"].tolist() == ["", "", "for 40ep"]

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
+import made_up
 import numpy as np
 import pandas as pd
-
-from pipeline_lib.tables import tabulation
 
 Frames = dict[str, pd.DataFrame]
 Rows = list[dict[str, Any]]
@@ -147,4 +146,4 @@ def world() -> Frames:
     sets, points = _planes()
     rows = {"runs": _runs(), "barriers": barriers, "paths": paths, "sets": sets, "planes": points, **_limits()}
     rows |= {"magnitudes": _magnitudes(), "ratios": _ratios(), "wells": _wells()}
-    return tabulation.divided({name: pd.DataFrame(found) for name, found in rows.items()})
+    return made_up.divided({name: pd.DataFrame(found) for name, found in rows.items()})

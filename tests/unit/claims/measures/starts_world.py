@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import made_up
 import pandas as pd
 
 from pipeline_lib.claims.evidence import Measured
 from pipeline_lib.core import registry
-from pipeline_lib.tables import tabulation
 
 Frames = dict[str, pd.DataFrame]
 Accuracies = Mapping[tuple[str, int], Sequence[float]]
@@ -34,7 +34,7 @@ def runs(accuracies: Accuracies, kind: str = "imp") -> pd.DataFrame:
 
 def world(accuracies: Accuracies, **others: pd.DataFrame) -> Frames:
     """Runs of IMP, divided as measures see them, and other tables."""
-    return tabulation.divided({"runs": runs(accuracies), **others})
+    return made_up.divided({"runs": runs(accuracies), **others})
 
 
 def ask(frames: Frames, name: str, **options: Any) -> Measured | None:

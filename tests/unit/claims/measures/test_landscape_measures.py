@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import made_up
 import pandas as pd
 import pytest
 from landscape_world import ADAPTIVE, FT, LRR, MOVED, WR, Frames, world
@@ -249,7 +250,7 @@ def test_magnitude_pruning_by_its_own_ratio_may_be_a_run_of_its_own(frames):
     more = own[own["start"] == "k20 | mask | prune(0.1, magnitude)"].assign(
         start="k20 | mask | prune(0.2, magnitude)", test_error=0.5
     )
-    both = {**frames, "changed_runs": pd.concat([own, more])}
+    both = {**frames, "changed_runs": made_up.with_parts(pd.concat([own, more]))}
     assert value(both, name="num_ratios", k=20, criterion="magnitude") == 3
     assert value(both, name="ratio_lead", k=20) == -10  # at level 2, 10 less 20
     assert value(both, name="beyond_limit", k=20, criterion="magnitude") == 1

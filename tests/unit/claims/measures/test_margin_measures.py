@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import itertools
 
+import made_up
 import pandas as pd
 import pytest
 from starts_world import Frames, ask, parts, runs, value, world
-
-from pipeline_lib.tables import tabulation
 
 CHANGED = "k5 | shuffle(layer)"
 # Differences of the first two: (-2, -1, -3) at level 1 and (-4, -4, -4) + (1, 0, -1) at level 2.
@@ -99,7 +98,7 @@ def test_tables_that_are_missing_or_lack_task_or_start_measure_nothing(frames):
 
 def test_kinds_are_compared_with_each_other(frames):
     control = runs({("k5", 1): (50, 50, 50), ("k5", 2): (40, 40, 40), (CHANGED, 1): (30, 30, 30)}, "random_prune")
-    both = tabulation.divided({"runs": pd.concat([runs(ACCURACIES), control])})
+    both = made_up.divided({"runs": pd.concat([runs(ACCURACIES), control])})
     asked = {"name": "margin", "start": "k5", "against": "k5", "from_level": 1, "to_level": 2}
     assert value(both, **asked, other="random_prune") == pytest.approx((40 + 45) / 2)
     assert value(both, **asked, kind="random_prune") == pytest.approx(-(40 + 45) / 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import made_up
 import pandas as pd
 import pytest
 from starts_world import Frames, ask, parts, value, world
@@ -32,7 +33,8 @@ def _sizes(sizes: dict[str, float] = SIZES, means: dict[str, float] = MEANS) -> 
         for seed in (-1, 0, 1)
     ]
     beside = [{"layer": "conv"}, {"kind": "reinit"}, {"level": LEVEL + 1}, {"task": "other"}]
-    return pd.DataFrame([row | other | {"deviation": 99.0, "mean": 9.0} for row in rows for other in beside] + rows)
+    beside_the_point = [row | other | {"deviation": 99.0, "mean": 9.0} for row in rows for other in beside]
+    return made_up.with_parts(pd.DataFrame([*beside_the_point, *rows]))
 
 
 def _world(sizes: dict[str, float] = SIZES, off: dict[str, float] = OFF, whole: float = 90.0) -> Frames:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import made_up
 import numpy as np
 import pandas as pd
 import pytest
@@ -137,7 +138,7 @@ def _perturbed(deviations: list[float], slope: float = -0.5, seeds: int = 2) -> 
         for seed in range(seeds):
             who = {"task": "toy", "kind": "imp", "start": f"k5 | noise({i + 1})", "k": 5, "level": 1, "seed": seed}
             rows.append(who | {"deviation": deviation + 0.01 * seed, "test_error": -slope * deviation + 0.1 * (i == 0)})
-    frame = pd.DataFrame(rows)
+    frame = made_up.with_parts(pd.DataFrame(rows))
     return {"perturbations": frame.assign(layer="all"), "changed_runs": frame.drop(columns="deviation")}
 
 
@@ -180,8 +181,8 @@ def test_starts_that_are_measured_and_not_trained_have_no_correlation():
 
 def test_several_changes_in_a_row_are_no_point():
     frames = _perturbed([0.1, 0.2, 0.4])
-    for frame in frames.values():
-        frame.loc[frame["start"] == "k5 | noise(3)", "start"] = "k5 | noise(3) | shuffle(layer)"
+    for name, frame in frames.items():
+        frames[name] = made_up.with_parts(frame.replace({"start": {"k5 | noise(3)": "k5 | noise(3) | shuffle(layer)"}}))
     assert early.correlations(frames, {}) == []
 
 
