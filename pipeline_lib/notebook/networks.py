@@ -41,7 +41,7 @@ def load(task: str, data_root: str | Path | None = None, **changes: Any) -> Worl
         >>> small.task["steps"]
         20
     """
-    recipe = load_task(task, {task: changes})
+    recipe: Any = load_task(task, {task: changes})
     dataset: Dataset = registry.call("datasets", recipe["dataset"], data_root=None if data_root is None else Path(data_root))
     place = pick(numerics(recipe))
     train, test = (
