@@ -123,7 +123,7 @@ def _ours(dataset: Dataset, num_steps: int, report: bool) -> Work:
     start, source = _start(network, masks), stream(dataset, (0, 0), BATCH)
     arrays = {name: mask.numpy() for name, mask in masks.items()}
     recipe = Recipe(partial(adam, lr=RATE), constant())
-    setting = Setting({}, network, dataset, num_steps)
+    setting = Setting({}, network, dataset, num_steps)  # type: ignore[typeddict-item]
 
     def work() -> None:
         monitor = Reporter(setting, Run(start, arrays, (0, 0)), []) if report else None
