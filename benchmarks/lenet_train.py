@@ -22,7 +22,7 @@ from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.torchvision_import import torchvision_datasets
 from pipeline_lib.core.types import Dataset, State
 from pipeline_lib.networks.mlp import mlp
-from pipeline_lib.stages.training import Reporter, Run, Setting
+from pipeline_lib.stages.support.training import Reporter, Run, Setting
 from pipeline_lib.training.batches import stream
 from pipeline_lib.training.initialisers.kaiming import kaiming_normal
 from pipeline_lib.training.loop import Member, Recipe, train
@@ -123,7 +123,7 @@ def _ours(dataset: Dataset, num_steps: int, report: bool) -> Work:
     start, source = _start(network, masks), stream(dataset, (0, 0), BATCH)
     arrays = {name: mask.numpy() for name, mask in masks.items()}
     recipe = Recipe(partial(adam, lr=RATE), constant())
-    setting = Setting({}, network, dataset, num_steps)
+    setting = Setting({}, network, dataset, num_steps)  # type: ignore[typeddict-item]
 
     def work() -> None:
         monitor = Reporter(setting, Run(start, arrays, (0, 0)), []) if report else None

@@ -18,7 +18,7 @@ _PUBLIC = {
     "core.types": ("State",),
     "core.algebra": ("masked",),
     "core.parameters": ("prunable",),
-    "stages.data": ("World",),
+    "stages.support.data": ("World",),
     "training.evaluation": ("Score",),
     "pruning.masks": ("density", "num_kept", "shuffled"),
     "analysis.paths": ("Ends", "distances"),

@@ -55,8 +55,8 @@ def _stage(args: argparse.Namespace) -> None:
 def _plan(args: argparse.Namespace) -> None:
     from pipeline_lib.planning import estimate
 
-    def calibrate(task: dict[str, Any], data_root: Path | None) -> tuple[float, float]:
-        from pipeline_lib.stages.calibrate import calibrate
+    def calibrate(task: Any, data_root: Path | None) -> tuple[float, float]:
+        from pipeline_lib.stages.support.calibrate import calibrate
 
         return calibrate(task, data_root)
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from pipeline_lib.core import algebra
+from pipeline_lib.core.parameters import blocks
 from pipeline_lib.core.types import Dataset, Split, State, Tensors
 from pipeline_lib.training.evaluation import Score, Tally, chunks, part
 from pipeline_lib.training.precision import Numerics
@@ -182,11 +183,6 @@ def summarise(weights: Sequence[float], scores: Sequence[Score], num: int) -> En
 def with_midpoint(weights: Sequence[float]) -> list[float]:
     """Add 1/2 to the alphas."""
     return sorted({*weights, 0.5})
-
-
-def blocks(network: nn.Sequential) -> list[str]:
-    """List the parts that can be mixed one at a time: the stem, and each child of the body that has parameters."""
-    return ["stem", *(f"body.{name}" for name, child in network[1].named_children() if any(True for _ in child.parameters()))]
 
 
 def swapped(first: State, second: State, block: str) -> State:

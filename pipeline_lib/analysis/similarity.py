@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from pipeline_lib.analysis.paths import blocks
+from pipeline_lib.core.parameters import blocks
 from pipeline_lib.core.types import Dataset, Split, State
 from pipeline_lib.training.evaluation import chunks, part
 from pipeline_lib.training.precision import Numerics

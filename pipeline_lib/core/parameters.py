@@ -51,3 +51,8 @@ def filters(network: nn.Module) -> dict[str, Filters]:
 def num_params(network: nn.Module) -> int:
     """Count the trainable parameters."""
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def blocks(network: nn.Sequential) -> list[str]:
+    """List the parts that can be mixed one at a time: the stem, and each child of the body that has parameters."""
+    return ["stem", *(f"body.{name}" for name, child in network[1].named_children() if any(True for _ in child.parameters()))]

@@ -18,7 +18,7 @@ from pipeline_lib.perturbations.support.context import Around, initial_deviation
 from pipeline_lib.pruning import selection
 from pipeline_lib.pruning.masks import ones
 from pipeline_lib.stages import score
-from pipeline_lib.stages.data import World
+from pipeline_lib.stages.support.data import World
 
 
 def _whole(world: World) -> Mask:

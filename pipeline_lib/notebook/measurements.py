@@ -15,7 +15,7 @@ from pipeline_lib.core import algebra
 from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.types import Mask, State
-from pipeline_lib.stages.data import World
+from pipeline_lib.stages.support.data import World
 from pipeline_lib.training.evaluation import Score, chunks, subset
 
 

@@ -13,8 +13,8 @@ from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.types import Dataset, Mask, Split, State
 from pipeline_lib.experiments.config import load_task
 from pipeline_lib.pruning.masks import check_fit
-from pipeline_lib.stages.data import World, build
-from pipeline_lib.stages.training import Run, Setting, numerics, train_cohort
+from pipeline_lib.stages.support.data import World, build
+from pipeline_lib.stages.support.training import Run, Setting, numerics, train_cohort
 from pipeline_lib.store.device import pick
 from pipeline_lib.training.evaluation import Score
 from pipeline_lib.training.evaluation import evaluate as evaluate_on
@@ -41,7 +41,7 @@ def load(task: str, data_root: str | Path | None = None, **changes: Any) -> Worl
         >>> small.task["steps"]
         20
     """
-    recipe = load_task(task, {task: changes})
+    recipe: Any = load_task(task, {task: changes})
     dataset: Dataset = registry.call("datasets", recipe["dataset"], data_root=None if data_root is None else Path(data_root))
     place = pick(numerics(recipe))
     train, test = (

@@ -18,10 +18,10 @@ from pipeline_lib.core import algebra, registry
 from pipeline_lib.core.types import Dataset, Mask, Split, State
 from pipeline_lib.pretexts.support.streams import stream
 from pipeline_lib.pruning import masks, selection
-from pipeline_lib.stages import data
-from pipeline_lib.stages.masks import read
-from pipeline_lib.stages.training import numerics
-from pipeline_lib.store import artifacts
+from pipeline_lib.stages.support import data
+from pipeline_lib.stages.support.masks import read
+from pipeline_lib.stages.support.training import numerics
+from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.batches import steps_per_epoch
 from pipeline_lib.training.evaluation import chunks, subset
@@ -54,6 +54,31 @@ STAGE = {
     }
 }  # fmt: skip
 
+
+class Spec(specs.Trained, specs.Seeds):
+    """Next masks, by ratios that a rule chooses.
+
+    Args:
+        k: rewind step of the ladder.
+        level: that the masks are for.
+        start: what the ladder's dense network starts from, in words.
+        rule: how a ratio is chosen.
+        floor: least ratio, share of survivors.
+        scope: within which scores are compared.
+        criterion: whose scores decide.
+        order: of the batches that the networks were trained on.
+    """
+
+    k: int
+    level: int
+    start: str
+    rule: specs.Bound
+    floor: float
+    scope: str
+    criterion: str
+    order: int
+
+
 POINTS = 11  # looked at between a solution and its projection, ends included
 Tries = dict[float, Mask]
 
@@ -62,13 +87,13 @@ Tries = dict[float, Mask]
 class _Setting:
     """What the members of a chunk share; `subset` is the part of the training images that losses are measured on."""
 
-    spec: dict[str, Any]
+    spec: Spec
     world: data.World
     subset: Split
 
 
 def batch_losses(
-    network: nn.Sequential, state: State, task: dict[str, Any], dataset: Dataset, order: tuple[int, int]
+    network: nn.Sequential, state: State, task: specs.Task, dataset: Dataset, order: tuple[int, int]
 ) -> Float[Tensor, " num_batches"]:
     """Compute the losses of a trained state on the mini-batches of the last epoch of its own training.
 
@@ -88,7 +113,7 @@ def batch_losses(
 
 @torch.no_grad()
 def example_losses(
-    network: nn.Sequential, state: State, task: dict[str, Any], dataset: Dataset, split: Split
+    network: nn.Sequential, state: State, task: specs.Task, dataset: Dataset, split: Split
 ) -> Float[Tensor, " num_images"]:
     """Compute the loss of a state on each image of a split, in eval mode and without augmentation."""
     network.eval()
@@ -146,7 +171,7 @@ def _choose(
     return made[chosen.fraction], [asdict(each) | {"density": masks.density(made[each.fraction])} for each in tried]
 
 
-def _setting(job: Job) -> _Setting:
+def _setting(job: Job[Spec]) -> _Setting:
     """Read what a job works on.
 
     Raises:
@@ -160,7 +185,7 @@ def _setting(job: Job) -> _Setting:
     return _Setting(job.spec, world, subset(world.dataset.train, num, "adapt"))
 
 
-def run(job: Job) -> None:
+def run(job: Job[Spec]) -> None:
     """Make the next masks of a chunk of seeds by magnitude, each by the ratio that the rule chooses.
 
     Where the solution or the dense network has diverged, the least ratio is taken and the mask says that it has.

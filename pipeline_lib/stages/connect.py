@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 
 from pipeline_lib.analysis.paths import alphas, distances, paths, summarise, with_midpoint
-from pipeline_lib.stages import data
 from pipeline_lib.stages.interpolate import NOTHING, Trained, check_end, keys, path_rows, projected, sound, trained
-from pipeline_lib.store import artifacts
+from pipeline_lib.stages.support import data
+from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.evaluation import Score
 
@@ -52,12 +52,58 @@ STAGE = {
     }
 }  # fmt: skip
 
+
+class Point(TypedDict):
+    """A network: `state` is its number among the states that are read, `mask` that of the mask it is projected by, if any."""
+
+    state: int
+    mask: int | None
+
+
+class Pair(TypedDict):
+    """Two networks to connect.
+
+    Args:
+        what: `levels`, `projection` or `perturbed`.
+        start: of the second, in words.
+        level_1: of the first.
+        level_2: of the second.
+        i: number of the first among the points.
+        j: number of the second.
+    """
+
+    what: str
+    start: str
+    level_1: int
+    level_2: int
+    i: int
+    j: int
+
+
+class Spec(specs.Measured, specs.Seeds):
+    """Lines between networks of one seed.
+
+    Args:
+        k: rewind step of the ladder.
+        alphas: points on each line.
+        splits: where they are evaluated.
+        points: the networks.
+        pairs: which of them are connected.
+    """
+
+    k: int
+    alphas: int
+    splits: list[str]
+    points: list[Point]
+    pairs: list[Pair]
+
+
 Rows = list[dict[str, Any]]
 _LABEL = ("what", "start", "level_1", "level_2")
 _NO_DISTANCE = {"l2_params": None, "l2_weights": None}
 
 
-def _points(job: Job, seed: int, place: torch.device) -> tuple[list[Trained], list[str]]:
+def _points(job: Job[Spec], seed: int, place: torch.device) -> tuple[list[Trained], list[str]]:
     """Put the networks of one seed onto a device, and list the prunable tensors."""
     runs: list[Trained] = []
     names: list[str] = []
@@ -91,7 +137,7 @@ def _summary(pair: tuple[Trained, Trained], split: str, weights: list[float], sc
     return asdict(summarise(weights, scores, num)) | {"error_1": ends[0].error, "error_2": ends[1].error}
 
 
-def _connect(job: Job, world: data.World, seed: int) -> tuple[Rows, Rows]:
+def _connect(job: Job[Spec], world: data.World, seed: int) -> tuple[Rows, Rows]:
     """Compare all pairs of one seed: the points of their lines, and what these amount to."""
     spec, asked = job.spec, alphas(job.spec["alphas"])
     weights = with_midpoint(asked)  # the midpoint is a column of its own, and no row if it is not asked for
@@ -99,7 +145,7 @@ def _connect(job: Job, world: data.World, seed: int) -> tuple[Rows, Rows]:
     pairs = [(pair["i"], pair["j"]) for pair in spec["pairs"]]
     whole = sound(pairs, {i for i, point in enumerate(points) if point.diverged})
     common = {"task": spec["task"]["name"], "seed": seed, "k": spec["k"]}
-    labels = [common | {key: pair[key] for key in _LABEL} for pair in spec["pairs"]]
+    labels = [common | {key: pair[key] for key in _LABEL} for pair in spec["pairs"]]  # type: ignore[literal-required]
     labels = [who | keys(points[i], points[j]) for who, (i, j) in zip(labels, pairs, strict=True)]
     apart = [
         _distance(who, points[i], points[j], names) if (i, j) in whole else _NO_DISTANCE
@@ -121,7 +167,7 @@ def _connect(job: Job, world: data.World, seed: int) -> tuple[Rows, Rows]:
     return lines, sums
 
 
-def run(job: Job) -> None:
+def run(job: Job[Spec]) -> None:
     """Compare the pairs of each seed of a chunk on each split, seed by seed. A pair with a diverged run has no values."""
     world = data.world(job)
     lines: Rows = []

@@ -8,8 +8,8 @@ from pipeline_lib.core import algebra
 from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.core.types import Mask, State
 from pipeline_lib.pruning.selection import prune
-from pipeline_lib.stages import data, masks
-from pipeline_lib.store import artifacts
+from pipeline_lib.stages.support import data, masks
+from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.evaluation import evaluate
 
@@ -38,10 +38,23 @@ STAGE = {
     }
 }  # fmt: skip
 
+
+class Spec(specs.Solutions):
+    """What is cut off solutions.
+
+    Args:
+        scope: within which scores are compared.
+        fractions: shares of survivors to prune, by criterion.
+    """
+
+    scope: str
+    fractions: dict[str, list[float]]
+
+
 _MEASURED = ("distance", "train_error", "train_loss", "test_error", "test_loss")
 
 
-def _pruned(job: Job, seed: int, state: State, mask: Mask, criterion: str, fraction: float) -> State:
+def _pruned(job: Job[Spec], seed: int, state: State, mask: Mask, criterion: str, fraction: float) -> State:
     """Prune one solution by a further share of its survivors; by "none" it stays what it is."""
     if criterion == "none":
         return state
@@ -51,7 +64,7 @@ def _pruned(job: Job, seed: int, state: State, mask: Mask, criterion: str, fract
     return algebra.masked(state, prune(criterion, {"weights": weights, "rng": rng}, mask, fraction, spec["scope"]))
 
 
-def run(job: Job) -> None:
+def run(job: Job[Spec]) -> None:
     """Prune the solutions of a chunk of seeds and evaluate both whole splits; of a diverged one all is null."""
     spec, world = job.spec, data.world(job)
     dataset = world.dataset

@@ -7,12 +7,12 @@ projection is m(L + 1) times w(L).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
 from pipeline_lib.analysis.magnitudes import Point, distances, quantiles
-from pipeline_lib.store import artifacts
+from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job
 
 STAGE = {
@@ -46,6 +46,40 @@ STAGE = {
     }
 }  # fmt: skip
 
+
+class Solution(TypedDict):
+    """A network: its start in words, its level, and the numbers of its state and, if there is one, its mask."""
+
+    start: str
+    level: int
+    state: int
+    mask: int | None
+
+
+class Projection(TypedDict):
+    """A solution that is masked by the next level: that level, and the numbers of its state and mask."""
+
+    level: int
+    state: int
+    mask: int
+
+
+class Spec(specs.Seeds):
+    """Networks of a ladder to describe.
+
+    Args:
+        name: of the task.
+        k: rewind step of the ladder.
+        solutions: trained networks.
+        projections: of them.
+    """
+
+    name: str
+    k: int
+    solutions: list[Solution]
+    projections: list[Projection]
+
+
 _POINTS = ("rewind", "solution", "projection")
 
 
@@ -53,7 +87,7 @@ _POINTS = ("rewind", "solution", "projection")
 class _Member:
     """Reads what belongs to one seed, as vectors over all prunable weights; None stands for a run that has diverged."""
 
-    job: Job
+    job: Job[Spec]
     names: list[str]
     number: int
 
@@ -78,12 +112,12 @@ def _ratios(start: str, level: int, of: str, weights: np.ndarray, key: str) -> l
     return [who | {"quantile": quantile, "ratio": ratio} for quantile, ratio in quantiles(weights).items()]
 
 
-def _keys(job: Job) -> list[str]:
+def _keys(job: Job[Spec]) -> list[str]:
     """List the keys of the solutions."""
     return [artifacts.read_meta(folder / "state.safetensors")["key"] for folder in job.reads["states"]]
 
 
-def _homes(job: Job, keys: list[str]) -> dict[Point, str]:
+def _homes(job: Job[Spec], keys: list[str]) -> dict[Point, str]:
     """Give the key of the artifact that has the weights of each point of the ladder."""
     spec, rewind = job.spec, artifacts.read_meta(job.file("rewind", "state.safetensors"))["key"]
     solutions = [each for each in spec["solutions"] if each["start"] == f"k{spec['k']}"]
@@ -92,7 +126,7 @@ def _homes(job: Job, keys: list[str]) -> dict[Point, str]:
     return found | {("projection", each["level"] - 1): keys[each["state"]] for each in spec["projections"]}
 
 
-def _describe(spec: dict[str, Any], member: _Member, keys: list[str]) -> tuple[list[dict[str, Any]], dict[Point, np.ndarray]]:
+def _describe(spec: Spec, member: _Member, keys: list[str]) -> tuple[list[dict[str, Any]], dict[Point, np.ndarray]]:
     """Describe the magnitudes of one seed's networks, and collect its points; both without what has diverged."""
     rows: list[dict[str, Any]] = []
     points: dict[Point, np.ndarray] = {}
@@ -113,8 +147,8 @@ def _describe(spec: dict[str, Any], member: _Member, keys: list[str]) -> tuple[l
         if each["start"] == ladder:
             points["solution", each["level"]] = weights
             solved[each["state"]] = weights, kept
-    for each in spec["projections"]:
-        next_kept = member.kept(each["mask"])
+    for each in spec["projections"]:  # type: ignore[assignment]
+        next_kept = member.kept(each["mask"])  # type: ignore[arg-type]
         if next_kept is None or each["state"] not in solved:
             continue
         weights, kept = solved[each["state"]]
@@ -123,7 +157,7 @@ def _describe(spec: dict[str, Any], member: _Member, keys: list[str]) -> tuple[l
     return rows, points
 
 
-def run(job: Job) -> None:
+def run(job: Job[Spec]) -> None:
     """Describe the networks of a chunk of seeds. There are no rows of a diverged run, nor of what would come from it.
 
     Magnitudes: of each solution over its survivors; of each projection over those of the solution that is projected, so that

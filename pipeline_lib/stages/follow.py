@@ -7,10 +7,10 @@ from typing import Any
 
 from pipeline_lib.analysis.paths import alphas, paths, summarise, with_midpoint
 from pipeline_lib.core import algebra
-from pipeline_lib.stages import data
 from pipeline_lib.stages.interpolate import members, sound
-from pipeline_lib.stages.training import kept_file
-from pipeline_lib.store import artifacts
+from pipeline_lib.stages.support import data
+from pipeline_lib.stages.support.training import kept_file
+from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job, log
 
 STAGE = {
@@ -34,10 +34,23 @@ STAGE = {
     }
 }  # fmt: skip
 
+
+class Spec(specs.Pairs):
+    """Lines between pairs of runs throughout training.
+
+    Args:
+        alphas: points on each line.
+        keep: steps at which the runs are compared.
+    """
+
+    alphas: int
+    keep: list[int]
+
+
 _MEASURED = ("mean_end_error", "max_error", "instability")
 
 
-def run(job: Job) -> None:
+def run(job: Job[Spec]) -> None:
     """Compare the pairs of a chunk of seeds on the test split at each kept step."""
     spec, world = job.spec, data.world(job)
     test = world.dataset.test

@@ -20,8 +20,8 @@ from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.types import Mask, State
 from pipeline_lib.pruning.masks import num_kept
-from pipeline_lib.stages import data, masks
-from pipeline_lib.store import artifacts, resumption
+from pipeline_lib.stages.support import data, masks
+from pipeline_lib.store import artifacts, resumption, specs
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.evaluation import chunks, evaluate, subset
 
@@ -72,6 +72,29 @@ STAGE = {
     }
 }  # fmt: skip
 
+
+class Spec(specs.Solutions):
+    """Spectra of a network a seed, by Lanczos' method.
+
+    Args:
+        kind: of the masks.
+        step: of training at which they are taken.
+        operators: matrices whose spectra are measured.
+        iterations: of Lanczos' method, for each probe.
+        probes: random vectors whose spectra are averaged.
+        examples: training images.
+        subspace: eigenvectors of the largest eigenvalues, whose share in the gradient is measured.
+    """
+
+    kind: str
+    step: int
+    operators: Sequence[str]
+    iterations: int
+    probes: int
+    examples: int
+    subspace: int
+
+
 Rows = list[dict[str, Any]]
 _OPERATORS: dict[str, Callable[..., tuple[Matvec, Tensor]]] = {"hessian": hessian_product, "gauss_newton": gauss_newton_product}
 _CURVATURE = ("top", "bottom", "negative_mass", "negative_mass_error", "trace", "trace_error", "overlap", "loss")
@@ -91,7 +114,7 @@ class _Member:
 class _Work:
     """What the measurements of a job share; the training split of its world is the examples that count."""
 
-    spec: dict[str, Any]
+    spec: Spec
     world: data.World
     notes: resumption.Notes
 
@@ -213,7 +236,7 @@ def _measure(work: _Work, member: _Member) -> tuple[Rows, dict[str, Any]]:
     return rows, _read_off(found["hessian"], spec["probes"], dimension, spec["subspace"]) | {"loss": score.loss}
 
 
-def run(job: Job) -> None:
+def run(job: Job[Spec]) -> None:
     """Measure a chunk of seeds at one state each; of a diverged one all is null."""
     spec = job.spec
     if "hessian" not in spec["operators"]:

@@ -13,8 +13,8 @@ from pipeline_lib.analysis.paths import Ends, alphas, distances, paths, recomput
 from pipeline_lib.core import algebra
 from pipeline_lib.core.types import State
 from pipeline_lib.pruning.masks import density
-from pipeline_lib.stages import data
-from pipeline_lib.store import artifacts
+from pipeline_lib.stages.support import data
+from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.evaluation import Score
 
@@ -52,6 +52,21 @@ STAGE = {
         },
     }
 }  # fmt: skip
+
+
+class Spec(specs.Pairs):
+    """Lines between pairs of runs.
+
+    Args:
+        alphas: points on each line.
+        splits: where they are evaluated.
+        batchnorm: how BatchNorm's statistics come about on the way.
+    """
+
+    alphas: int
+    splits: list[str]
+    batchnorm: list[str]
+
 
 NOTHING = dict.fromkeys(field.name for field in fields(Ends))  # what a diverged run leaves of a pair
 Name = TypeVar("Name", tuple[int, int], int)
@@ -142,7 +157,7 @@ def sound(pairs: Sequence[tuple[Name, Name]], lost: Container[Name]) -> list[tup
     return [(one, other) for one, other in pairs if one not in lost and other not in lost]
 
 
-def run(job: Job) -> None:
+def run(job: Job[Spec]) -> None:
     """Compare the pairs of a chunk of seeds on each split. A pair with a diverged run has no values."""
     spec, world = job.spec, data.world(job)
     runs, names = trained(job.reads["states"], world.device)
@@ -152,7 +167,9 @@ def run(job: Job) -> None:
     states = [each.state for each in networks]
     ends = [(numbers[one], numbers[other]) for one, other in members(spec["pairs"])]
     whole = sound(ends, {i for i, each in enumerate(networks) if each.diverged})
-    who = [{"task": spec["task"]["name"], "seed": s, "order_1": i, "order_2": j} for s, i, j in spec["pairs"]]
+    who: list[dict[str, Any]] = [
+        {"task": spec["task"]["name"], "seed": s, "order_1": i, "order_2": j} for s, i, j in spec["pairs"]
+    ]
     which = {key: spec[key] for key in ("kind", "k", "level")}
     both = [(networks[i], networks[j]) for i, j in ends]
     who = [each | which | {"density": pair[0].density} | keys(*pair) for each, pair in zip(who, both, strict=True)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pipeline_lib.claims import verdicts
-from pipeline_lib.store import artifacts
+from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job
 from pipeline_lib.tables import tabulation
 
@@ -36,7 +38,19 @@ TABLES = {
 }  # fmt: skip
 
 
-def run(job: Job) -> None:
+class Spec(specs.Table):
+    """Claims to judge.
+
+    Args:
+        claims: complete, as `verdicts.to_dict` gives them.
+        sparse_levels: of each task.
+    """
+
+    claims: list[dict[str, Any]]
+    sparse_levels: dict[str, int]
+
+
+def run(job: Job[Spec]) -> None:
     """Judge the claims that the spec lists in full."""
     frames = tabulation.divided({name: tabulation.read(folders[0] / "table.parquet") for name, folders in job.reads.items()})
     found = verdicts.judge([verdicts.planned(each) for each in job.spec["claims"]], frames, job.spec["sparse_levels"])

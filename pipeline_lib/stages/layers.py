@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline_lib.analysis.paths import alphas, blocks, layerwise
-from pipeline_lib.stages import data
+from pipeline_lib.analysis.paths import alphas, layerwise
+from pipeline_lib.core.parameters import blocks
 from pipeline_lib.stages.interpolate import keys, members, sound, trained
-from pipeline_lib.store import artifacts
+from pipeline_lib.stages.support import data
+from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job, log
 
 STAGE = {
@@ -35,10 +36,17 @@ STAGE = {
     }
 }  # fmt: skip
 
+
+class Spec(specs.Pairs):
+    """Lines along which one layer moves; `alphas` are points on each."""
+
+    alphas: int
+
+
 _MEASURED = ("start_error", "end_error", "max_error", "rise")
 
 
-def run(job: Job) -> None:
+def run(job: Job[Spec]) -> None:
     """Follow each block of each pair of a chunk of seeds on the test split. A pair with a diverged run has no values."""
     spec, world = job.spec, data.world(job)
     runs, _ = trained(job.reads["states"], world.device)
@@ -47,7 +55,14 @@ def run(job: Job) -> None:
     rows: list[dict[str, Any]] = []
     for seed, i, j in spec["pairs"]:
         first, second = runs[seed, i], runs[seed, j]
-        who = {"task": spec["task"]["name"], "seed": seed, "order_1": i, "order_2": j, "density": first.density, "split": "test"}
+        who: dict[str, Any] = {
+            "task": spec["task"]["name"],
+            "seed": seed,
+            "order_1": i,
+            "order_2": j,
+            "density": first.density,
+            "split": "test",
+        }
         who |= {key: spec[key] for key in ("kind", "k", "level")} | keys(first, second)
         if ((seed, i), (seed, j)) not in whole:
             rows += [who | {"block": name} | dict.fromkeys(_MEASURED) for name in names]

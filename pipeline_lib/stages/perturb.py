@@ -11,8 +11,8 @@ from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.perturbations.support.application import perturb, sizes
 from pipeline_lib.perturbations.support.context import Around, initial_deviation
 from pipeline_lib.pruning.masks import density
-from pipeline_lib.stages.masks import read
-from pipeline_lib.store import artifacts
+from pipeline_lib.stages.support.masks import read
+from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job
 
 STAGE = {
@@ -38,6 +38,29 @@ STAGE = {
     }
 }  # fmt: skip
 
+
+class Spec(specs.Seeds):
+    """Changes of masked starts.
+
+    Args:
+        name: of the task.
+        initialisation: name of how its weights were drawn.
+        kind: of the masks.
+        k: rewind step.
+        level: of the ladder, 0 for a dense network.
+        start: what is done with the network up to here, in words; a part of the draws.
+        steps: perturbations, one after the other.
+    """
+
+    name: str
+    initialisation: str
+    kind: str
+    k: int
+    level: int
+    start: str
+    steps: list[specs.Bound]
+
+
 Arrays = dict[str, np.ndarray]
 
 
@@ -45,7 +68,7 @@ def _weights(arrays: Arrays, names: list[str], i: int) -> Arrays:
     return {name: arrays[f"params/{name}"][i] for name in names}
 
 
-def run(job: Job) -> None:
+def run(job: Job[Spec]) -> None:
     """Perturb the starts of a chunk of seeds. Where the next level's mask comes from a diverged run, the start says so too."""
     spec = job.spec
     arrays, head = artifacts.read_arrays(job.file("start", "state.safetensors"))

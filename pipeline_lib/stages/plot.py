@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TypedDict
 
 from pipeline_lib.core import files, registry
 from pipeline_lib.figures.support import style
@@ -21,7 +22,21 @@ STAGE = {
 }  # fmt: skip
 
 
-def run(job: Job) -> None:
+class Spec(TypedDict):
+    """A figure.
+
+    Args:
+        experiment: that it is of.
+        figure: which one.
+        sparse_levels: of each task, where the figure shows sparse networks; else none.
+    """
+
+    experiment: str
+    figure: str
+    sparse_levels: dict[str, int]
+
+
+def run(job: Job[Spec]) -> None:
     """Draw one figure and save it in both formats, with the same bytes every time."""
     frames = tabulation.divided({name: tabulation.read(folders[0] / "table.parquet") for name, folders in job.reads.items()})
     draw = registry.entries("figures")[job.spec["figure"]].load()

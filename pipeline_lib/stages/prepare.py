@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from pipeline_lib.core import registry
-from pipeline_lib.stages import data
+from pipeline_lib.stages.support import data
+from pipeline_lib.store import specs
 from pipeline_lib.store.job import Job
 
 STAGE = {
@@ -17,7 +20,13 @@ STAGE = {
 }  # fmt: skip
 
 
-def run(job: Job) -> None:
+class Spec(TypedDict):
+    """A data set, by name and options."""
+
+    dataset: specs.Bound
+
+
+def run(job: Job[Spec]) -> None:
     """Load a data set and store it as tensors that every later job maps into memory; images that stay in files are checked."""
     dataset = registry.call("datasets", job.spec["dataset"], data_root=job.data_root)
     images = data.check(dataset)

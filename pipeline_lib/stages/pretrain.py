@@ -5,9 +5,9 @@ from __future__ import annotations
 from pipeline_lib.core import registry
 from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.rng import torch_generator
-from pipeline_lib.stages import data
-from pipeline_lib.stages.training import Run, Setting, numerics, train_cohort
-from pipeline_lib.store import artifacts, device, resumption
+from pipeline_lib.stages.support import data
+from pipeline_lib.stages.support.training import Run, Setting, numerics, train_cohort
+from pipeline_lib.store import artifacts, device, resumption, specs
 from pipeline_lib.store.job import Job
 
 STAGE = {
@@ -23,7 +23,23 @@ STAGE = {
 }  # fmt: skip
 
 
-def run(job: Job) -> None:
+class Spec(specs.Seeds):
+    """Dense networks at step k.
+
+    Args:
+        task: what a training step depends on.
+        k: steps to train.
+        order: of the batches, the same number for all seeds.
+        draw: name of the initial weights' draw: `W0`, or another one's.
+    """
+
+    task: specs.Dynamics
+    k: int
+    order: int
+    draw: str
+
+
+def run(job: Job[Spec]) -> None:
     """Make the states at step k of a chunk of seeds."""
     spec, task = job.spec, job.spec["task"]
     dataset = data.read(job, device.pick(numerics(task)))

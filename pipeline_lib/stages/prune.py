@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NotRequired
+
 import numpy as np
 
 from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.pruning import masks, selection
-from pipeline_lib.store import artifacts
+from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job
 
 STAGE = {
@@ -19,6 +21,25 @@ STAGE = {
     }
 }  # fmt: skip
 
+
+class Spec(specs.Seeds):
+    """Next masks.
+
+    Args:
+        criterion: whose scores decide, or `shuffled`: the same number in each layer, elsewhere.
+        k: rewind step of the ladder.
+        level: that the masks are for.
+        scope: within which scores are compared; none if shuffled.
+        fraction: share of survivors to prune; none if shuffled.
+    """
+
+    criterion: str
+    k: int
+    level: int
+    scope: NotRequired[str]
+    fraction: NotRequired[float]
+
+
 Arrays = dict[str, np.ndarray]
 
 
@@ -26,7 +47,7 @@ def _member(arrays: Arrays, i: int) -> Arrays:
     return {name: array[i] for name, array in arrays.items()}
 
 
-def _next(job: Job, i: int, seed: int, known: dict[str, Arrays], mask: Arrays) -> Arrays:
+def _next(job: Job[Spec], i: int, seed: int, known: dict[str, Arrays], mask: Arrays) -> Arrays:
     spec = job.spec
     rng = numpy_generator("prune", spec["criterion"], seed, spec["k"], spec["level"])
     if not known:
@@ -35,7 +56,7 @@ def _next(job: Job, i: int, seed: int, known: dict[str, Arrays], mask: Arrays) -
     return selection.prune(spec["criterion"], {**own, "rng": rng}, _member(mask, i), spec["fraction"], spec["scope"])
 
 
-def run(job: Job) -> None:
+def run(job: Job[Spec]) -> None:
     """Make the next masks of a chunk of seeds. Where a run diverged or no weight is left, later masks say so."""
     derivatives = job.reads.keys() - {"mask", "state"}
     known = {name: artifacts.read_arrays(job.file(name, "scores.safetensors"))[0] for name in derivatives}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from pipeline_lib.pruning.rewinding import rewind
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job
@@ -17,7 +19,13 @@ STAGE = {
 }  # fmt: skip
 
 
-def run(job: Job) -> None:
+class Spec(TypedDict):
+    """The training step that masked starts are to have."""
+
+    step: int
+
+
+def run(job: Job[Spec]) -> None:
     """Mask the states that runs start from and set their step."""
     arrays, meta = artifacts.read_arrays(job.file("state", "state.safetensors"))
     mask, _ = artifacts.read_arrays(job.file("mask", "mask.safetensors"))

@@ -13,9 +13,9 @@ from pipeline_lib.core import algebra, registry
 from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.types import Mask, State
 from pipeline_lib.pruning.masks import num_kept
-from pipeline_lib.stages import data, masks
-from pipeline_lib.stages.data import World
-from pipeline_lib.store import artifacts
+from pipeline_lib.stages.support import data, masks
+from pipeline_lib.stages.support.data import World
+from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.batches import Normaliser
 
@@ -30,6 +30,20 @@ STAGE = {
         "size": [12e-4, "examples", "seeds"],
     }
 }  # fmt: skip
+
+
+class Spec(specs.Solutions):
+    """A derivative of networks whose next masks, those of `level`, it is for.
+
+    Args:
+        derivative: which one.
+        examples: training images that it is computed on.
+        batch_size: images in a batch.
+    """
+
+    derivative: str
+    examples: int
+    batch_size: int
 
 
 def _batches(world: World, num: int, size: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -62,7 +76,7 @@ def derivative(world: World, name: str, state: State, mask: Mask, examples: int,
     return registry.entries("derivatives")[name].load()(network=world.network, state=there, batches=batches, mask=mask)
 
 
-def run(job: Job) -> None:
+def run(job: Job[Spec]) -> None:
     """Compute a derivative for a chunk of seeds; zeros where a run has diverged or no weight is left."""
     spec, world = job.spec, data.world(job)
     states, head = artifacts.read_states(job.file("state", "state.safetensors"))

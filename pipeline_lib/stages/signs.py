@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline_lib.perturbations.support.context import survivors
 from pipeline_lib.pruning.masks import ones
-from pipeline_lib.store import artifacts
+from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job
 
 STAGE = {
@@ -34,7 +34,23 @@ STAGE = {
 }  # fmt: skip
 
 
-def run(job: Job) -> None:
+class Spec(specs.Seeds):
+    """Signs at some steps of dense training.
+
+    Args:
+        name: of the task.
+        steps: at which they are compared.
+        level: whose masks are scopes.
+        scopes: rewind steps of the ladders that these masks are from.
+    """
+
+    name: str
+    steps: list[int]
+    level: int
+    scopes: list[int]
+
+
+def run(job: Job[Spec]) -> None:
     """Compare the signs of a chunk of seeds at every two steps, over each scope."""
     spec = job.spec
     read = [artifacts.read_arrays(folder / "state.safetensors") for folder in job.reads["states"]]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import isfinite, nan
 from typing import Any
 
-from pipeline_lib.analysis.paths import blocks
 from pipeline_lib.analysis.similarity import linear_cka, representations
-from pipeline_lib.stages import data
+from pipeline_lib.core.parameters import blocks
 from pipeline_lib.stages.interpolate import keys, trained
-from pipeline_lib.store import artifacts
+from pipeline_lib.stages.support import data
+from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.evaluation import subset
 
@@ -43,7 +43,13 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def run(job: Job) -> None:
+class Spec(specs.Pairs):
+    """Pairs whose outputs are compared; `examples` are test images."""
+
+    examples: int
+
+
+def run(job: Job[Spec]) -> None:
     """Compare the pairs of a chunk of seeds on the same test images. A pair with a diverged run has no values."""
     spec, world = job.spec, data.world(job)
     some = subset(world.split("test"), spec["examples"], "similarity")

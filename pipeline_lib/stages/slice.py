@@ -11,9 +11,9 @@ import torch
 from pipeline_lib.analysis.planes import OnOneLineError, Plane, Sums, centred, covering, grid_points, no_sums, scores, through
 from pipeline_lib.core.pace import Pace
 from pipeline_lib.core.types import State
-from pipeline_lib.stages import data
 from pipeline_lib.stages.interpolate import Trained, check_end, projected, trained
-from pipeline_lib.store import artifacts, resumption
+from pipeline_lib.stages.support import data
+from pipeline_lib.store import artifacts, resumption, specs
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.evaluation import Score, chunk_size
 
@@ -42,17 +42,32 @@ STAGE = {
     }
 }  # fmt: skip
 
+
+class Spec(specs.Solutions):
+    """A plane through solutions.
+
+    Args:
+        plane: `pruning` or `directions`.
+        points: along each side.
+        margin: what is seen beyond the marks, as a share of their extent.
+    """
+
+    plane: str
+    points: int
+    margin: float
+
+
 Rows = list[dict[str, Any]]
 _MARKS = {"pruning": ("projection", "next", "solution"), "directions": ("solution", "magnitude", "random")}
 
 
-def _trained(job: Job, role: str, seed: int, place: torch.device) -> tuple[Trained, list[str]]:
+def _trained(job: Job[Spec], role: str, seed: int, place: torch.device) -> tuple[Trained, list[str]]:
     """Read a seed's run of the ladder, and the names of prunable tensors."""
     runs, names = trained(job.reads[role], place, seed)
     return runs[min(runs)], names
 
 
-def _networks(job: Job, seed: int, place: torch.device) -> tuple[dict[str, State | None], dict[str, Trained], list[str]]:
+def _networks(job: Job[Spec], seed: int, place: torch.device) -> tuple[dict[str, State | None], dict[str, Trained], list[str]]:
     """Give the networks at the marks of a seed's plane, None for those that have diverged; which of them are runs; and names."""
     run, names = _trained(job, "state", seed, place)
     runs, masks = {"solution": run}, {"projection": "mask"}
@@ -64,7 +79,7 @@ def _networks(job: Job, seed: int, place: torch.device) -> tuple[dict[str, State
     return {mark: None if own.diverged else own.state for mark, own in networks.items()}, runs, names
 
 
-def _plane(spec: dict[str, Any], corners: list[State], names: list[str]) -> tuple[Plane, np.ndarray]:
+def _plane(spec: Spec, corners: list[State], names: list[str]) -> tuple[Plane, np.ndarray]:
     """Lay the plane and list its points: those of the grid, then the marks."""
     pruning = spec["plane"] == "pruning"
     plane = through((corners[0], corners[1], corners[2]), names, follow=pruning)
@@ -105,7 +120,7 @@ def _rows(who: dict[str, Any], points: np.ndarray, found: list[Score]) -> Rows:
     return [who | {"x": x, "y": y, "test_error": score.error, "test_loss": score.loss} for (x, y), score in both]
 
 
-def run(job: Job) -> None:
+def run(job: Job[Spec]) -> None:
     """Evaluate the planes of a chunk of seeds on the test split; no rows of a seed that has diverged or spans none."""
     spec, world, names = job.spec, data.world(job), _MARKS[job.spec["plane"]]
     test, place = world.dataset.test, world.device

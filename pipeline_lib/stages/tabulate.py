@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline_lib.store import artifacts
+from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job
 from pipeline_lib.tables import columns, tabulation
 
@@ -17,7 +17,11 @@ STAGE = {
 }  # fmt: skip
 
 
-def run(job: Job) -> None:
+class Spec(specs.Table):
+    """A table of what a stage measured."""
+
+
+def run(job: Job[Spec]) -> None:
     """Join the parts of one table."""
     name = job.spec["table"]
     parts = [folder / f"{name}.parquet" for folder in job.reads["parts"]]

@@ -10,9 +10,9 @@ from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.types import Mask, State
 from pipeline_lib.pretexts.support.streams import head_width, new_head
-from pipeline_lib.stages import data, masks
-from pipeline_lib.stages.training import Run, Setting, numerics, train_cohort
-from pipeline_lib.store import artifacts, device, resumption
+from pipeline_lib.stages.support import data, masks
+from pipeline_lib.stages.support.training import Run, Setting, numerics, train_cohort
+from pipeline_lib.store import artifacts, device, resumption, specs
 from pipeline_lib.store.job import Job
 
 STAGE = {
@@ -28,6 +28,26 @@ STAGE = {
 }  # fmt: skip
 
 
+class Spec(specs.Seeds):
+    """Training on altered data.
+
+    Args:
+        task: what a training step depends on.
+        start: what is done with the network up to here, in words; a part of the draws.
+        pretexts: what is altered, in this order.
+        order: of the batches, the same number for all seeds.
+        until: step that it goes to.
+        restart: whether steps count from 0, and again from 0 after it.
+    """
+
+    task: specs.Dynamics
+    start: str
+    pretexts: list[specs.Bound]
+    order: int
+    until: int
+    restart: bool
+
+
 def _fitting(mask: Mask, state: State) -> dict[str, Any]:
     """Keep the masks of the tensors that they fit: a head of another width is dense."""
     return {name: keep for name, keep in mask.items() if keep.shape == tuple(state.params[name].shape)}
@@ -37,14 +57,14 @@ def _masked(state: State, mask: Mask) -> State:
     return algebra.masked(state, _fitting(mask, state))
 
 
-def _with_head(spec: dict[str, Any], setting: Setting, state: State, seed: int, draw: str) -> State:
+def _with_head(spec: Spec, setting: Setting, state: State, seed: int, draw: str) -> State:
     """Give a state the head of the setting's network: its own where it fits, else a new one."""
     generator = torch_generator("head", seed, spec["start"], draw)
     fresh = registry.call("initialisers", spec["task"]["initialisation"], network=setting.network, generator=generator)
     return new_head(state, fresh)
 
 
-def _setting(job: Job) -> tuple[Setting, Setting]:
+def _setting(job: Job[Spec]) -> tuple[Setting, Setting]:
     """Describe the lesson, and the task that its network goes back to."""
     spec, task = job.spec, job.spec["task"]
     dataset = data.read(job, device.pick(numerics(task)))
@@ -55,7 +75,7 @@ def _setting(job: Job) -> tuple[Setting, Setting]:
     return taught, Setting(spec["task"], data.build(task, dataset), dataset, spec["until"])
 
 
-def run(job: Job) -> None:
+def run(job: Job[Spec]) -> None:
     """Teach a chunk of seeds. A diverged member keeps its start, and what comes from it says so."""
     spec = job.spec
     taught, main = _setting(job)

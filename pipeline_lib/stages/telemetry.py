@@ -14,9 +14,9 @@ from pipeline_lib.core import algebra
 from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.types import Progress, State
-from pipeline_lib.stages import data
-from pipeline_lib.stages.training import Reporter, Run, Setting, numerics, train_cohort
-from pipeline_lib.store import artifacts, device, resumption
+from pipeline_lib.stages.support import data
+from pipeline_lib.stages.support.training import Reporter, Run, Setting, numerics, train_cohort
+from pipeline_lib.store import artifacts, device, resumption, specs
 from pipeline_lib.store.job import Job
 from pipeline_lib.training.evaluation import evaluate
 
@@ -59,13 +59,28 @@ STAGE = {
     }
 }  # fmt: skip
 
+
+class Spec(specs.Trained, specs.Seeds):
+    """Dense runs that are looked at closely.
+
+    Args:
+        order: of the batches, the same number for all seeds.
+        steps: how many of the first are looked at.
+        evaluate_every: steps between evaluations of the test split.
+    """
+
+    order: int
+    steps: int
+    evaluate_every: int
+
+
 NUM_WEIGHTS = 10  # weights that are followed one by one (paper A, figure 3)
 _HELD = 50  # descriptions that wait on the device before the host asks for them
 _COLUMNS = (*WEIGHTS, *(f"weight_{i}" for i in range(NUM_WEIGHTS)))
 _FINAL = ("l2_final", "cosine_final")
 
 
-def _snapshot(job: Job, seed: int, step: int) -> Path:
+def _snapshot(job: Job[Spec], seed: int, step: int) -> Path:
     return job.folder / f".snapshot-s{seed}-{step}.safetensors"
 
 
@@ -120,7 +135,7 @@ class Watcher(Reporter):
         return self._rows
 
 
-def _joined(job: Job, seed: int, rows: list[dict[str, Any]], final: State | None, names: list[str]) -> list[dict[str, Any]]:
+def _joined(job: Job[Spec], seed: int, rows: list[dict[str, Any]], final: State | None, names: list[str]) -> list[dict[str, Any]]:
     """Put a run's descriptions together, a row a step, and compare each with the run's end; None for a diverged one."""
     found: dict[int, dict[str, Any]] = {}
     for row in rows:
@@ -135,7 +150,7 @@ def _joined(job: Job, seed: int, rows: list[dict[str, Any]], final: State | None
     return [who | found[step] for step in sorted(found)]
 
 
-def run(job: Job) -> None:
+def run(job: Job[Spec]) -> None:
     """Train a chunk of seeds from W_0 to the end and describe the first steps."""
     spec, task = job.spec, job.spec["task"]
     dataset = data.read(job, device.pick(numerics(task)))

@@ -19,7 +19,11 @@ STAGE = {
 }  # fmt: skip
 
 
-def run(job: Job) -> None:
+class Spec(train.Spec):
+    """As that of `train`, whose `keep` there has to be."""
+
+
+def run(job: Job[Spec]) -> None:
     """Train a cohort and list the kept states."""
     train.run(job)
     listed = "".join(f"{step}\n" for step in job.spec["keep"])

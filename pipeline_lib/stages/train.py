@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NotRequired
 
 import numpy as np
 
@@ -10,9 +10,9 @@ from pipeline_lib.core import algebra
 from pipeline_lib.core.parameters import num_params, prunable
 from pipeline_lib.core.types import Mask, State
 from pipeline_lib.pruning import masks
-from pipeline_lib.stages import data
-from pipeline_lib.stages.training import Run, Setting, numerics, train_cohort
-from pipeline_lib.store import artifacts, device, resumption
+from pipeline_lib.stages.support import data
+from pipeline_lib.stages.support.training import Run, Setting, numerics, train_cohort
+from pipeline_lib.store import artifacts, device, resumption, specs
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.evaluation import evaluate
 from pipeline_lib.training.loop import Trained
@@ -60,10 +60,31 @@ STAGE = {
     }
 }  # fmt: skip
 
+
+class Spec(specs.Trained):
+    """Runs from one start.
+
+    Args:
+        kind: of their masks.
+        k: rewind step.
+        level: of the ladder; 0 is dense.
+        start: what they start from, in words.
+        members: a seed and an order each.
+        keep: steps whose states are kept in files of their own.
+    """
+
+    kind: str
+    k: int
+    level: int
+    start: str
+    members: list[list[int]]
+    keep: NotRequired[list[int]]
+
+
 _ERRORS = [f"{part}_{what}" for part in ("train", "test") for what in ("error", "loss")]
 
 
-def _masks(job: Job, setting: Setting, num_seeds: int) -> tuple[list[Mask], str, list[bool], list[bool]]:
+def _masks(job: Job[Spec], setting: Setting, num_seeds: int) -> tuple[list[Mask], str, list[bool], list[bool]]:
     """Read a mask a seed, the criterion that made them, whose ladder has ended, and whose for want of weights.
 
     All ones where nothing is pruned.
@@ -101,7 +122,7 @@ def _train(setting: Setting, runs: list[Run], doomed: list[bool], keeper: resump
     return [(end, []) if lost else next(going) for end, lost in zip(ended, doomed, strict=True)]
 
 
-def run(job: Job) -> None:
+def run(job: Job[Spec]) -> None:
     """Train a cohort from step k to the end of its task."""
     spec, task = job.spec, job.spec["task"]
     dataset = data.read(job, device.pick(numerics(task)))
@@ -112,12 +133,12 @@ def run(job: Job) -> None:
     seed_masks, criterion, lost, empty = _masks(job, setting, len(seeds))
     places = [seeds.index(seed) for seed, _ in spec["members"]]
     used = [None if criterion == "none" else seed_masks[at] for at in places]
-    runs = [Run(starts[at], mask, (*member,)) for at, mask, member in zip(places, used, spec["members"], strict=True)]
+    runs = [Run(starts[at], mask, (*member,)) for at, mask, member in zip(places, used, spec["members"], strict=True)]  # type: ignore[arg-type]
     rows, curves = [], []
     with resumption.kept(job, task["steps"]) as keeper:
         results = _train(setting, runs, [head["diverged"][at] or lost[at] for at in places], keeper)
         for (result, curve), (seed, order), at in zip(results, spec["members"], places, strict=True):
-            who = {key: spec[key] for key in ("kind", "start", "k", "level")} | {
+            who: dict[str, Any] = {key: spec[key] for key in ("kind", "start", "k", "level")} | {
                 "task": task["name"],
                 "seed": seed,
                 "order": order,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -52,7 +52,17 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def run(job: Job) -> None:
+class Spec(TypedDict):
+    """Planted wells, as SETTINGS says."""
+
+    dimension: int
+    distances: list[float]
+    epsilon: float
+    trials: int
+    subspaces: int
+
+
+def run(job: Job[Spec]) -> None:
     """Measure the probability at evenly spaced dimensions, for each distance; all distances see the same draws."""
     spec = job.spec
     dimension, epsilon, trials = spec["dimension"], float(spec["epsilon"]), spec["trials"]

@@ -6,11 +6,12 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pipeline_lib.store import environment
 
 log = logging.getLogger("pipeline_lib")
+Spec_co = TypeVar("Spec_co", bound=Mapping[str, Any], covariant=True)
 
 
 class Preempted(BaseException):
@@ -18,12 +19,12 @@ class Preempted(BaseException):
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(Generic[Spec_co]):
     """One node to make.
 
     Args:
         key: the node's key.
-        spec: what to make.
+        spec: what to make; the `TypedDict` that the stage declares as `Spec`.
         folder: where to.
         reads: folders of the artifacts to read, by role.
         data_root: folder of the data sets, or None.
@@ -31,7 +32,7 @@ class Job:
     """
 
     key: str
-    spec: dict[str, Any]
+    spec: Spec_co
     folder: Path
     reads: dict[str, list[Path]]
     data_root: Path | None = None

@@ -235,11 +235,11 @@ def _resumed(path: Path, read: Callable[[], None], stop: Callable[..., None]) ->
     path.unlink(missing_ok=True)
 
 
-def _header(job: Job) -> dict[str, Any]:
+def _header(job: Job[Any]) -> dict[str, Any]:
     return {"key": job.key, "made_in": job.facts.get("made_in", {})}
 
 
-def _gone_on(job: Job, path: Path) -> dict[str, Any]:
+def _gone_on(job: Job[Any], path: Path) -> dict[str, Any]:
     """Note where an earlier try worked, and give the header that says so."""
     with trusted(path):
         job.go_on(artifacts.read_meta(path))
@@ -247,7 +247,7 @@ def _gone_on(job: Job, path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def kept(job: Job, until: int) -> Iterator[Keeper]:
+def kept(job: Job[Any], until: int) -> Iterator[Keeper]:
     """Go on from what an earlier try of this job left, and keep what this one does; the file goes when the block ends well."""
     keeper = Keeper(job.folder / NAME, _header(job), until)
 
@@ -261,7 +261,7 @@ def kept(job: Job, until: int) -> Iterator[Keeper]:
 
 
 @contextmanager
-def noted(job: Job) -> Iterator[Notes]:
+def noted(job: Job[Any]) -> Iterator[Notes]:
     """Give the job's notes, an earlier try's if there are any; the file goes when the block ends well."""
     notes = Notes(job.folder / NAME, _header(job))
 

@@ -46,7 +46,7 @@ def to_arrow(rows: list[dict[str, object]], columns: Columns) -> pa.Table:
     return pa.Table.from_pylist(rows, schema(columns))
 
 
-def computed(rows: list[dict[str, object]], job: Job) -> pa.Table:
+def computed(rows: list[dict[str, object]], job: Job[Any]) -> pa.Table:
     """Make the table of a job that computes it from others; a row that names no artifact is about many, and has the job's key."""
     own = {"key": job.key, "environment": environment.summary(job.facts.get("made_in", {}))}
     return to_arrow([own | row for row in rows], columns.read(job.spec["columns"]))

@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parent / "trouble"
 
 def slow(seconds: float, seen: Path) -> None:
     """Sleep at every step of training."""
-    from pipeline_lib.stages import training
+    from pipeline_lib.stages.support import training
 
     report = training.Reporter.__call__
 

@@ -10,7 +10,7 @@ import toys
 
 from pipeline_lib import __main__ as command
 from pipeline_lib.planning import declared, driver, nodes
-from pipeline_lib.stages import training
+from pipeline_lib.stages.support import training
 from pipeline_lib.store import artifacts, resumption
 from pipeline_lib.tables import tabulation
 

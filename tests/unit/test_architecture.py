@@ -203,3 +203,20 @@ def test_no_reader_of_tables_takes_starts_apart() -> None:
     for path in (path for folder in ("tables", "figures", "claims") for path in sorted((PACKAGE / folder).rglob("*.py"))):
         found = apart.search(path.read_text(encoding="utf-8"))
         assert found is None, f"{path.name} has {found and found[0]!r}: read a start's parts from columns (tables.columns.PARTS)"
+
+
+def test_every_stage_takes_a_spec_of_its_own_and_reads_only_its_keys() -> None:
+    from importlib import import_module
+
+    from pipeline_lib.planning import declared
+
+    for stage in declared.STAGES:
+        module = import_module(f"pipeline_lib.stages.{stage}")
+        tree = ast.parse(inspect.getsource(module))
+        (run,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "run"]
+        assert [ast.unparse(arg.annotation) for arg in run.args.args if arg.annotation] == ["Job[Spec]"], stage
+        assert module.Spec.__module__ == module.__name__
+        keys = {*module.Spec.__required_keys__, *module.Spec.__optional_keys__}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Subscript) and ast.unparse(node.value) in ("spec", "job.spec"):
+                assert not isinstance(node.slice, ast.Constant) or node.slice.value in keys, f"{stage}: {ast.unparse(node)}"

@@ -21,7 +21,7 @@ def agreement(network, first, second, split, dataset, numerics):
     return same / len(split.y)
 """
 STAGE = """from pipeline_lib.analysis.agreement import agreement
-from pipeline_lib.stages import data
+from pipeline_lib.stages.support import data
 from pipeline_lib.stages.interpolate import keys, trained
 from pipeline_lib.store import artifacts
 

@@ -47,7 +47,7 @@ def test_what_is_new_and_what_is_said_reruns_nothing(tiny: Checkout) -> None:
         "pipeline_lib/training/optimisers/sgd.py",
         "\n\ndef plain(vector: Tensor, lr: Positive) -> Any:\n    return torch.optim.SGD([vector], lr=lr)\n",
     )
-    tiny.edit("pipeline_lib/stages/training.py", "loss %.4f %.1f steps/s", "loss %.3f, %.1f steps a second")
+    tiny.edit("pipeline_lib/stages/support/training.py", "loss %.4f %.1f steps/s", "loss %.3f, %.1f steps a second")
     tiny.edit("pipeline_lib/store/artifacts.py", "must be a whole safetensors file", "has to be whole")
     assert co.dry(tiny) == {}
 

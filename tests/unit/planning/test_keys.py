@@ -123,9 +123,9 @@ WORDS: dict[str, Edits] = {
     "error of the registry": _edit("core/registry.py", "must be one of", "has to be one of"),
     "error of artifacts": _edit("store/artifacts.py", "must be a whole safetensors file", "has to be whole"),
     "error of pruning": _edit("pruning/selection.py", "alone here, got {lacking[0]}", "and no more, got {lacking[0]}"),
-    "error in a variable": _edit("stages/data.py", "} of {total} that are not: ", "} broken: "),
+    "error in a variable": _edit("stages/support/data.py", "} of {total} that are not: ", "} broken: "),
     "how often is logged": _edit("core/pace.py", "SECONDS = 5.0", "SECONDS = 7.0"),
-    "how a line looks": _edit("stages/training.py", '"%s step %d/%d loss', '"%s: step %d of %d, loss'),
+    "how a line looks": _edit("stages/support/training.py", '"%s step %d/%d loss', '"%s: step %d of %d, loss'),
     "what came of a run": _edit("stages/train.py", "no weight left, not trained", "empty"),
     "another line": _edit(
         "stages/train.py", "    starts, head =", '    log.info("reading %d", len(job.reads))\n    starts, head ='

@@ -17,8 +17,8 @@ import toys
 
 from pipeline_lib.core.types import State
 from pipeline_lib.planning import declared, driver, nodes
-from pipeline_lib.stages import data
-from pipeline_lib.stages.training import kept_file, numerics
+from pipeline_lib.stages.support import data
+from pipeline_lib.stages.support.training import kept_file, numerics
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job
 from pipeline_lib.tables import tabulation

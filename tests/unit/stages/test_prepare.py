@@ -12,7 +12,8 @@ from PIL import Image
 
 from pipeline_lib.core import pace
 from pipeline_lib.core.rng import numpy_generator
-from pipeline_lib.stages import data, prepare
+from pipeline_lib.stages import prepare
+from pipeline_lib.stages.support import data
 from pipeline_lib.store.job import Job
 
 NUM = {"train": 8, "val": 3}

@@ -16,7 +16,7 @@ from pipeline_lib.core.pace import Pace
 from pipeline_lib.core.types import Dataset, Mask, Progress, Schedule, State
 from pipeline_lib.pretexts.support.lessons import Lesson
 from pipeline_lib.pretexts.support.streams import stream
-from pipeline_lib.store import artifacts
+from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.store.resumption import Keeper, Saved
 from pipeline_lib.training import optimiser_state
@@ -50,13 +50,13 @@ class Setting:
         reporter: makes what watches a run, if not a plain `Reporter`.
     """
 
-    task: dict[str, Any]
+    task: specs.Dynamics
     network: nn.Sequential
     dataset: Dataset
     until: int
     evaluate_every: int = 0
     keep: frozenset[int] = frozenset()
-    job: Job | None = None
+    job: Job[Any] | None = None
     lessons: tuple[Lesson, ...] = ()
     reporter: Callable[[Setting, Run, list[dict[str, Any]]], Reporter] | None = None
 
@@ -71,7 +71,7 @@ class Setting:
         return self.dataset.train.y.device
 
 
-def numerics(task: dict[str, Any]) -> Numerics:
+def numerics(task: specs.MeasuredTask) -> Numerics:
     """Read a task's precision and memory layout."""
     return Numerics(task["precision"], task["channels_last"])
 

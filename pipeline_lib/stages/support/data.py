@@ -15,8 +15,8 @@ from pipeline_lib.core import registry
 from pipeline_lib.core.jpegs import Jpegs
 from pipeline_lib.core.pace import Pace
 from pipeline_lib.core.types import Dataset, Split
-from pipeline_lib.stages.training import numerics
-from pipeline_lib.store import artifacts
+from pipeline_lib.stages.support.training import numerics
+from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.device import pick
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.precision import Numerics
@@ -30,12 +30,12 @@ class World:
     """What a task's networks are trained and measured in.
 
     Args:
-        task: its full description.
+        task: its description, a `specs.Task`, or of what is only measured a `specs.MeasuredTask`.
         dataset: on the device to work on.
         network: template of the task's network.
     """
 
-    task: dict[str, Any]
+    task: Any
     dataset: Dataset
     network: nn.Sequential
 
@@ -64,7 +64,7 @@ def _joined(paths: Sequence[str]) -> bytes:
     return "\0".join(paths).encode(errors="surrogateescape")  # the two bytes that names cannot hold are / and this one
 
 
-def write(path: Path, dataset: Dataset, job: Job, images: str = "") -> None:
+def write(path: Path, dataset: Dataset, job: Job[Any], images: str = "") -> None:
     """Write a data set, with a checksum of its content in the header: uint8 tensors, or the list of its files and of their bytes.
 
     Args:
@@ -118,7 +118,7 @@ def check(dataset: Dataset) -> str:
     return content.hexdigest()
 
 
-def _split(tensors: dict[str, Tensor], part: str, files: dict[str, Any], job: Job, device: torch.device) -> Split:
+def _split(tensors: dict[str, Tensor], part: str, files: dict[str, Any], job: Job[Any], device: torch.device) -> Split:
     y = tensors[f"{part}_y"].to(device)
     if not files:
         return Split(tensors[f"{part}_x"].to(device), y)
@@ -132,21 +132,21 @@ def _split(tensors: dict[str, Tensor], part: str, files: dict[str, Any], job: Jo
     return Split(Jpegs(job.data_root / files["folder"], paths, **options), y)
 
 
-def read(job: Job, device: torch.device = CPU) -> Dataset:
+def read(job: Job[Any], device: torch.device = CPU) -> Dataset:
     """Read the data set that a job uses: small ones whole, onto the device; of folders the list of files."""
     tensors, meta = artifacts.read_tensors(job.file("data", "data.safetensors"))
     train, test = (_split(tensors, part, meta["files"], job, device) for part in ("train", "test"))
     return Dataset(train, test, meta["num_classes"], tuple(meta["mean"]), tuple(meta["std"]))
 
 
-def world(job: Job) -> World:
+def world(job: Job[specs.Measured] | Job[specs.Trained]) -> World:
     """Read the data set that a job measures on, onto the device that it is to work on, and build its task's network."""
     task = job.spec["task"]
     dataset = read(job, pick(numerics(task)))
     return World(task, dataset, build(task, dataset))
 
 
-def build(task: dict[str, Any], dataset: Dataset, num_classes: int | None = None) -> nn.Sequential:
+def build(task: specs.MeasuredTask, dataset: Dataset, num_classes: int | None = None) -> nn.Sequential:
     """Build a task's network for the shape of its data set, and its classes or another number of outputs."""
     shape = tuple(dataset.train.x.shape[1:])
     return registry.call("networks", task["network"], input_shape=shape, num_classes=num_classes or dataset.num_classes)

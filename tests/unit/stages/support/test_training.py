@@ -17,8 +17,8 @@ from pipeline_lib.core.types import Progress
 from pipeline_lib.experiments import config
 from pipeline_lib.planning import driver
 from pipeline_lib.planning.task_list import examples
-from pipeline_lib.stages import data, training
-from pipeline_lib.stages.training import Run, Setting, train_cohort
+from pipeline_lib.stages.support import data, training
+from pipeline_lib.stages.support.training import Run, Setting, train_cohort
 from pipeline_lib.store import artifacts, device, resumption
 from pipeline_lib.tables import tabulation
 from pipeline_lib.training.loop import _Sums, train

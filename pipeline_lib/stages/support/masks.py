@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipeline_lib.core.types import Mask
 from pipeline_lib.pruning.masks import ones
-from pipeline_lib.store import artifacts
+from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job
 
 
@@ -28,7 +28,7 @@ class Masks:
     dense: bool = False
 
 
-def read(job: Job, shapes: Mapping[str, Sequence[int]], role: str = "mask") -> Masks:
+def read(job: Job[specs.Seeds], shapes: Mapping[str, Sequence[int]], role: str = "mask") -> Masks:
     """Read a mask a seed; all ones where there is none.
 
     Args:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 from pipeline_lib.core import registry
 from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.types import Split
-from pipeline_lib.stages import data
-from pipeline_lib.stages.training import Run, Setting, train_cohort
+from pipeline_lib.stages.support import data
+from pipeline_lib.stages.support.training import Run, Setting, train_cohort
+from pipeline_lib.store import specs
 from pipeline_lib.training.evaluation import evaluate
 
 _STEPS, _SECONDS = 20, 5.0  # so many steps, or about so long if that is less
 _IMAGES = 1000  # evaluated, of each split
 
 
-def calibrate(task: dict[str, Any], data_root: Path | None) -> tuple[float, float]:
+def calibrate(task: specs.Dynamics, data_root: Path | None) -> tuple[float, float]:
     """Time a few training steps and the evaluation of a part of both splits, on the CPU.
 
     Returns:

@@ -13,8 +13,8 @@ import torch
 import toys
 
 from pipeline_lib.experiments import config
-from pipeline_lib.stages import data, masks
 from pipeline_lib.stages.interpolate import members, sound
+from pipeline_lib.stages.support import data, masks
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job
 
