@@ -76,7 +76,7 @@ def test_there_is_a_row_a_run_and_an_alpha(frames):
 def test_the_tables_have_exactly_their_documented_columns(frames):
     for name, frame in frames.items():
         assert list(frame.columns) == [column.name for column in declared.COLUMNS[name]]
-        nullable = ["last_finite_step"] if name != "onsets" else ["k", "low", "high"]
+        nullable = ["k", "low", "high"] if name == "onsets" else ["last_finite_step", "further_criterion", "further_fraction"]
         assert not frame.drop(columns=nullable, errors="ignore").isna().any(axis=None)
 
 
