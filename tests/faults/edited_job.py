@@ -37,7 +37,11 @@ def _job(folder: Path, plan: str, moment: int, edits: dict[str, str]) -> list[in
     def note(frame: FrameType, event: str, _: Any) -> None:
         nonlocal calls
         calls += event == "call"
-        if event == "call" and frame.f_code.co_name == "<module>" and frame.f_globals["__name__"].startswith("pipeline_lib."):
+        if (
+            event == "call"
+            and frame.f_code.co_name == "<module>"
+            and frame.f_globals.get("__name__", "").startswith("pipeline_lib.")
+        ):
             begins.append(calls)
         if event == "call" and calls == moment:
             sys.setprofile(None)

@@ -12,7 +12,7 @@ from checkout import Checkout
 BROKEN = '    raise RuntimeError("it is broken")\n'
 BODIES = {
     "train": '    spec, task = job.spec, job.spec["task"]\n',
-    "interpolate": '    network = data.build(spec["task"], dataset)\n',
+    "interpolate": "    spec, world = job.spec, data.world(job)\n",
 }
 
 

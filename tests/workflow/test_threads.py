@@ -42,8 +42,8 @@ def _threads(checkout: co.Checkout, cores: int) -> dict[str, set[int]]:
     made = co.call(checkout.root, *co.snakemake_command(checkout, "--dry-run", "--printshellcmds", cores=cores))
     assert made.code == 0, made.text
     found: dict[str, set[int]] = {}
-    line = r"PIPELINE_THREADS=(\d+) .* -m pipeline_lib (\w+) .*results/artifacts/\w+/(\S+?)\""
-    for given, stage, label in re.findall(line, made.text):
+    line = r'results/artifacts/(\w+)/([^/\s]+)/spec\.json\)"; .* PIPELINE_THREADS=(\d+) .* -m pipeline_lib "\$stage" "\$folder"'
+    for stage, label, given in re.findall(line, made.text):
         found.setdefault(stage, set()).add(int(given))
         decodes = stage in DECODING and "digits" not in label
         assert int(given) == (min(cores, 8) if decodes else 1), (stage, label)
