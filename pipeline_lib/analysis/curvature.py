@@ -166,3 +166,7 @@ def gauss_newton_product(
     Source: Schraudolph, Fast curvature matrix-vector products, 2002.
     """
     return _operator(_gauss_newton, network, state, batches, names, mask, mode)
+
+
+# The matrices whose spectra can be measured, by the names that configs and tables have for them.
+OPERATORS: dict[str, Callable[..., tuple[Matvec, Tensor]]] = {"hessian": hessian_product, "gauss_newton": gauss_newton_product}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from pipeline_lib.core.parameters import blocks
+from pipeline_lib.core.parameters import blocks, parts
 from pipeline_lib.core.types import Dataset, Split, State
 from pipeline_lib.training.evaluation import chunks, part
 from pipeline_lib.training.precision import Numerics
@@ -34,12 +32,6 @@ def linear_cka(first: Tensor, second: Tensor) -> float:
     return float((grams[0] * grams[1]).sum() / (grams[0].norm() * grams[1].norm()))
 
 
-def _children(network: nn.Sequential) -> Iterator[tuple[str, nn.Module]]:
-    yield "stem", network[0]
-    for name, child in network[1].named_children():
-        yield f"body.{name}", child
-
-
 @torch.no_grad()
 def representations(
     network: nn.Sequential, state: State, split: Split, dataset: Dataset, numerics: Numerics
@@ -62,7 +54,7 @@ def representations(
     with numerics.autocast(split.y.device):
         for images, _ in chunks(split, dataset, numerics):
             hidden = images
-            for name, child in _children(network):
+            for name, child in parts(network):
                 hidden = functional_call(child, part(tensors, name), (hidden,))
                 if name in found:
                     found[name].append(hidden.flatten(1).float())

@@ -53,6 +53,11 @@ def num_params(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
+def parts(network: nn.Sequential) -> list[tuple[str, nn.Module]]:
+    """List what a network applies one after the other, by name: the stem, and each child of the body."""
+    return [("stem", network[0]), *((f"body.{name}", child) for name, child in network[1].named_children())]
+
+
 def blocks(network: nn.Sequential) -> list[str]:
     """List the parts that can be mixed one at a time: the stem, and each child of the body that has parameters."""
-    return ["stem", *(f"body.{name}" for name, child in network[1].named_children() if any(True for _ in child.parameters()))]
+    return [name for name, part in parts(network) if name == "stem" or any(True for _ in part.parameters())]

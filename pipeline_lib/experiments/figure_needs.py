@@ -16,6 +16,8 @@ from pipeline_lib.experiments.settings.options import Grid
 
 Needs = Callable[[Grid], set[Run]]
 CRITERIA = ("magnitude", "random")  # that paper C prunes solutions by to see how much can go
+_STAGES = registry.stated("stages", "STAGE").values()
+_OF_PAIRS = frozenset(table for said in _STAGES if said.get("each") == "pairs" for table in said["tables"])
 
 
 def _runs(e: Grid, kinds: Iterable[str], ks: Iterable[int], levels: Iterable[int], orders: Iterable[int]) -> set[Run]:
@@ -232,9 +234,7 @@ class Demand:
     @property
     def orders(self) -> int:
         """Orders of SGD noise that it takes: two where it is drawn from pairs of runs."""
-        stages = registry.stated("stages", "STAGE").values()
-        of_pairs = {table for said in stages if said.get("each") == "pairs" for table in said["tables"]}
-        return 2 if of_pairs & set(self.tables) else 1
+        return 2 if _OF_PAIRS.intersection(self.tables) else 1
 
     def lacks(self, grid: Grid) -> str | None:
         """Name what a task's part of an experiment has too little of for this figure, and how much it takes."""

@@ -171,14 +171,5 @@ def instability_throughout(frames: Frames, sparse_levels: Levels) -> Figure:
 
 def instability_by_layer(frames: Frames, sparse_levels: Levels) -> Figure:
     """Rise of the test error when one block of a dense network moves to another run's, a line a rewind step."""
-    frame = frames["layers"]
-    frame = frame[frame["level"] == 0].assign(percent=100 * frame["rise"])
-    tasks = list(frame["task"].unique())
-    figure, axes = style.panels(1, len(tasks))
-    for axis, task in zip(axes[0], tasks, strict=False):
-        own = frame[frame["task"] == task]
-        style.by_block(axis, own, "percent")
-        axis.set_title(task)
-        axis.set_ylabel("rise of test error (points)")
-        axis.set_ylim(bottom=0)
-    return figure
+    frame = frames["layers"].assign(percent=100 * frames["layers"]["rise"])
+    return style.by_block(frame, "percent", "rise of test error (points)")

@@ -24,13 +24,4 @@ FIGURES = {
 
 def similarity_by_layer(frames: dict[str, pd.DataFrame], sparse_levels: dict[str, int]) -> Figure:
     """Similarity of dense runs by block, a line a rewind step."""
-    frame = frames["similarity"]
-    frame = frame[frame["level"] == 0]
-    tasks = list(frame["task"].unique())
-    figure, axes = style.panels(1, len(tasks))
-    for axis, task in zip(axes[0], tasks, strict=False):
-        style.by_block(axis, frame[frame["task"] == task], "cka")
-        axis.set_title(task)
-        axis.set_ylabel("linear CKA")
-        axis.set_ylim(0, 1.02)
-    return figure
+    return style.by_block(frames["similarity"], "cka", "linear CKA", top=1.02)

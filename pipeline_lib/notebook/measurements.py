@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from pipeline_lib.analysis import paths, planes, spectra
-from pipeline_lib.analysis.curvature import gauss_newton_product, hessian_product
+from pipeline_lib.analysis.curvature import OPERATORS
 from pipeline_lib.analysis.paths import Ends
 from pipeline_lib.analysis.spectra import Spectrum
 from pipeline_lib.analysis.sublevel_sets import Landscape
@@ -194,11 +194,10 @@ def curvature(
         >>> found.dim == num_kept(mask), len(found.full[0].values)
         (True, 5)
     """
-    operators = {"hessian": hessian_product, "gauss_newton": gauss_newton_product}
-    if operator not in operators:
+    if operator not in OPERATORS:
         raise ValueError(f"operator must be hessian or gauss_newton, got {operator!r}; choose one of them")
     part = subset(world.dataset.train, examples, "curvature")
     batches = partial(chunks, part, world.dataset, world.numerics)
     there = algebra.moved(state, world.device)
-    product, gradient = operators[operator](world.network, there, batches, prunable(world.network), mask)
+    product, gradient = OPERATORS[operator](world.network, there, batches, prunable(world.network), mask)
     return spectra.spectrum(product, gradient, iterations, [torch_generator("probe", seed, i) for i in range(probes)])

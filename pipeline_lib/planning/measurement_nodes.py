@@ -193,7 +193,7 @@ class MeasurementNodes:
                 raise registry.unknown("measures of a figure", name, list(MEASURES), "add it in planning/measurement_nodes.py")
             for node in MEASURES[name](self):
                 found[node.stage].append(node)
-        for stage in self.training.wanted("solutions"):
+        for stage in self.training.wanted["solutions"]:
             found[stage] += self.solutions(stage)
         return found
 

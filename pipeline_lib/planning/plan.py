@@ -68,11 +68,12 @@ def _facts(e: Experiment, table: str, names: Sequence[str]) -> dict[str, Any]:
     return {name: _FACTS[name](e) for name in names}
 
 
-def _starts(node: Node, e: Grid) -> dict[str, Any]:
-    """Take apart the starts whose rows a node measures."""
-    spec = node.spec
-    whose = [spec, *spec.get("pairs", []), *spec.get("solutions", [])]
-    texts = dict.fromkeys(each["start"] for each in whose if isinstance(each, Mapping) and "start" in each)
+def _starts(nodes: Sequence[Node], e: Grid) -> dict[str, Any]:
+    """Take apart the starts whose rows nodes measure, each once."""
+    texts: set[str] = set()
+    for spec in (node.spec for node in nodes):
+        whose = [spec, *spec.get("pairs", []), *spec.get("solutions", [])]
+        texts |= {each["start"] for each in whose if isinstance(each, Mapping) and "start" in each}
     return {text: starts.parse(text, e.task).parts for text in texts}
 
 
@@ -82,8 +83,7 @@ def _tables(plan: Plan, e: Experiment) -> dict[str, Node]:
     for grid in e.grids.values():
         for stage, found in _measure(plan, grid, e.figures).items():
             nodes[stage] |= {node.key: node for node in found}
-            for node in found:
-                parts[stage] |= _starts(node, grid)
+            parts[stage] |= _starts(found, grid)
     made: dict[str, Node] = {}
 
     def add(stage: str, table: str, parents: Mapping[str, Sequence[Node]], **more: Any) -> None:

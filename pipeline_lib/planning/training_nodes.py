@@ -14,7 +14,7 @@ from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run, rung
 from pipeline_lib.experiments.settings.groups import stage_options
 from pipeline_lib.experiments.settings.options import Grid
-from pipeline_lib.planning.declared import STAGES
+from pipeline_lib.planning.declared import EACH, STAGES
 from pipeline_lib.planning.nodes import Node, Plan
 
 _NUMERICS = ("precision", "channels_last")
@@ -57,6 +57,7 @@ class TrainingNodes:
     def __init__(self, plan: Plan, e: Grid, seeds: tuple[int, ...], figures: Sequence[str]) -> None:
         self.plan, self.e, self.task, self.seeds = plan, e, e.task, seeds
         self.tables = {table for figure in figures for table in FIGURES[figure].tables}
+        self.wanted = {each: self._wanted(each) for each in EACH}
         self.who = f"{e.task['name']}-{_span('s', seeds)}"
         self.dynamics = {key: self.task[key] for key in _DYNAMICS}
         name = e.task["dataset"]["name"]
@@ -219,7 +220,7 @@ class TrainingNodes:
         rest = sorted(set(orders) - {first})
         return [(first,), *chunks(rest, self.e.per_job.orders)]
 
-    def wanted(self, each: str) -> list[str]:
+    def _wanted(self, each: str) -> list[str]:
         """List the stages that are planned for each of something: by what figures ask for, and the config where it may."""
         unasked = stage_options().keys() - self.e.asked
         found = [stage for stage in STAGES.values() if stage.each == each and self.tables.intersection(stage.tables)]
@@ -259,11 +260,11 @@ class TrainingNodes:
         kept = self.kept(run)
         jobs = [(group, self.train(run, group, kept)) for group in self.orders_apart(orders)]
         found = {"train": [node for _, node in jobs]}
-        for stage in dict.fromkeys(["interpolate", *self.wanted("pairs")]):
+        for stage in dict.fromkeys(["interpolate", *self.wanted["pairs"]]):
             how = self._how(stage, run, kept)
             if how is not None:
                 found[stage] = self.compare(stage, run, jobs, **how)
-        return found | {stage: self._each(stage, run, jobs) for stage in self.wanted("runs")}
+        return found | {stage: self._each(stage, run, jobs) for stage in self.wanted["runs"]}
 
     def _how(self, stage: str, run: Run, kept: tuple[int, ...]) -> dict[str, Any] | None:
         """Say how closely pairs of a run are to be compared; None where that is not asked for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline_lib.analysis.curvature import gauss_newton_product, hessian_product
-from pipeline_lib.analysis.lanczos import Krylov, Matvec, Monitor, Ritz, Tridiagonal, ritz, side_by_side
+from pipeline_lib.analysis.curvature import OPERATORS
+from pipeline_lib.analysis.lanczos import Krylov, Monitor, Ritz, Tridiagonal, ritz, side_by_side
 from pipeline_lib.analysis.spectra import Estimate, Spectrum, gradient_overlap, negative_mass, rademacher, top_values, trace
 from pipeline_lib.core import algebra
 from pipeline_lib.core.pace import Pace
@@ -96,7 +96,6 @@ class Spec(specs.Solutions):
 
 
 Rows = list[dict[str, Any]]
-_OPERATORS: dict[str, Callable[..., tuple[Matvec, Tensor]]] = {"hessian": hessian_product, "gauss_newton": gauss_newton_product}
 _CURVATURE = ("top", "bottom", "negative_mass", "negative_mass_error", "trace", "trace_error", "overlap", "loss")
 GRADIENT = -1  # the gradient's number among the probes
 
@@ -179,7 +178,7 @@ def _runs(work: _Work, member: _Member, operator: str) -> list[Tridiagonal]:
     so_far = _so_far(work, name, dimension, probes + follows)
     if so_far and not any(len(run.basis) for run in so_far):
         return [run.found for run in so_far]
-    make = _OPERATORS[operator]
+    make = OPERATORS[operator]
     product, gradient = make(work.world.network, member.state, work.batches, list(member.mask), member.mask)
     starts = rademacher(gradient, [torch_generator("probe", member.seed, i) for i in range(probes)])
     if operator == "hessian" and gradient.any():

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline_lib.analysis.similarity import linear_cka, representations
 from pipeline_lib.core.parameters import blocks
-from pipeline_lib.stages.interpolate import keys, trained
+from pipeline_lib.stages.interpolate import keys, members, sound, trained
 from pipeline_lib.stages.support import data
 from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job, log
@@ -54,19 +54,19 @@ def run(job: Job[Spec]) -> None:
     spec, world = job.spec, data.world(job)
     some = subset(world.split("test"), spec["examples"], "similarity")
     runs, _ = trained(job.reads["states"], world.device)
+    pairs = members(spec["pairs"])
+    whole = sound(pairs, {at for at, one in runs.items() if one.diverged})
     given = {
-        at: representations(world.network, one.state, some, world.dataset, world.numerics)
-        for at, one in runs.items()
-        if not one.diverged
+        at: representations(world.network, runs[at].state, some, world.dataset, world.numerics)
+        for at in dict.fromkeys(at for pair in whole for at in pair)
     }
     rows: list[dict[str, Any]] = []
-    for seed, i, j in spec["pairs"]:
-        first, second = runs[seed, i], runs[seed, j]
+    for (seed, i, j), (one, other) in zip(spec["pairs"], pairs, strict=True):
+        first, second = runs[one], runs[other]
         who = {"task": spec["task"]["name"], "seed": seed, "order_1": i, "order_2": j, "density": first.density}
         who |= {key: spec[key] for key in ("kind", "k", "level")} | keys(first, second) | {"num_examples": len(some.y)}
         for block in blocks(world.network):
-            sound = (seed, i) in given and (seed, j) in given
-            alike = linear_cka(given[seed, i][block], given[seed, j][block]) if sound else nan
+            alike = linear_cka(given[one][block], given[other][block]) if (one, other) in whole else nan
             rows.append(who | {"block": block, "cka": alike if isfinite(alike) else None})
     log.info("compared %d pairs on %d images", len(spec["pairs"]), len(some.y))
     artifacts.write_rows(job.folder / "similarity.parquet", rows)

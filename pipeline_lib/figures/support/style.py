@@ -172,14 +172,23 @@ def line(axes: Axes, frame: pd.DataFrame, x: str, y: str, colour: Colour, label:
         axes.plot(partly, [float("nan")] * len(partly), color=colour)  # a mean without some of its runs is marked as a gap is
 
 
-def by_block(axes: Axes, frame: pd.DataFrame, y: str) -> None:
-    """Draw the mean of `y` at each block of a network, with a band of one standard deviation, a line a rewind step."""
-    blocks, steps = list(frame["block"].unique()), sorted(frame["k"].unique())
-    frame = frame.assign(place=frame["block"].map({block: i for i, block in enumerate(blocks)}))
-    for k, shade in zip(steps, shades(len(steps), COLOURS["dense"]), strict=True):
-        line(axes, frame[frame["k"] == k], "place", y, shade, f"k = {k}", "o")
-    axes.set_xticks(range(len(blocks)), [block.removeprefix("body.") for block in blocks], rotation=90)
-    axes.legend()
+def by_block(frame: pd.DataFrame, y: str, label: str, top: float | None = None) -> Figure:
+    """Draw the mean of `y` at each block of dense networks, and a band of one deviation: a panel a task, a line a rewind step."""
+    frame = frame[frame["level"] == 0]
+    tasks = list(frame["task"].unique())
+    figure, axes = panels(1, len(tasks))
+    for axis, task in zip(axes[0], tasks, strict=False):
+        own = frame[frame["task"] == task]
+        blocks, steps = list(own["block"].unique()), sorted(own["k"].unique())
+        own = own.assign(place=own["block"].map({block: i for i, block in enumerate(blocks)}))
+        for k, shade in zip(steps, shades(len(steps), COLOURS["dense"]), strict=True):
+            line(axis, own[own["k"] == k], "place", y, shade, f"k = {k}", "o")
+        axis.set_title(task)
+        axis.set_xticks(range(len(blocks)), [block.removeprefix("body.") for block in blocks], rotation=90)
+        axis.set_ylabel(label)
+        axis.set_ylim(bottom=0, top=top)
+        axis.legend()
+    return figure
 
 
 def deviation_of(values: pd.Series) -> float:
