@@ -53,7 +53,7 @@ def _stage(args: argparse.Namespace) -> None:
 
 
 def _plan(args: argparse.Namespace) -> None:
-    from pipeline_lib.planning import estimate
+    from pipeline_lib.planning import claims_asked, estimate
 
     def calibrate(task: Any, data_root: Path | None) -> tuple[float, float]:
         from pipeline_lib.stages.support.calibrate import calibrate
@@ -61,7 +61,7 @@ def _plan(args: argparse.Namespace) -> None:
         return calibrate(task, data_root)
 
     made = _load(args)
-    _say(estimate.report(made, calibrate if args.calibrate else None))
+    _say("\n".join([estimate.report(made, calibrate if args.calibrate else None), *claims_asked.report(made)]))
     if args.write:
         _say(str(driver.write_plan(made, args.files)))
 

@@ -1,149 +1,259 @@
-"""What claims are measured from: means over replicates at each rewind step. Errors and accuracies are in percent."""
+"""What claims are measured from: the tables of one task, and values by seed. Errors and accuracies are in percent."""
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from pipeline_lib.claims import estimates
+from pipeline_lib.claims.estimates import BySeed, Interval, Number, Sample
+from pipeline_lib.claims.rules import Measured
 from pipeline_lib.core import definitions
 
 if TYPE_CHECKING:
     import pandas as pd
 
-
-@dataclass(frozen=True)
-class Measured:
-    """A measured value.
-
-    Args:
-        value: in the unit of its claim; infinity for an onset beyond the grid.
-        spread: standard deviation over the replicates, None where the value is not their mean.
-        num: replicates; the fewest, where several means are compared.
-        grid: rewind steps that an onset was looked for at.
-    """
-
-    value: float
-    spread: float | None
-    num: int
-    grid: tuple[float, ...] = ()
-
-
 Frames = dict[str, "pd.DataFrame"]
-Found = Measured | None  # None: the tables lack what it takes
-Curve = dict[int, Found]
-Points = dict[int, Measured]
+Curve = Mapping[int, BySeed]
+Decisions = dict[int, bool | None]
 
-KINDS = ("dense", "imp", "random_prune", "reinit")
-SPLITS = ("train", "test")
-# What telemetry follows.
-QUANTITIES = ("accuracy", "mean_magnitude", "signs_changed", "gradient_norm", "l2_initial", "cosine_initial")
 STABLE_BELOW = 100 * definitions.STABLE_BELOW
 MATCHING_WITHIN = 100 * definitions.MATCHING_WITHIN
-NOWHERE = float("inf")
+NOWHERE = estimates.NOWHERE
+LEAST_PLACES = 3  # of a trend
+COMPLETE = 0.9  # share of the seeds that a value must be known of
 
 
-def select(frames: Frames, table: str, task: str, sparse_level: int, kind: str, split: str | None = None) -> pd.DataFrame | None:
+class Missing(Exception):  # noqa: N818 - it says that something is missing, and is no fault
+    """The tables lack what a measure takes; says what."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The tables of a task as a claim sees them.
+
+    Args:
+        frames: its rows of all tables, runs and curves as `tables.divided` parts them.
+        sparse_level: level of its sparse networks.
+        level: confidence of intervals.
+        least: seeds that a mean needs.
+        seeds: those of the experiment.
+    """
+
+    frames: Frames
+    sparse_level: int
+    level: float = 0.95
+    least: int = 3
+    seeds: frozenset[int] = field(default=frozenset())
+    _ladders: dict[str, pd.DataFrame] = field(default_factory=dict, compare=False, repr=False)
+
+    def rows(self, table: str, **where: Any) -> pd.DataFrame:
+        """Find the rows of a table with these values in its columns.
+
+        Raises:
+            Missing: there is no such table, or no such row.
+        """
+        if table not in self.frames:
+            raise Missing(f"table {table}")
+        frame = self.frames[table]
+        mask = np.ones(len(frame), dtype=bool)
+        for column, value in where.items():
+            mask &= frame[column].to_numpy() == value
+        if not mask.any():
+            words = ", ".join(f"{column} {value}" for column, value in where.items())
+            raise Missing(f"rows of {table} with {words}" if words else f"rows of {table}")
+        return frame[mask]
+
+    def complete(self, parts: Iterable[BySeed]) -> list[dict[int, float]]:
+        """Keep the seeds that all parts have a value of.
+
+        Raises:
+            Missing: they are too few, or less than nine tenths of what was asked for.
+        """
+        whole = list(parts) or [{}]
+        kept = [seed for seed in sorted(whole[0]) if all(not math.isnan(part.get(seed, math.nan)) for part in whole)]
+        asked = len(self.seeds | {seed for part in whole for seed in part})
+        if len(kept) < max(self.least, COMPLETE * asked, 1):
+            raise Missing(f"{len(kept)} of {asked} seeds; needs {max(self.least, math.ceil(COMPLETE * asked))}")
+        return [{seed: part[seed] for seed in kept} for part in whole]
+
+    def of(self, sample: Sample, parts: Iterable[BySeed]) -> Measured:
+        """Take a value at the claim's level, with the replicates of its complete parts."""
+        return self.having(sample(self.level), parts)
+
+    def having(self, found: Interval, parts: Iterable[BySeed]) -> Measured:
+        """Count the replicates of a value."""
+        seeds = [set(part) for part in parts]
+        num = len(set.intersection(*seeds)) if seeds else 1
+        return Measured(found.value, found.low, found.high, num, len(self.seeds.union(*seeds)) or num, found.p)
+
+    def counted(self, value: float, num: int) -> Measured:
+        """Give what is counted over so many rows, not estimated."""
+        return Measured(value, value, value, num, num)
+
+    def mean(self, values: BySeed) -> Measured:
+        """Average one value over seeds."""
+        parts = self.complete([values])
+        return self.of(estimates.mean(parts[0]), parts)
+
+    def ratio(self, first: BySeed, second: BySeed, either_sign: bool = False) -> Measured:
+        """Divide two means over seeds."""
+        above, below = self.complete([first, second])
+        return self.of(estimates.ratio(above, below, either_sign), [above, below])
+
+    def trend(self, series: Mapping[Any, BySeed]) -> Measured:
+        """Give the change along a series."""
+        parts = self.complete(series.values())
+        if len(parts) < LEAST_PLACES:
+            raise Missing(f"{LEAST_PLACES} places of a series; has {len(parts)}")
+        return self.of(estimates.trend(dict(zip(series, parts, strict=True))), parts)
+
+    def extreme(self, parts: Iterable[BySeed], take: str) -> Measured:
+        """Average over seeds, and take the lowest or highest."""
+        kept = self.complete(parts)
+        return self.of(estimates.extreme([estimates.mean(part) for part in kept], take), kept)
+
+    @cached_property
+    def dense(self) -> dict[int, float]:
+        """The test accuracy of the dense networks by seed, from the first rewind step under the first order.
+
+        Raises:
+            Missing: there are none.
+        """
+        own = ladder(self, "imp")
+        found = by_seed(own[(own["level"] == 0) & (own["k"] == own["k"].min())], "accuracy")
+        if not found:
+            raise Missing("dense runs")
+        return found
+
+    @cached_property
+    def tolerance(self) -> float:
+        """The points of accuracy that a matching network may lack: max(one standard deviation of dense ones, 0.2).
+
+        Source: paper C, definition 2.2; ambiguity G-11.
+        """
+        (dense,) = self.complete([self.dense])
+        return max(statistics.stdev(dense.values()) if len(dense) > 1 else 0.0, MATCHING_WITHIN)
+
+    def decide(self, values: BySeed, limit: Number, of: int = 1) -> bool | None:
+        """Tell whether a mean over seeds is at least a limit; None where its interval holds the limit."""
+        return estimates.decide(estimates.mean(values), limit, self.level, of)
+
+
+def by_seed(rows: pd.DataFrame, column: str, factor: Number = 1) -> dict[int, float]:
+    """Average a column by seed, times a factor; NaN where one of a seed's rows has no value."""
+    found: dict[int, list[float]] = {}
+    for seed, value in zip(rows["seed"].tolist(), rows[column].tolist(), strict=True):
+        found.setdefault(seed, []).append(math.nan if value is None else value)
+    return {seed: factor * statistics.fmean(values) for seed, values in found.items()}
+
+
+def by(rows: pd.DataFrame, key: str, column: str, factor: Number = 1) -> dict[Any, dict[int, float]]:
+    """Average a column by seed, for each value of another column, ascending."""
+    found: dict[Hashable, dict[int, list[float]]] = {}
+    columns = (rows[name].tolist() for name in (key, "seed", column))
+    for place, seed, value in zip(*columns, strict=True):
+        found.setdefault(place, {}).setdefault(seed, []).append(math.nan if value is None else value)
+    means = {place: {seed: factor * statistics.fmean(each) for seed, each in row.items()} for place, row in found.items()}
+    return {place: means[place] for place in sorted(means)}  # type: ignore[type-var]
+
+
+def of_task(frames: Frames, task: str) -> Frames:
+    """Keep the rows of one task; tables that are about none stay whole."""
+    return {name: frame[frame["task"].to_numpy() == task] if "task" in frame else frame for name, frame in frames.items()}
+
+
+def seeds_of(frames: Frames) -> frozenset[int]:
+    """List the seeds of any table."""
+    return frozenset().union(*(frame["seed"].unique().tolist() for frame in frames.values() if "seed" in frame))
+
+
+def select(ev: Evidence, table: str, kind: str, split: str | None = None) -> pd.DataFrame:
     """Find the rows of dense networks, or of one kind of sparse ones at the task's sparse level.
 
-    Returns:
-        The rows, those with averaged BatchNorm statistics where the table has others too; None where it has none.
+    They are those with averaged BatchNorm statistics where the table has others too.
+
+    Raises:
+        Missing: it has none.
     """
-    if table not in frames or (kind != "dense" and sparse_level < 1):
-        return None
-    frame = frames[table]
-    level, name = (0, "imp") if kind == "dense" else (sparse_level, kind)
-    chosen = (frame["task"] == task) & (frame["kind"] == name) & (frame["level"] == level)
-    for column, value in (("split", split), ("batchnorm", "averaged")):
-        if value is not None and column in frame:
-            chosen &= frame[column] == value
-    return frame[chosen] if chosen.any() else None
+    if kind != "dense" and ev.sparse_level < 1:
+        raise Missing("a sparse level")
+    where: dict[str, Any] = rung(kind, ev.sparse_level)
+    columns = ev.frames[table].columns if table in ev.frames else ()
+    where |= {name: value for name, value in (("split", split), ("batchnorm", "averaged")) if value and name in columns}
+    return ev.rows(table, **where)
 
 
-def average(values: pd.Series, least: int) -> Found:
-    """Average replicates; None where one of them is null, or there are fewer than `least`."""
-    if len(values) < least or values.isna().any():
-        return None
-    return Measured(float(values.mean()), float(values.std()) if len(values) > 1 else None, len(values))
+def rung(kind: str, level: int) -> dict[str, Any]:
+    """Name the columns of a kind's networks at a level; dense networks are level 0 of IMP's ladder."""
+    return {"level": 0} if kind == "dense" or level == 0 else {"kind": kind, "level": level}
 
 
-def by_step(rows: pd.DataFrame | None, column: str, least: int, step: str = "k") -> Curve:
-    """Average a column at each rewind step, or other step; empty where there are no rows."""
-    if rows is None:
-        return {}
-    return {k: average(rows[rows[step] == k][column], least) for k in sorted(rows[step].unique().tolist())}
+def ladder(ev: Evidence, kind: str) -> pd.DataFrame:
+    """Find all levels of a kind, the dense one for IMP too, under the ladder's own order, and their `accuracy` on the test split.
+
+    Raises:
+        Missing: there are none.
+    """
+    if kind not in ev._ladders:
+        runs = ev.rows("runs")
+        kinds, levels = runs["kind"].to_numpy(), runs["level"].to_numpy()
+        own = runs[((kinds == kind) | ((levels == 0) & (kind == "imp"))) & (runs["order"] == runs["order"].min()).to_numpy()]
+        ev._ladders[kind] = own.assign(accuracy=100 * (1 - own["test_error"]))
+    if not len(ev._ladders[kind]):
+        raise Missing(f"rows of runs with kind {kind}")
+    return ev._ladders[kind]
 
 
-def _in_percent(rows: pd.DataFrame | None, column: str) -> pd.DataFrame | None:
-    return None if rows is None else rows.assign(**{column: 100 * rows[column]})
+def matching_margins(ev: Evidence, accuracies: BySeed) -> dict[int, float]:
+    """Subtract, seed by seed, the accuracy from which a network matches the dense one of its seed."""
+    return {seed: value - ev.dense.get(seed, math.nan) + ev.tolerance for seed, value in accuracies.items()}
 
 
-def ladder(frames: Frames, task: str, kind: str) -> pd.DataFrame | None:
-    """Find all levels of a kind under the ladder's own order, and their `accuracy` on the test split."""
-    if "runs" not in frames:
-        return None
-    runs = frames["runs"]
-    runs = runs[runs["task"] == task]
-    runs = runs[(runs["kind"] == kind) & (runs["order"] == runs["order"].min())]
-    return runs.assign(accuracy=100 * (1 - runs["test_error"])) if len(runs) else None
+def _accuracy(ev: Evidence, kind: str, split: str) -> Curve:
+    return {
+        k: {s: 100 - e for s, e in row.items()} for k, row in by(select(ev, "runs", kind), "k", f"{split}_error", 100).items()
+    }
 
 
-def dense_accuracy(frames: Frames, task: str, least: int) -> Found:
-    """Average the test accuracy of the dense networks over seeds, from the first rewind step under the first order."""
-    own = ladder(frames, task, "imp")
-    return None if own is None else by_step(own[own["level"] == 0], "accuracy", least).get(int(own["k"].min()))
+def _matching_margin(ev: Evidence, kind: str, split: str) -> Curve:
+    own = ladder(ev, "imp" if kind == "dense" else kind)
+    own = own[own["level"] == (0 if kind == "dense" else ev.sparse_level)]
+    return {k: matching_margins(ev, row) for k, row in by(own, "k", "accuracy").items()}
 
 
-def matching_accuracy(frames: Frames, task: str, least: int) -> float | None:
-    """Give the accuracy from which a network matches the dense one: its mean less max(one standard deviation, 0.2 points)."""
-    dense = dense_accuracy(frames, task, least)
-    return None if dense is None else dense.value - max(dense.spread or 0.0, MATCHING_WITHIN)
+def _instability(ev: Evidence, kind: str, split: str) -> Curve:
+    return by(select(ev, "instability", kind, split), "k", "instability", 100)
 
 
-def _accuracy(frames: Frames, task: str, sparse_level: int, kind: str, split: str, least: int) -> Curve:
-    rows = select(frames, "runs", task, sparse_level, kind)
-    return by_step(None if rows is None else rows.assign(accuracy=100 * (1 - rows[f"{split}_error"])), "accuracy", least)
+def _distance(ev: Evidence, kind: str, split: str) -> Curve:
+    return by(select(ev, "distances", kind), "k", "l2_params")
 
 
-def _matching_margin(frames: Frames, task: str, sparse_level: int, kind: str, split: str, least: int) -> Curve:
-    enough, own = matching_accuracy(frames, task, least), ladder(frames, task, "imp" if kind == "dense" else kind)
-    if enough is None or own is None or (kind != "dense" and sparse_level < 1):
-        return {}
-    own = own[own["level"] == (0 if kind == "dense" else sparse_level)]
-    return by_step(own.assign(accuracy=own["accuracy"] - enough), "accuracy", least)
+def path(ev: Evidence, kind: str, split: str, k: int) -> dict[float, dict[int, float]]:
+    """Average the error over a seed's pairs at each point of the line."""
+    rows = select(ev, "interpolation", kind, split)
+    found = by(rows[rows["k"] == k], "alpha", "error", 100)
+    if not found:
+        raise Missing(f"lines at k {k}")
+    return dict(zip(found, ev.complete(found.values()), strict=True))
 
 
-def _instability(frames: Frames, task: str, sparse_level: int, kind: str, split: str, least: int) -> Curve:
-    return by_step(
-        _in_percent(select(frames, "instability", task, sparse_level, kind, split), "instability"), "instability", least
-    )
+def _path_peak(ev: Evidence, kind: str, split: str) -> Curve:
+    rows = select(ev, "interpolation", kind, split)
+    lines = {k: path(ev, kind, split, k) for k in sorted(rows["k"].unique().tolist())}
+    return {k: {s: max(row[s] for row in line.values()) for s in next(iter(line.values()))} for k, line in lines.items()}
 
 
-def _distance(frames: Frames, task: str, sparse_level: int, kind: str, split: str, least: int) -> Curve:
-    return by_step(select(frames, "distances", task, sparse_level, kind), "l2_params", least)
-
-
-def path(frames: Frames, task: str, sparse_level: int, kind: str, split: str, k: int, least: int) -> dict[float, Measured] | None:
-    """Average the error over pairs at each point of the line; None where a point lacks a value."""
-    rows = _in_percent(select(frames, "interpolation", task, sparse_level, kind, split), "error")
-    if rows is None:
-        return None
-    at_k = rows[rows["k"] == k]
-    points = {alpha: average(at_k[at_k["alpha"] == alpha]["error"], least) for alpha in sorted(at_k["alpha"].unique().tolist())}
-    known = {alpha: point for alpha, point in points.items() if point is not None}
-    return known if known and len(known) == len(points) else None
-
-
-def _path_peak(frames: Frames, task: str, sparse_level: int, kind: str, split: str, least: int) -> Curve:
-    rows, found = select(frames, "interpolation", task, sparse_level, kind, split), Curve()
-    for k in [] if rows is None else sorted(rows["k"].unique().tolist()):
-        points = path(frames, task, sparse_level, kind, split, k, least)
-        found[k] = max(points.values(), key=lambda point: point.value) if points else None
-    return found
-
-
-CURVES: dict[str, Callable[..., Curve]] = {
+# "matching_margin" is of the ladder's own order, "accuracy" of all; "distance" is L2 over all parameters; "path_peak" the maximum
+# over the line of the mean error over a seed's pairs.
+CURVES: dict[str, Callable[[Evidence, str, str], Curve]] = {
     "accuracy": _accuracy,
     "matching_margin": _matching_margin,
     "instability": _instability,
@@ -152,107 +262,72 @@ CURVES: dict[str, Callable[..., Curve]] = {
 }
 
 
-def curve(of: str, frames: Frames, task: str, sparse_level: int, kind: str, split: str, least: int) -> Curve:
-    """Measure one thing at every rewind step of the tables.
+def curve(ev: Evidence, of: str, kind: str, split: str, through: int | None = None) -> Curve:
+    """Measure one thing at every rewind step of the tables, by seed; only from 0 to `through`, of which both must be there.
 
-    Args:
-        of: "accuracy" (all orders), "matching_margin" (accuracy of the ladder's own order less the accuracy that matches),
-            "instability", "distance" (L2, all parameters) or "path_peak" (maximum over the line of the mean error over pairs).
-        frames: the tables.
-        task: name of the task.
-        sparse_level: level of its sparse networks.
-        kind: "dense", "imp", "random_prune" or "reinit".
-        split: "train" or "test".
-        least: replicates that a mean needs.
+    Raises:
+        Missing: one of the two is not.
     """
-    return CURVES[of](frames, task, sparse_level, kind, split, least)
+    found = CURVES[of](ev, kind, split)
+    if through is None:
+        return found
+    if not {0, through} <= set(found):
+        raise Missing(f"{of} of {kind} networks from k 0 to {through}")
+    return {k: row for k, row in found.items() if k <= through}
 
 
-def cut(found: Curve, through: int) -> Points | None:
-    """Keep a curve's rewind steps from 0 to `through`; None where it misses one of these two, or any value between."""
-    points = {k: point for k, point in found.items() if k <= through and point is not None}
-    whole = len(points) == sum(k <= through for k in found)
-    return points if whole and {0, through} <= set(points) else None
+def at(found: Mapping[int, Any], place: int, what: str = "k") -> Any:
+    """Take one place of a curve.
+
+    Raises:
+        Missing: it has none there.
+    """
+    if place not in found:
+        raise Missing(f"{what} {place}")
+    return found[place]
 
 
-def stability(frames: Frames, task: str, sparse_level: int, kind: str, split: str, least: int) -> Curve:
-    """Average instability at each rewind step, where a pair with a diverged run counts as infinitely unstable."""
-    rows = select(frames, "instability", task, sparse_level, kind, split)
-    if rows is None:
-        return {}
-    pairs = [(k, 100 * rows[rows["k"] == k]["instability"].fillna(NOWHERE)) for k in sorted(rows["k"].unique().tolist())]
-    return {k: Measured(float(values.mean()), None, len(values)) if len(values) >= least else None for k, values in pairs}
+def relative(ev: Evidence, series: Mapping[Any, BySeed]) -> dict[float, BySeed]:
+    """Divide a series by its mean over seeds and places.
+
+    Raises:
+        Missing: seeds lack values.
+    """
+    parts = ev.complete(series.values())
+    size = abs(statistics.fmean(value for part in parts for value in part.values())) or 1.0
+    return {float(x): {s: v / size for s, v in part.items()} for x, part in zip(series, parts, strict=True)}
 
 
-def onset(found: Curve, is_good: Callable[[float], bool], reach: int) -> Found:
-    """Find the smallest good rewind step of a grid that must begin with 0 and reach `reach`; infinity if there is none."""
-    points = {k: point for k, point in found.items() if point is not None}
-    if len(points) < len(found) or 0 not in points or max(points) < reach:
-        return None
-    first = min((float(k) for k, point in points.items() if is_good(point.value)), default=NOWHERE)
-    return Measured(first, None, fewest(points), tuple(float(k) for k in sorted(points)))
+def best_of_others(found: Mapping[int, BySeed], pick: Callable[..., int]) -> dict[int, int]:
+    """Pick, for each seed, the place that is best by the mean over the other seeds; by its own value where there is none."""
+    seeds = list(next(iter(found.values())))
+    others = {seed: [other for other in seeds if other != seed] or [seed] for seed in seeds}
+    return {seed: pick(found, key=lambda place: sum(found[place][o] for o in others[seed])) for seed in seeds}
 
 
-def places_apart(first: Found, second: Found) -> Found:
-    """Count the places of the grid between two onsets; infinite if one is beyond it, None if both are."""
-    if first is None or second is None or first.grid != second.grid or first.value == second.value == NOWHERE:
-        return None
-    places = [each.grid.index(each.value) if each.value in each.grid else NOWHERE for each in (first, second)]
-    return Measured(float(places[0] - places[1]), None, min(first.num, second.num))
+def steady_from(good: Mapping[int, bool]) -> float:
+    """Find the first rewind step from which on all are good; infinity if the last is not."""
+    first = NOWHERE
+    for k in sorted(good, reverse=True):
+        if not good[k]:
+            break
+        first = float(k)
+    return first
 
 
-def fewest(*curves: Mapping[int, Measured] | Mapping[float, Measured]) -> int:
-    """Give the smallest number of replicates behind the points of some curves."""
-    return min(point.num for each in curves for point in each.values())
+def whole(found: Sequence[int], from_level: int, to_level: int) -> list[int]:
+    """List the levels from one to another.
+
+    Raises:
+        Missing: one of them is not among those found.
+    """
+    asked = list(range(from_level, to_level + 1))
+    lacking = [level for level in asked if level not in found]
+    if lacking or not asked:
+        raise Missing(f"{len(lacking)} of {len(asked)} levels, level {lacking[0]} first" if asked else "levels")
+    return asked
 
 
-def minus(first: Found, second: Found) -> Found:
-    """Subtract two means, whose deviations add in quadrature."""
-    if first is None or second is None:
-        return None
-    spread = ((first.spread or 0.0) ** 2 + (second.spread or 0.0) ** 2) ** 0.5
-    return Measured(first.value - second.value, spread, min(first.num, second.num))
-
-
-def pearson(x: Sequence[int | float], y: Sequence[int | float], num: int) -> Found:
-    """Correlate at least three points; None where there are fewer, or one side is constant."""
-    if len(x) < 3 or len(set(x)) == 1 or len(set(y)) == 1:
-        return None
-    return Measured(statistics.correlation(x, y), None, num)
-
-
-def spearman(x: Sequence[int | float], y: Sequence[int | float], num: int) -> Found:
-    """Correlate the ranks of at least three points; ties share their mean rank."""
-    return pearson(_ranks(x), _ranks(y), num)
-
-
-def _ranks(values: Sequence[int | float]) -> list[float]:
-    ordered = sorted(values)
-    return [ordered.index(value) + (ordered.count(value) - 1) / 2 for value in values]
-
-
-def rungs(own: pd.DataFrame | None, k: int, least: int) -> Points | None:
-    """Average the accuracy of each level of a ladder from step k, dense networks apart; None where a level is missing."""
-    if own is None:
-        return None
-    levels = by_step(own[(own["k"] == k) & (own["level"] > 0)], "accuracy", least, "level")
-    points = {level: point for level, point in levels.items() if point is not None}
-    return points if points and list(points) == list(range(1, max(levels) + 1)) else None
-
-
-def best_rungs(own: pd.DataFrame | None, through: int, least: int) -> Points | None:
-    """Give each level's highest mean accuracy over the rewind steps from 0 to `through`; None unless all ladders are whole."""
-    steps = [] if own is None else sorted(k for k in own["k"].unique().tolist() if k <= through)
-    found = [rungs(own, k, least) for k in steps]
-    ladders = [points for points in found if points is not None]
-    if not {0, through} <= set(steps) or len(ladders) < len(found) or len({len(points) for points in ladders}) > 1:
-        return None
-    return {level: max((points[level] for points in ladders), key=lambda point: point.value) for level in ladders[0]}
-
-
-def followed(frames: Frames, task: str, column: str, k: int, least: int) -> Points:
-    """Average a column of the throughout table at each step of the dense networks from step k; empty where one lacks a value."""
-    rows = select(frames, "throughout", task, 0, "dense", "test")
-    steps = by_step(None if rows is None else _in_percent(rows[rows["k"] == k], column), column, least, "step")
-    points = {step: point for step, point in steps.items() if point is not None}
-    return points if len(points) == len(steps) else {}
+def renamed(found: Measured, grid: Iterable[Number]) -> Measured:
+    """Say on which grid an onset was looked for."""
+    return replace(found, grid=tuple(float(k) for k in grid))

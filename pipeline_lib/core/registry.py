@@ -23,7 +23,7 @@ PLACES = {
     **{name: f"training/{name}" for name in ("optimisers", "schedules", "initialisers")},
     **{name: f"pruning/{name}" for name in ("criteria", "ratios", "strategies")},
     **{"derivatives": "analysis/derivatives", "derived": "tables/derived", "figures": "figures"},
-    **{"measures": "claims/measures", "claims": "claims/verdicts.py"},
+    **{"measures": "claims/measures", "claims": "claims/rules.py"},
     "stages": "stages",  # each declares itself
 }
 

@@ -20,6 +20,7 @@ from pipeline_lib.experiments.settings.whole import Asked, Task, Whole
 ROOT = Path(__file__).parents[2]
 TASKS = ROOT / "config" / "tasks"
 CLAIMS = ROOT / "config" / "claims"
+BOARD = "claims_board"  # the figure that comes with them
 
 # The registry of each named part of a task, and what its functions are given besides the options.
 _PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -179,7 +180,8 @@ def _experiment(name: str, given: Mapping[str, Any], raw: Mapping[str, Any]) -> 
     for claims in e["claims"]:
         if claims not in files:
             raise registry.unknown(f"{place}.claims", claims, list(files), "add it as a file in config/claims")
-    return Experiment(name, grids, tuple(figures), tuple(e["claims"]))
+    board = [BOARD] if e["claims"] else []
+    return Experiment(name, grids, tuple(dict.fromkeys([*figures, *board])), tuple(e["claims"]))
 
 
 def resolve(raw: Mapping[str, Any]) -> Config:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pipeline_lib.claims import verdicts
+from pipeline_lib.claims import loading
 from pipeline_lib.core import registry
 from pipeline_lib.experiments import starts
 from pipeline_lib.experiments.config import CLAIMS, chunks
@@ -55,6 +55,10 @@ def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node
 _FACTS: dict[str, Callable[[Experiment], dict[str, Any]]] = {
     "tasks": lambda e: {task: grid.task for task, grid in e.grids.items()},
     "sparse_levels": lambda e: {task: grid.sparse_level for task, grid in e.grids.items()},
+    "roles": lambda e: {
+        task: loading.roles(grid.rewind, grid.perturbed, grid.levels, grid.sparse_level) for task, grid in e.grids.items()
+    },
+    "seeds": lambda e: {task: list(grid.seeds) for task, grid in e.grids.items()},
     "pruning": lambda e: {task: "one-shot" if grid.pruning.one_shot else "iterative" for task, grid in e.grids.items()},
     "fit_levels": lambda e: {task: grid.limits.fit_level for task, grid in e.grids.items() if grid.limits},
     "fit_fractions": lambda e: {task: list(grid.limits.small_fractions) for task, grid in e.grids.items() if grid.limits},
@@ -100,9 +104,9 @@ def _tables(plan: Plan, e: Experiment) -> dict[str, Node]:
             sources = [source for source in (*derived.sources, *derived.optional) if source in made]
             add("derive", table, {source: [made[source]] for source in sources}, **_facts(e, table, derived.asks))
     if e.claims:
-        claims = [verdicts.to_dict(claim) for name in e.claims for claim in verdicts.load(CLAIMS / f"{name}.yaml")]
+        claims = [loading.to_dict(claim) for name in e.claims for claim in loading.load(CLAIMS / f"{name}.yaml")]
         parents = {table: [node] for table, node in made.items()}
-        add("judge", "claims", parents, claims=claims, sparse_levels=_FACTS["sparse_levels"](e))
+        add("judge", "claims", parents, claims=claims, roles=_FACTS["roles"](e), seeds=_FACTS["seeds"](e))
     return made
 
 

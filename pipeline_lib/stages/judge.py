@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline_lib.claims import verdicts
+from pipeline_lib.claims import loading, verdicts
 from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job
 from pipeline_lib.tables import tabulation
@@ -22,17 +22,23 @@ TABLES = {
     "claims": {
         "columns": [
             ["claim", "string", "-", "identifier of the claim, see config/claims"],
-            ["setting", "string", "-", "task that it is judged on"],
+            ["family", "string", "-", "paper that makes it"],
+            ["setting", "string", "-", "task that it is judged on; - for a claim that is about none"],
             ["text", "string", "-", "the claim in words"],
             ["source", "string", "-", "where the paper makes it"],
             ["unit", "string", "-", "unit of the values"],
             ["measured", "double", "unit", "measured value; infinity for an onset beyond the grid, null if not measured"],
-            ["spread", "double", "unit", "standard deviation of the measured value over replicates"],
-            ["num", "int64", "1", "replicates"],
+            ["low", "double", "unit", "lower end of its interval; minus infinity if it has none"],
+            ["high", "double", "unit", "upper end of its interval; infinity if it has none"],
+            ["level", "double", "1", "confidence of the interval"],
+            ["p", "double", "1", "null probability of a trend of ranks or of a correlation; null for other values"],
+            ["num", "int64", "1", "replicates that were used: seeds, where the value is a mean over them"],
+            ["asked", "int64", "1", "replicates that were asked for"],
             ["paper_value", "double", "unit", "the paper's value; null where it gives none"],
             ["paper_spread", "double", "unit", "the paper's standard deviation"],
             ["rule", "string", "-", "what the measured value must obey"],
-            ["verdict", "string", "-", "holds, fails, or not measured"],
+            ["verdict", "string", "-", "holds: the whole interval obeys; fails: none of it does; undecided; or not measured"],
+            ["needs", "string", "-", "what the tables lack where it was not measured"],
         ],
     },
 }  # fmt: skip
@@ -42,16 +48,19 @@ class Spec(specs.Table):
     """Claims to judge.
 
     Args:
-        claims: complete, as `verdicts.to_dict` gives them.
-        sparse_levels: of each task.
+        claims: complete, as `loading.to_dict` gives them.
+        roles: of each task, what the words of claims for steps and levels stand for.
+        seeds: of each task.
     """
 
     claims: list[dict[str, Any]]
-    sparse_levels: dict[str, int]
+    roles: dict[str, dict[str, int]]
+    seeds: dict[str, list[int]]
 
 
 def run(job: Job[Spec]) -> None:
     """Judge the claims that the spec lists in full."""
     frames = tabulation.divided({name: tabulation.read(folders[0] / "table.parquet") for name, folders in job.reads.items()})
-    found = verdicts.judge([verdicts.planned(each) for each in job.spec["claims"]], frames, job.spec["sparse_levels"])
+    claims = [loading.planned(each) for each in job.spec["claims"]]
+    found = verdicts.judge(claims, frames, job.spec["roles"], job.spec["seeds"])
     artifacts.write_table(job.folder / "table.parquet", tabulation.computed(found, job))

@@ -1,41 +1,46 @@
 """Which levels of a ladder match the dense network: within one standard deviation of it, or 0.2 points if that is more.
 
+Whether one does is open while the interval of the mean, seed by seed against the dense network, holds that limit.
+
 Source: paper C, definition 2.2; ambiguity G-11.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+import statistics
+from collections.abc import Mapping
 from typing import Literal
 
 from pipeline_lib.claims import evidence
-from pipeline_lib.claims.evidence import Found, Frames, Measured, Points
+from pipeline_lib.claims.estimates import Interval, possible
+from pipeline_lib.claims.evidence import Evidence
 from pipeline_lib.claims.measures import _paired
 
 Unit = Literal["points", "tolerances"]
 
 
-def ladder(frames: Frames, task: str, start: str, least: int) -> Points | None:
-    """Average IMP's test accuracy at each level from a start; level 0 is the plain start's. None unless the ladder is whole."""
-    plain = _paired.plain(frames, task, start)
-    rows = {level: row for level, row in plain.items() if level == 0} | _paired.accuracies(frames, task, "imp", start)
-    whole = all(len(row) >= least and not any(map(math.isnan, row.values())) for row in rows.values())
-    if len(rows) < 2 or sorted(rows) != list(range(len(rows))) or not whole:
-        return None
-    return {level: _paired.over_seeds(rows[level]) for level in sorted(rows)}
+def margins(ev: Evidence, start: str) -> _paired.ByLevel:
+    """Subtract the accuracy that matches from IMP's at each level from a start; level 0 is the plain start's.
+
+    Raises:
+        Missing: the ladder is not whole, or a level lacks seeds.
+    """
+    plain = _paired.plain(ev, start)
+    rows = {level: row for level, row in plain.items() if level == 0} | _paired.accuracies(ev, "imp", start)
+    evidence.whole(list(rows), 0, max(*rows, 1))
+    every = ev.complete(evidence.matching_margins(ev, rows[level]) for level in sorted(rows))
+    return dict(zip(sorted(rows), every, strict=True))
 
 
-def levels(frames: Frames, task: str, start: str, least: int) -> list[bool] | None:
-    """Tell of each level from 0 whether it matches."""
-    points, enough = ladder(frames, task, start, least), evidence.matching_accuracy(frames, task, least)
-    return None if points is None or enough is None else [point.value >= enough for point in points.values()]
+def decisions(ev: Evidence, found: Mapping[int, Mapping[int, float]]) -> tuple[list[bool | None], list[bool]]:
+    """Tell of each level from 0 whether it matches, for sure and by the mean."""
+    sure = [ev.decide(row, 0.0, len(found)) for row in found.values()]
+    return sure, [statistics.fmean(row.values()) >= 0 for row in found.values()]
 
 
-def between(levels: Iterable[int], from_level: int, to_level: int) -> list[int] | None:
-    """Keep the levels from one to another; None unless both are among them."""
-    found = sorted(level for level in levels if from_level <= level <= to_level)
-    return found if {from_level, to_level} <= set(found) else None
+def levels(ev: Evidence, start: str) -> list[bool]:
+    """Tell of each level from 0 whether it matches by its mean."""
+    return decisions(ev, margins(ev, start))[1]
 
 
 def depth(matches: list[bool]) -> int:
@@ -43,24 +48,18 @@ def depth(matches: list[bool]) -> int:
     return next((level for level in range(1, len(matches)) if not matches[level]), len(matches)) - 1
 
 
-def tolerance(frames: Frames, task: str, least: int) -> float | None:
-    """Give the points of accuracy that a matching network may lack."""
-    dense, enough = evidence.dense_accuracy(frames, task, least), evidence.matching_accuracy(frames, task, least)
-    return None if dense is None or enough is None else dense.value - enough
+def depths(ev: Evidence, found: Mapping[int, Mapping[int, float]]) -> Interval:
+    """Give the last level down to which all match, with what it can be."""
+    return possible(lambda good: float(depth(good)), *decisions(ev, found))
 
 
-def in_unit(point: Found, unit: str, frames: Frames, task: str, least: int) -> Found:
-    """Leave a difference of errors in points, or divide it by the tolerance."""
-    size = tolerance(frames, task, least)
-    if unit == "points" or point is None or size is None:
-        return point if unit == "points" else None
-    return Measured(point.value / size, None if point.spread is None else point.spread / size, point.num)
+def in_unit(ev: Evidence, values: Mapping[int, float], unit: str) -> dict[int, float]:
+    """Leave differences of errors in points, or divide them by the tolerance."""
+    size = 1.0 if unit == "points" else ev.tolerance
+    return {seed: value / size for seed, value in values.items()}
 
 
-def raised(point: Found, frames: Frames, task: str, least: int) -> Found:
-    """Subtract the dense network's error from an error in percent, in tolerances: what matches is at most 1."""
-    dense = evidence.dense_accuracy(frames, task, least)
-    if point is None or dense is None:
-        return None
-    above = Measured(point.value - (100 - dense.value), point.spread, point.num)
-    return in_unit(above, "tolerances", frames, task, least)
+def raised(ev: Evidence, errors: Mapping[int, float]) -> dict[int, float]:
+    """Subtract the dense network's error from errors in percent, seed by seed, in tolerances: what matches is at most 1."""
+    dense = ev.dense
+    return in_unit(ev, {s: error - 100 + dense.get(s, float("nan")) for s, error in errors.items()}, "tolerances")

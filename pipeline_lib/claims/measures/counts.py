@@ -1,66 +1,69 @@
-"""How much was trained and compared, and what the tasks are."""
+"""How much was trained and compared, and what the tasks are: counted, not estimated."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from pipeline_lib.claims import evidence
-from pipeline_lib.claims.evidence import Found, Frames, Measured
+from pipeline_lib.claims.evidence import Evidence, Missing
+from pipeline_lib.claims.rules import Measured
 
 
-def _constant(frames: Frames, task: str, column: str) -> Found:
+def _constant(ev: Evidence, column: str) -> Measured:
     """A number that all runs of a task share."""
-    values = frames["runs"][frames["runs"]["task"] == task][column] if "runs" in frames else ()
-    return Measured(float(max(values)), None, len(values)) if len(set(values)) == 1 else None
+    values = ev.rows("runs")[column]
+    if values.nunique() != 1 or values.isna().any():
+        raise Missing(f"one {column} of all runs")
+    return ev.counted(float(values.iloc[0]), len(values))
 
 
-def num_params(frames: Frames, task: str, sparse_level: int) -> Found:
+def num_params(ev: Evidence) -> Measured:
     """Count the trainable parameters of the dense network."""
-    return _constant(frames, task, "num_params")
+    return _constant(ev, "num_params")
 
 
-def training_steps(frames: Frames, task: str, sparse_level: int) -> Found:
+def training_steps(ev: Evidence) -> Measured:
     """Give the step at which training ends."""
-    return _constant(frames, task, "steps")
+    return _constant(ev, "steps")
 
 
-def density(frames: Frames, task: str, sparse_level: int, level: int) -> Found:
+def density(ev: Evidence, level: int) -> Measured:
     """Average the share of weights, in percent, that are left at a level of the ladder."""
-    own = evidence.ladder(frames, task, "imp")
-    return None if own is None else evidence.average(100 * own[own["level"] == level]["density"], 1)
+    own = evidence.ladder(ev, "imp")
+    (found,) = ev.complete([evidence.by_seed(own[own["level"] == level], "density", 100)])
+    return ev.counted(sum(found.values()) / len(found), len(found))
 
 
-def num_pairs(frames: Frames, task: str, sparse_level: int) -> Found:
+def num_pairs(ev: Evidence) -> Measured:
     """Count the pairs of the setting of the instability table that has the fewest."""
-    frame = frames.get("instability")
-    if frame is None or not (frame["task"] == task).any():
-        return None
+    frame = ev.rows("instability")
     keys = ["kind", "k", "level", "split", *(["batchnorm"] if "batchnorm" in frame else [])]
-    sizes = frame[frame["task"] == task].groupby(keys).size()
-    return Measured(float(sizes.min()), None, len(sizes))
+    sizes = frame.groupby(keys).size()
+    return ev.counted(float(sizes.min()), len(sizes))
 
 
-def num_points(frames: Frames, task: str, sparse_level: int) -> Found:
+def num_points(ev: Evidence) -> Measured:
     """Count the points on the line of the pair that has the fewest."""
-    frame = frames.get("interpolation")
-    if frame is None or not (frame["task"] == task).any():
-        return None
     keys = ["seed", "order_1", "order_2", "kind", "k", "level", "split"]
-    points = frame[frame["task"] == task].groupby(keys)["alpha"].nunique()
-    return Measured(float(points.min()), None, len(points))
+    points = ev.rows("interpolation").groupby(keys)["alpha"].nunique()
+    return ev.counted(float(points.min()), len(points))
 
 
-def num_seeds(frames: Frames, task: str, sparse_level: int) -> Found:
+def num_seeds(ev: Evidence) -> Measured:
     """Count the seeds of the point of the runs, from plain and changed starts, that has the fewest."""
     found: list[int] = []
-    for name in {"runs", "changed_runs"} & set(frames):
-        own = frames[name][frames[name]["task"] == task]
+    for name in {"runs", "changed_runs"} & set(ev.frames):
+        own = ev.frames[name]
         keys = ["kind", "k", "level", *(["start"] if "start" in own else [])]
         found += own.groupby(keys)["seed"].nunique().tolist()
-    return Measured(float(min(found)), None, len(found)) if found else None
+    if not found:
+        raise Missing("rows of runs")
+    return ev.counted(float(min(found)), len(found))
 
 
-def recipe(frames: Frames, task: str, sparse_level: int, column: Literal["lr", "batch_size"]) -> Found:
+def recipe(ev: Evidence, column: Literal["lr", "batch_size"]) -> Measured:
     """Give a number of the recipe: the peak learning rate, or the examples a batch."""
-    frame = frames.get("networks")
-    return None if frame is None else evidence.average(frame[frame["task"] == task][column], 1)
+    values = ev.rows("networks")[column]
+    if values.isna().any():
+        raise Missing(column)
+    return ev.counted(float(values.mean()), len(values))

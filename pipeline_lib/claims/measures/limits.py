@@ -1,189 +1,187 @@
 """How much of a solution can be pruned at once: what its curvature predicts, and what matches after retraining.
 
-A solution without a matching sublevel set admits no pruning: its limit is 0. Source: paper C, section 3.3 and figure 5.
+A solution without a matching sublevel set admits no pruning: its limit is 0. One that has not converged is not known.
+
+Source: paper C, section 3.3 and figure 5.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from pipeline_lib.claims import evidence
-from pipeline_lib.claims.evidence import Found, Frames, Measured, spearman
+from pipeline_lib.claims import estimates, evidence
+from pipeline_lib.claims.estimates import Interval, possible
+from pipeline_lib.claims.evidence import Evidence, Missing
 from pipeline_lib.claims.measures import _paired
+from pipeline_lib.claims.rules import Measured
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Line = tuple[np.ndarray, np.ndarray]  # distances, ascending, and the limit at each
 Lines = dict[int, dict[int, Line]]  # by level and seed
-Matches = dict[int, dict[float, bool]]  # by level and ratio
+Scan = dict[int, dict[float, dict[int, float]]]  # margins of accuracy by level, ratio and seed
 
 _NOTHING = (np.zeros(1), np.zeros(1))
 _SHARES = (0.25, 0.5, 0.75)  # of the common range of distances, at which levels are compared
 
 
-def _of(frames: Frames, table: str, task: str, k: int) -> pd.DataFrame | None:
-    frame = frames.get(table)
-    return None if frame is None else frame[(frame["task"] == task) & (frame["k"] == k)]
-
-
-def _lines(frames: Frames, task: str, k: int) -> Lines:
-    """Find what the Hessian predicts of each level and seed, levels ascending; empty where nothing is predicted."""
-    rows, fits = (_of(frames, table, task, k) for table in ("limits", "fits"))
-    if rows is None or fits is None:
-        return {}
-    found: Lines = {level: {} for level in sorted({*rows["level"].tolist(), *fits[fits["epsilon"].isna()]["level"].tolist()})}
-    own = rows[rows["operator"] == "hessian"].sort_values("distance")
-    for level, seed in own[["level", "seed"]].drop_duplicates().to_numpy().tolist():
-        line = own[(own["level"] == level) & (own["seed"] == seed)]
-        found[level][seed] = line["distance"].to_numpy(), line["clamped"].to_numpy()
+def _lines(ev: Evidence, k: int) -> Lines:
+    """Find what the Hessian predicts of each level and seed, levels ascending."""
+    own, fits = ev.rows("limits", k=k, operator="hessian").sort_values("distance"), ev.rows("fits", k=k)
     none = fits[fits["epsilon"].isna()]
+    found: Lines = {level: {} for level in sorted({*own["level"].tolist(), *none["level"].tolist()})}
+    lines: dict[Any, pd.DataFrame] = dict(iter(own.groupby(["level", "seed"])))
+    most = max(map(len, lines.values()))
+    for (level, seed), line in lines.items():
+        if len(line) >= evidence.COMPLETE * most:
+            found[level][seed] = line["distance"].to_numpy(), line["clamped"].to_numpy(dtype=float)
     for level, seed in zip(none["level"].tolist(), none["seed"].tolist(), strict=True):
         found[level][seed] = _NOTHING
-    return found if len(own) else {}
+    return found
 
 
 def _drawn(lines: Lines) -> list[Line]:
     return [line for by_seed in lines.values() for line in by_seed.values() if line is not _NOTHING]
 
 
-def _scan(frames: Frames, task: str, k: int, criterion: str) -> dict[int, dict[float, _paired.BySeed]]:
-    """Find the accuracies of networks from pruned solutions by level and ratio.
+def _limit(line: Line, at: float) -> float:
+    """Give the limit at a distance; NaN where one next to it is not known."""
+    return float(np.interp(at, *line))
 
-    Magnitude pruning by the ladder's own ratio is the ladder's next level.
+
+def _scan(ev: Evidence, k: int, criterion: str) -> Scan:
+    """Find by how much networks from pruned solutions are more accurate than matching ones must be.
+
+    Magnitude pruning by the ladder's own ratio is the ladder's next level. The seeds are those that all have.
     """
-    rows, found = _of(frames, "changed_runs", task, k), dict[int, dict[float, _paired.BySeed]]()
-    if rows is not None:
-        rows = rows[(rows["further_criterion"] == criterion) & (rows["num_changes"] == 1)]
-    for start, own in [] if rows is None else rows.groupby("start"):
-        for level, row in _paired.accuracies(frames, task, "imp", str(start)).items():
+    rows, found = ev.rows("changed_runs", k=k, further_criterion=criterion, num_changes=1), Scan()
+    for start, own in rows.groupby("start"):
+        for level, row in _paired.accuracies(ev, "imp", str(start)).items():
             found.setdefault(level, {})[float(own["further_fraction"].iloc[0])] = row
-    ladder, plain = evidence.ladder(frames, task, "imp"), _paired.accuracies(frames, task, "imp", f"k{k}")
     if criterion == "magnitude":
-        if ladder is None:
-            return {}
+        ladder, plain = evidence.ladder(ev, "imp"), _paired.accuracies(ev, "imp", f"k{k}")
         left = ladder[ladder["k"] == k].groupby("level")["density"].mean()
         for level in (level for level in found if level + 1 in plain):
             found[level].setdefault(round(1 - float(left[level + 1] / left[level]), 2), plain[level + 1])
-    return {level: dict(sorted(found[level].items())) for level in sorted(found)}
+    places = [(level, ratio) for level in sorted(found) for ratio in sorted(found[level])]
+    margins = ev.complete(evidence.matching_margins(ev, found[level][ratio]) for level, ratio in places)
+    whole: Scan = {}
+    for (level, ratio), row in zip(places, margins, strict=True):
+        whole.setdefault(level, {})[ratio] = row
+    return whole
 
 
-def _matches(frames: Frames, task: str, k: int, criterion: str, least: int) -> Matches | None:
-    """Tell of each level and ratio whether its networks match; None where there are none, or one lacks a seed."""
-    enough, scan = evidence.matching_accuracy(frames, task, least), _scan(frames, task, k, criterion)
-    every = [values for row in scan.values() for values in row.values()]
-    whole = all(len(values) >= least and not any(map(math.isnan, values.values())) for values in every)
-    if enough is None or not every or not whole:
-        return None
-    return {level: {f: statistics.fmean(row[f].values()) >= enough for f in row} for level, row in scan.items()}
+def _rows(scan: Scan) -> list[dict[int, float]]:
+    return [row for ratios in scan.values() for row in ratios.values()]
 
 
-def _points(frames: Frames, task: str, k: int, criterion: str, least: int) -> list[tuple[bool, bool]] | None:
-    """Tell of each network of the scan whether it matches, and whether its ratio is below the mean limit at its distance."""
-    matches, lines, cuts = _matches(frames, task, k, criterion, least), _lines(frames, task, k), _of(frames, "cuts", task, k)
-    if matches is None or cuts is None:
-        return None
-    own, found = cuts[cuts["criterion"] == criterion].dropna(subset=["distance"]), []
-    for level, fraction in ((level, fraction) for level, row in matches.items() for fraction in row):
-        there = own[(own["level"] == level) & np.isclose(own["fraction"], fraction)].set_index("seed")["distance"]
-        seeds = sorted(set(there.index) & set(lines.get(level, {})))
-        if len(seeds) < max(least, 1):
-            return None
-        limit = statistics.fmean(float(np.interp(there[seed], *lines[level][seed])) for seed in seeds)
-        found.append((matches[level][fraction], fraction < limit))
+def _points(ev: Evidence, k: int, criterion: str) -> list[tuple[bool | None, bool | None, bool, bool]]:
+    """Tell of each network of the scan whether it matches and whether its ratio is below the limit, for sure and by the mean."""
+    scan, lines, cuts = _scan(ev, k, criterion), _lines(ev, k), ev.rows("cuts", k=k, criterion=criterion)
+    found, of = [], len(_rows(scan))
+    columns = (cuts[name].tolist() for name in ("level", "fraction", "seed", "distance"))
+    distances = {(level, round(f, 6), seed): r for level, f, seed, r in zip(*columns, strict=True)}
+    for level, ratios in scan.items():
+        for ratio, margins in ratios.items():
+            at = {s: distances[level, round(ratio, 6), s] for s in margins if (level, round(ratio, 6), s) in distances}
+            room = {s: _limit(line, at.get(s, math.nan)) - ratio for s, line in lines.get(level, {}).items()}
+            (room,) = ev.complete([room or dict.fromkeys(margins, math.nan)])
+            guess = statistics.fmean(margins.values()) >= 0, statistics.fmean(room.values()) > 0
+            found.append((ev.decide(margins, 0.0, of), ev.decide(room, 0.0, of), *guess))
     return found
 
 
-def limit_trend(frames: Frames, task: str, sparse_level: int, k: int) -> Found:
-    """Give Spearman's correlation of the distance with the predicted limit, at the level and seed where it is highest."""
-    lines = _drawn(_lines(frames, task, k))
-    trends = [spearman(x.tolist(), y.tolist(), len(lines)) for x, y in lines]
-    known = [trend for trend in trends if trend is not None]
-    return max(known, key=lambda trend: trend.value) if known and len(known) == len(trends) else None
-
-
-def limit_by_level(frames: Frames, task: str, sparse_level: int, k: int, least: int = 3) -> Found:
-    """Give Spearman's correlation of the level with the mean predicted limit at a fixed distance: the highest of three distances.
+def limit_by_level(ev: Evidence, k: int) -> Measured:
+    """Give the change of the predicted limit at a distance from the first level to the last: the highest of three distances.
 
     These are evenly spaced in the range that all levels and seeds have in common.
     """
-    lines = _lines(frames, task, k)
-    if not lines or any(len(by_seed) < least for by_seed in lines.values()):
-        return None
+    lines = _lines(ev, k)
+    if not _drawn(lines):
+        raise Missing("levels with a predicted limit")
     low, high = max(float(x[0]) for x, _ in _drawn(lines)), min(float(x[-1]) for x, _ in _drawn(lines))
-    trends = []
+    trends, parts = [], list[dict[int, float]]()
     for at in (low + share * (high - low) for share in _SHARES):
-        means = [statistics.fmean(float(np.interp(at, *line)) for line in by_seed.values()) for by_seed in lines.values()]
-        trends.append(spearman(list(lines), means, min(map(len, lines.values()))))
-    known = [trend for trend in trends if trend is not None]
-    return max(known, key=lambda trend: trend.value) if len(known) == len(trends) else None
+        series = {level: {s: _limit(line, at) for s, line in by_seed.items()} for level, by_seed in lines.items()}
+        parts = ev.complete(series.values())
+        trends.append(estimates.trend(dict(zip(map(float, series), parts, strict=True))))
+    if len(lines) < evidence.LEAST_PLACES:
+        raise Missing(f"{evidence.LEAST_PLACES} levels with a spectrum; has {len(lines)}")
+    return ev.of(estimates.highest(trends), parts)
 
 
-def limit_agreement(
-    frames: Frames, task: str, sparse_level: int, k: int, criterion: Literal["magnitude", "random"], least: int = 3
-) -> Found:
-    """Give the share, in percent, of pruned solutions that match if and only if their ratio is below the predicted limit."""
-    points = _points(frames, task, k, criterion, least)
-    if not points:
-        return None
-    return Measured(100 * sum(match == below for match, below in points) / len(points), None, len(points))
+def limit_agreement(ev: Evidence, k: int, criterion: Literal["magnitude", "random"]) -> Measured:
+    """Give the share, in percent, of pruned solutions that match if and only if their ratio is below the predicted limit.
+
+    There must be some that match and some that do not.
+    """
+    points = _points(ev, k, criterion)
+    num, value = len(points), sum(match == below for _, _, match, below in points)
+    wrong = sum(None not in (match, below) and match != below for match, below, *_ in points)
+    right = sum(None not in (match, below) and match == below for match, below, *_ in points)
+    if len({match for match, *_ in points} - {None}) < 2:
+        right = 0  # what agrees with a constant says nothing
+    return Measured(100 * value / num, 100 * min(right, value) / num, 100 * max(num - wrong, value) / num, num, num)
 
 
-def beyond_limit(
-    frames: Frames, task: str, sparse_level: int, k: int, criterion: Literal["magnitude", "random"], least: int = 3
-) -> Found:
+def beyond_limit(ev: Evidence, k: int, criterion: Literal["magnitude", "random"]) -> Measured:
     """Count the pruned solutions that match although their ratio is not below the predicted limit."""
-    points = _points(frames, task, k, criterion, least)
-    return Measured(float(sum(match and not below for match, below in points)), None, len(points)) if points else None
+    points = _points(ev, k, criterion)
+    value = sum(match and not below for _, _, match, below in points)
+    low = sum(match is True and below is False for match, below, *_ in points)
+    high = sum(match is not False and below is not True for match, below, *_ in points)
+    return Measured(float(value), float(min(low, value)), float(max(high, value)), len(points), len(points))
 
 
-def _largest(matches: Matches) -> dict[int, float]:
-    """Give the largest ratio that matches, in percent, by level; 0 where none does."""
-    return {level: 100 * max((f for f, match in row.items() if match), default=0.0) for level, row in matches.items()}
+def _largest(ev: Evidence, row: dict[float, dict[int, float]], of: int) -> Interval:
+    """Give the largest ratio that matches, in percent; 0 where none does."""
+    ratios = sorted(row)
+
+    def largest(good: list[bool]) -> float:
+        return 100 * max((ratio for ratio, matches in zip(ratios, good, strict=True) if matches), default=0.0)
+
+    sure = [ev.decide(row[ratio], 0.0, of) for ratio in ratios]
+    return possible(largest, sure, [statistics.fmean(row[ratio].values()) >= 0 for ratio in ratios])
 
 
-def ratio_lead(frames: Frames, task: str, sparse_level: int, k: int, least: int = 3) -> Found:
+def ratio_lead(ev: Evidence, k: int) -> Measured:
     """Subtract random pruning's largest matching ratio from magnitude pruning's, in percent, at the level where this is least."""
-    first, second = (_matches(frames, task, k, criterion, least) for criterion in ("magnitude", "random"))
-    if first is None or second is None or list(first) != list(second):
-        return None
-    ours, theirs = _largest(first), _largest(second)
-    return Measured(min(ours[level] - theirs[level] for level in ours), None, len(ours))
+    first, second = (_scan(ev, k, criterion) for criterion in ("magnitude", "random"))
+    if list(first) != list(second):
+        raise Missing("the same levels pruned by magnitude and at random")
+    of = len(_rows(first)) + len(_rows(second))
+    leads = [estimates.difference(_largest(ev, first[each], of), _largest(ev, second[each], of)) for each in first]
+    least = Interval(*(min(getattr(each, end) for each in leads) for end in ("value", "low", "high")))
+    return ev.having(least, [*_rows(first), *_rows(second)])
 
 
-def ratio_trend(
-    frames: Frames, task: str, sparse_level: int, k: int, criterion: Literal["magnitude", "random"], least: int = 3
-) -> Found:
-    """Give Spearman's correlation of the level with the largest ratio that matches."""
-    matches = _matches(frames, task, k, criterion, least)
-    if matches is None:
-        return None
-    largest = _largest(matches)
-    return spearman(list(largest), list(largest.values()), len(largest))
+def ratio_trend(ev: Evidence, k: int, criterion: Literal["magnitude", "random"]) -> Measured:
+    """Give the change of the largest ratio that matches, in percent, from the first level to the last, seed by seed."""
+    scan = _scan(ev, k, criterion)
+    series = {
+        level: {s: 100 * max((f for f, row in ratios.items() if row[s] >= 0), default=0.0) for s in next(iter(ratios.values()))}
+        for level, ratios in scan.items()
+    }
+    return ev.trend(series)
 
 
-def num_ratios(frames: Frames, task: str, sparse_level: int, k: int, criterion: Literal["magnitude", "random"]) -> Found:
+def num_ratios(ev: Evidence, k: int, criterion: Literal["magnitude", "random"]) -> Measured:
     """Count the ratios by which the solutions of the level that has the fewest were pruned."""
-    scan = _scan(frames, task, k, criterion)
-    return Measured(float(min(map(len, scan.values()))), None, len(scan)) if scan else None
+    scan = _scan(ev, k, criterion)
+    return ev.counted(float(min(map(len, scan.values()))), len(scan))
 
 
-def spectrum_size(
-    frames: Frames, task: str, sparse_level: int, k: int, column: Literal["probes", "iterations", "examples"]
-) -> Found:
+def spectrum_size(ev: Evidence, k: int, column: Literal["probes", "iterations", "examples"]) -> Measured:
     """Count random start vectors, iterations or training images of the solutions' spectra, of the one that has the fewest."""
-    rows = _of(frames, "spectrum", task, k)
-    if rows is None:
-        return None
-    own = rows[(rows["operator"] == "hessian") & (rows["vector"] == "rademacher")]
-    one = own.groupby(["seed", "level", "step"])
+    one = ev.rows("spectrum", k=k, operator="hessian", vector="rademacher").groupby(["seed", "level", "step"])
     counts = {
         "probes": one["probe"].nunique(),
         "iterations": one["index"].max() + 1,
         "examples": one["num_examples"].min(),
     }
-    return Measured(float(counts[column].min()), None, len(one)) if len(own) else None
+    return ev.counted(float(counts[column].min()), len(one))

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pipeline_lib.claims import evidence
-from pipeline_lib.claims.evidence import Found, Frames, Measured, fewest
+from pipeline_lib.claims import estimates, evidence
+from pipeline_lib.claims.evidence import Evidence, Missing
 from pipeline_lib.claims.measures import _matching, _paired
+from pipeline_lib.claims.rules import Measured
 
 
-def matching_depth(frames: Frames, task: str, sparse_level: int, start: str, least: int = 3) -> Found:
+def matching_depth(ev: Evidence, start: str) -> Measured:
     """Give the last level down to which all of a start's sparse networks match."""
-    points, matches = _matching.ladder(frames, task, start, least), _matching.levels(frames, task, start, least)
-    return None if points is None or matches is None else Measured(float(_matching.depth(matches)), None, fewest(points))
+    found = _matching.margins(ev, start)
+    return ev.having(_matching.depths(ev, found), found.values())
 
 
-def depth_lead(frames: Frames, task: str, sparse_level: int, start: str, against: str, least: int = 3) -> Found:
-    """Subtract the last level down to which another start's networks match."""
-    first, second = (matching_depth(frames, task, sparse_level, each, least) for each in (start, against))
-    return evidence.minus(first, second)
+def depth_lead(ev: Evidence, start: str, against: str) -> Measured:
+    """Subtract the last level down to which another start's networks match, on ladders of one length."""
+    first, second = (_matching.margins(ev, each) for each in (start, against))
+    if len(first) != len(second):
+        raise Missing("ladders of one length")
+    found = estimates.difference(*(_matching.depths(ev, each) for each in (first, second)))
+    return ev.having(found, [*first.values(), *second.values()])
 
 
 def start_margin(
-    frames: Frames, task: str, sparse_level: int, start: str, from_level: int, to_level: int, take: Literal["lowest", "highest"],
-    least: int = 3,
-) -> Found:  # fmt: skip
+    ev: Evidence, start: str, from_level: int, to_level: int, take: Literal["lowest", "highest"]
+) -> Measured:  # fmt: skip
     """Subtract the accuracy that matches from that of a start, at the level where that is lowest or highest."""
-    enough = evidence.matching_accuracy(frames, task, least)
-    found = _paired.common([_paired.accuracies(frames, task, "imp", start)], from_level, to_level, least)
-    point = None if found is None else _paired.taken(found[0], take, False)
-    return None if point is None or enough is None else Measured(point.value - enough, point.spread, point.num)
+    (found,) = _paired.common(ev, [_paired.accuracies(ev, "imp", start)], from_level, to_level)
+    return ev.extreme((evidence.matching_margins(ev, row) for row in found.values()), take)

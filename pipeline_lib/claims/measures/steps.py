@@ -1,122 +1,93 @@
-"""Means over replicates at rewind steps, and how they go with the step."""
+"""Means over seeds at rewind steps, and how they go with the step."""
 
 from __future__ import annotations
 
 import statistics
 
-from pipeline_lib.claims import evidence
-from pipeline_lib.claims.evidence import Found, Frames, Measured, curve, cut, fewest, minus, pearson, spearman
+from pipeline_lib.claims import estimates, evidence
+from pipeline_lib.claims.estimates import means_of, minus
+from pipeline_lib.claims.evidence import Evidence, curve
+from pipeline_lib.claims.rules import Measured
 
 
-def dense_accuracy(frames: Frames, task: str, sparse_level: int, least: int = 3) -> Found:
+def dense_accuracy(ev: Evidence) -> Measured:
     """Average the test accuracy of the dense networks over seeds, from the first rewind step under the first order."""
-    return evidence.dense_accuracy(frames, task, least)
+    return ev.mean(ev.dense)
 
 
-def at_step(
-    frames: Frames, task: str, sparse_level: int, of: str, kind: str, k: int, split: str = "test", least: int = 3
-) -> Found:
-    """Give the mean over replicates at one rewind step."""
-    return curve(of, frames, task, sparse_level, kind, split, least).get(k)
+def at_step(ev: Evidence, of: str, kind: str, k: int, split: str = "test") -> Measured:
+    """Give the mean over seeds at one rewind step."""
+    return ev.mean(evidence.at(curve(ev, of, kind, split), k))
 
 
-def lowest(
-    frames: Frames, task: str, sparse_level: int, of: str, kind: str, through: int, split: str = "test", least: int = 3
-) -> Found:
+def lowest(ev: Evidence, of: str, kind: str, through: int, split: str = "test") -> Measured:
     """Give the smallest mean over the rewind steps."""
-    points = cut(curve(of, frames, task, sparse_level, kind, split, least), through)
-    return min(points.values(), key=lambda point: point.value) if points else None
+    return ev.extreme(curve(ev, of, kind, split, through).values(), "lowest")
 
 
-def highest(
-    frames: Frames, task: str, sparse_level: int, of: str, kind: str, through: int, split: str = "test", least: int = 3
-) -> Found:
+def highest(ev: Evidence, of: str, kind: str, through: int, split: str = "test") -> Measured:
     """Give the largest mean over the rewind steps."""
-    points = cut(curve(of, frames, task, sparse_level, kind, split, least), through)
-    return max(points.values(), key=lambda point: point.value) if points else None
+    return ev.extreme(curve(ev, of, kind, split, through).values(), "highest")
 
 
-def variation(
-    frames: Frames, task: str, sparse_level: int, of: str, kind: str, through: int, split: str = "test", least: int = 3
-) -> Found:
-    """Subtract the smallest mean over the rewind steps from the largest."""
-    points = cut(curve(of, frames, task, sparse_level, kind, split, least), through)
-    values = [point.value for point in points.values()] if points else []
-    return Measured(max(values) - min(values), None, fewest(points)) if points else None
+def variation(ev: Evidence, of: str, kind: str, through: int, split: str = "test") -> Measured:
+    """Give how far the mean of a rewind step is from that of all, at the step where this is most."""
+    parts = ev.complete(curve(ev, of, kind, split, through).values())
+    centre = means_of(parts)
+    return ev.of(estimates.farthest([estimates.mean(minus(part, centre)) for part in parts]), parts)
 
 
-def change(
-    frames: Frames, task: str, sparse_level: int, of: str, kind: str, k: int, split: str = "test", least: int = 3
-) -> Found:
-    """Subtract the mean at step 0 from the one at step k."""
-    points = curve(of, frames, task, sparse_level, kind, split, least)
-    return minus(points.get(k), points.get(0))
+def difference(ev: Evidence, of: str, kind: str, other: str, k: int, split: str = "test") -> Measured:
+    """Subtract the other kind's value at step k, seed by seed."""
+    first, second = ev.complete(evidence.at(curve(ev, of, each, split), k) for each in (kind, other))
+    return ev.mean(minus(first, second))
 
 
-def difference(
-    frames: Frames, task: str, sparse_level: int, of: str, kind: str, other: str, k: int, split: str = "test", least: int = 3
-) -> Found:
-    """Subtract the other kind's mean at step k."""
-    first, second = (curve(of, frames, task, sparse_level, each, split, least).get(k) for each in (kind, other))
-    return minus(first, second)
+def change(ev: Evidence, of: str, kind: str, k: int, split: str = "test") -> Measured:
+    """Subtract the value at step 0 from the one at step k, seed by seed."""
+    points = curve(ev, of, kind, split)
+    late, first = ev.complete(evidence.at(points, step) for step in (k, 0))
+    return ev.mean(minus(late, first))
 
 
-def ratio(
-    frames: Frames, task: str, sparse_level: int, of: str, kind: str, other: str, k: int, split: str = "test", least: int = 3
-) -> Found:
+def ratio(ev: Evidence, of: str, kind: str, other: str, k: int, split: str = "test") -> Measured:
     """Divide by the other kind's mean at step k."""
-    first, second = (curve(of, frames, task, sparse_level, each, split, least).get(k) for each in (kind, other))
-    if first is None or second is None or second.value == 0:
-        return None
-    return Measured(first.value / second.value, None, min(first.num, second.num))
+    first, second = (evidence.at(curve(ev, of, each, split), k) for each in (kind, other))
+    return ev.ratio(first, second)
 
 
-def split_gap(
-    frames: Frames, task: str, sparse_level: int, of: str, kind: str, through: int, size: bool = True, least: int = 3
-) -> Found:
-    """Average train minus test over the rewind steps; its size, or with its sign."""
-    train, test = (cut(curve(of, frames, task, sparse_level, kind, split, least), through) for split in ("train", "test"))
-    if not train or not test or list(train) != list(test):
-        return None
-    gaps = [train[k].value - test[k].value for k in train]
-    return Measured(statistics.fmean(abs(gap) if size else gap for gap in gaps), None, fewest(train, test))
+def split_gap(ev: Evidence, of: str, kind: str, through: int) -> Measured:
+    """Average train minus test over the rewind steps, seed by seed."""
+    train, test = (curve(ev, of, kind, split, through) for split in ("train", "test"))
+    parts = ev.complete([*train.values(), *test.values()])
+    return ev.mean(minus(means_of(parts[: len(train)]), means_of(parts[len(train) :])))
 
 
-def rank_trend(
-    frames: Frames, task: str, sparse_level: int, of: str, kind: str, through: int, split: str = "test", least: int = 3
-) -> Found:
-    """Give Spearman's correlation of the means with the rewind step."""
-    points = cut(curve(of, frames, task, sparse_level, kind, split, least), through)
-    return spearman(list(points), [point.value for point in points.values()], fewest(points)) if points else None
+def rank_trend(ev: Evidence, of: str, kind: str, through: int, split: str = "test") -> Measured:
+    """Give the change from the first rewind step to the last, as a share of the mean over all."""
+    return ev.trend(evidence.relative(ev, curve(ev, of, kind, split, through)))
 
 
-def linear_fall(
-    frames: Frames, task: str, sparse_level: int, of: str, kind: str, through: int, split: str = "test", least: int = 3
-) -> Found:
+def linear_fall(ev: Evidence, of: str, kind: str, through: int, split: str = "test") -> Measured:
     """Give Pearson's correlation with the rewind step or with its place on the grid, whichever is lower (B-X9)."""
-    points = cut(curve(of, frames, task, sparse_level, kind, split, least), through)
-    if not points:
-        return None
-    values, num = [point.value for point in points.values()], fewest(points)
-    both = [pearson(x, values, num) for x in (list(points), range(len(points)))]
-    return min((each for each in both if each), key=lambda each: each.value, default=None)
+    points = curve(ev, of, kind, split, through)
+    parts = ev.complete(points.values())
+    places = ([float(k) for k in points], list(map(float, range(len(points)))))
+    both = [estimates.correlation([dict.fromkeys(parts[0], value) for value in x], parts) for x in places]
+    return ev.of(min(both, key=lambda sample: sample(ev.level).value), parts)
 
 
-def relation(
-    frames: Frames, task: str, sparse_level: int, of: str, to: str, kind: str, through: int, ranks: bool = False, least: int = 3
-) -> Found:
+def relation(ev: Evidence, of: str, to: str, kind: str, through: int, ranks: bool = False) -> Measured:
     """Give Pearson's (or Spearman's) correlation of two things over the rewind steps, on the test split."""
-    x, y = (cut(curve(each, frames, task, sparse_level, kind, "test", least), through) for each in (of, to))
-    if not x or not y or list(x) != list(y):
-        return None
-    first, second = ([point.value for point in points.values()] for points in (x, y))
-    return (spearman if ranks else pearson)(first, second, fewest(x, y))
+    first, second = (curve(ev, each, kind, "test", through) for each in (of, to))
+    steps = sorted(set(first) | set(second))
+    parts = ev.complete(evidence.at(found, k) for found in (first, second) for k in steps)
+    return ev.of(estimates.correlation(parts[: len(steps)], parts[len(steps) :], ranks), parts)
 
 
-def peak_place(frames: Frames, task: str, sparse_level: int, kind: str, k: int, split: str = "test", least: int = 3) -> Found:
-    """Average the positions on the line whose mean error is within a point of the highest."""
-    points = evidence.path(frames, task, sparse_level, kind, split, k, least)
-    if not points:
-        return None
-    peak = max(point.value for point in points.values())
-    return Measured(statistics.fmean(alpha for alpha, point in points.items() if point.value >= peak - 1), None, fewest(points))
+def peak_place(ev: Evidence, kind: str, k: int, split: str = "test") -> Measured:
+    """Average the positions on the line whose error is within a point of the highest, seed by seed."""
+    points = evidence.path(ev, kind, split, k)
+    seeds = next(iter(points.values()))
+    peaks = {seed: max(row[seed] for row in points.values()) for seed in seeds}
+    return ev.mean({s: statistics.fmean(a for a, row in points.items() if row[s] >= peaks[s] - 1) for s in seeds})

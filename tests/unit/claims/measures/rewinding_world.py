@@ -7,9 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline_lib.claims.evidence import Measured
-from pipeline_lib.core import registry
-
 Frames = dict[str, pd.DataFrame]
 
 SPARSE, STEPS, SEEDS = 2, (0, 10, 20), (-1, 0, 1)
@@ -91,20 +88,6 @@ def world() -> Frames:
     return {name: pd.DataFrame(found) for name, found in rows.items()}
 
 
-def ask(frames: Frames, name: str, **options: Any) -> Measured | None:
-    """What a claim's measure says of the made-up task."""
-    bound = registry.bind("measures", {"name": name, **options}, ("frames", "task", "sparse_level"), "measure")
-    found: Measured | None = registry.call("measures", bound, frames=frames, task="net", sparse_level=SPARSE)
-    return found
-
-
-def value(frames: Frames, name: str, **options: Any) -> float:
-    """The measured value, where there has to be one."""
-    found = ask(frames, name, **options)
-    assert found is not None
-    return found.value
-
-
 def edit(frames: Frames, table: str, column: str, new: float, **where: Any) -> Frames:
     """Put another value into some rows of one table."""
     frame = frames[table].copy()
@@ -114,12 +97,6 @@ def edit(frames: Frames, table: str, column: str, new: float, **where: Any) -> F
     assert chosen.any()
     frame.loc[chosen, column] = new
     return {**frames, table: frame}
-
-
-def parts(found: Measured | None) -> tuple[float, float | None, int]:
-    """Value, deviation and number, where something has to be measured."""
-    assert found is not None
-    return found.value, found.spread, found.num
 
 
 # What every measure of this world is expected to say; the options of a claim, and the value.

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import made_up
 import pandas as pd
-
-from pipeline_lib.claims.evidence import Measured
-from pipeline_lib.core import registry
 
 Frames = dict[str, pd.DataFrame]
 Accuracies = Mapping[tuple[str, int], Sequence[float]]
@@ -35,23 +31,3 @@ def runs(accuracies: Accuracies, kind: str = "imp") -> pd.DataFrame:
 def world(accuracies: Accuracies, **others: pd.DataFrame) -> Frames:
     """Runs of IMP, divided as measures see them, and other tables."""
     return made_up.divided({"runs": runs(accuracies), **others})
-
-
-def ask(frames: Frames, name: str, **options: Any) -> Measured | None:
-    """What a claim's measure says of the task."""
-    bound = registry.bind("measures", {"name": name, **options}, ("frames", "task", "sparse_level"), "measure")
-    found: Measured | None = registry.call("measures", bound, frames=frames, task="net", sparse_level=2)
-    return found
-
-
-def value(frames: Frames, name: str, **options: Any) -> float:
-    """The measured value, where there has to be one."""
-    found = ask(frames, name, **options)
-    assert found is not None
-    return found.value
-
-
-def parts(found: Measured | None) -> tuple[float, float | None, int]:
-    """Value, deviation and number, where something has to be measured."""
-    assert found is not None
-    return found.value, found.spread, found.num

@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from rewinding_world import CONTROLS, STEPS, ask, edit, value
+from asking import ask, value
+from rewinding_world import CONTROLS, STEPS, edit
 
 
 def test_a_level_below_a_fifth_of_a_point_of_deviation_still_matches(frames):

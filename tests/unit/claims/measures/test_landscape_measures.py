@@ -7,8 +7,9 @@ from typing import Any
 import made_up
 import pandas as pd
 import pytest
+from asking import ask, parts, value
 from landscape_world import ADAPTIVE, FT, LRR, MOVED, WR, Frames, world
-from rewinding_world import ask, edit, parts, value
+from rewinding_world import edit
 
 INFINITE = float("inf")
 RUNS, ALONE, LINES, SETS = ("runs",), ("barriers",), ("runs", "barriers"), ("runs", "sets")

@@ -7,7 +7,8 @@ import itertools
 import made_up
 import pandas as pd
 import pytest
-from starts_world import Frames, ask, parts, runs, value, world
+from asking import ask, parts, value
+from starts_world import Frames, runs, world
 
 CHANGED = "k5 | shuffle(layer)"
 # Differences of the first two: (-2, -1, -3) at level 1 and (-4, -4, -4) + (1, 0, -1) at level 2.

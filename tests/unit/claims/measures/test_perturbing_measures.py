@@ -7,7 +7,8 @@ from typing import Any
 import made_up
 import pandas as pd
 import pytest
-from starts_world import Frames, ask, parts, value, world
+from asking import ask, parts, value
+from starts_world import Frames, world
 
 from pipeline_lib.experiments import comparisons
 

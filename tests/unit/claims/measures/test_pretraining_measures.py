@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from starts_world import ask, parts, value, world
+from asking import ask, parts, value
+from starts_world import world
 
 PRETEXT = "rotation(false)"
 DURATIONS = (2, 5, 10, 20, 40)

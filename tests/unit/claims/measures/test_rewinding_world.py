@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rewinding_world import EXPECTED, ask, value
+from asking import ask, value
+from rewinding_world import EXPECTED
 
 from pipeline_lib.core import registry
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rewinding_world import SPARSE, ask, edit, value
+from asking import ask, value
+from rewinding_world import SPARSE, edit
 
 from pipeline_lib.claims.evidence import Measured
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from rewinding_world import EXPECTED, ask, edit, parts, value
+from asking import ask, parts, value
+from rewinding_world import EXPECTED, edit
 
 from pipeline_lib.claims import evidence
 from pipeline_lib.claims.evidence import Measured

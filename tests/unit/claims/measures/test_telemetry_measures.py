@@ -8,7 +8,8 @@ from typing import Any
 import made_up
 import pandas as pd
 import pytest
-from starts_world import Frames, ask, parts, runs, value
+from asking import ask, parts, value
+from starts_world import Frames, runs
 
 STEPS = [*range(51), *range(60, 1001, 10), *range(1050, 4001, 50)]
 COLUMNS = {
