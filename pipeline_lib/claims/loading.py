@@ -6,9 +6,9 @@ experiment has gives them its own: see `ROLES`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ class Claim:
     @property
     def family(self) -> str:
         """The paper that makes it."""
-        return self.source.partition(",")[0]
+        return self.source[: f"{self.source},".index(",")]
 
 
 def _is_number(value: Any) -> bool:
@@ -213,9 +213,9 @@ def settled(measure: Mapping[str, Any], words: Mapping[str, int]) -> dict[str, A
     used = {word for option, word in measure.items() if option in ROLES and word in STEPS}
     found = {option: words[value] if option in ROLES and value in words else value for option, value in measure.items()}
     for option in (option for option in _STARTS if option in measure):
-        word, bar, rest = str(measure[option]).partition(" |")
-        if word in STEPS:
-            found[option] = f"k{words[word]}{bar}{rest}"
+        text = str(measure[option])
+        for word in (word for word in STEPS if text == word or text.startswith(f"{word} |")):
+            found[option] = f"k{words[word]}{text[len(word) :]}"
             used.add(word)
     same = sorted(used, key=STEPS.index)
     if len({words[word] for word in same}) < len(same):
@@ -226,5 +226,6 @@ def settled(measure: Mapping[str, Any], words: Mapping[str, int]) -> dict[str, A
 def named_steps(measure: Mapping[str, Any]) -> list[int]:
     """List the rewind steps that a measure names by their numbers."""
     steps = [measure[option] for option in ("k", "through", "reach", "from_k", "to_k") if option in measure]
-    texts = [re.match(r"k(\d+)", str(measure.get(option, ""))) for option in _STARTS]
-    return [step for step in steps if _whole(step)] + [int(text[1]) for text in texts if text]
+    texts = [str(measure.get(option, "")) for option in _STARTS]
+    digits = ["".join(takewhile(str.isdecimal, text[1:])) for text in texts if text.startswith("k")]
+    return [step for step in steps if _whole(step)] + [int(number) for number in digits if number]

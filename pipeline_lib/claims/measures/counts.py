@@ -30,8 +30,10 @@ def training_steps(ev: Evidence) -> Measured:
 def density(ev: Evidence, level: int) -> Measured:
     """Average the share of weights, in percent, that are left at a level of the ladder."""
     own = evidence.ladder(ev, "imp")
-    (found,) = ev.complete([evidence.by_seed(own[own["level"] == level], "density", 100)])
-    return ev.counted(sum(found.values()) / len(found), len(found))
+    values = own[own["level"] == level]["density"]
+    if not len(values):
+        raise Missing(f"level {level}")
+    return ev.counted(100 * float(values.mean()), len(values))
 
 
 def num_pairs(ev: Evidence) -> Measured:

@@ -89,7 +89,7 @@ def best_k_lead(ev: Evidence, through: int, everywhere: bool = False) -> Measure
     The best step is that of the other seeds, so that it is no seed's own noise.
     """
     controls = [_levels(ev, kind, 0) for kind in _CONTROLS]
-    levels = sorted(controls[0]) if everywhere else [ev.sparse_level]
+    levels = sorted(set.union(*map(set, controls))) if everywhere else [ev.sparse_level]
     grid = _grid(ev, 0, through, min(levels), max(levels))
     leads = []
     for level in levels:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Line = tuple[np.ndarray, np.ndarray]  # distances, ascending, and the limit at each
 Lines = dict[int, dict[int, Line]]  # by level and seed
-Scan = dict[int, dict[float, dict[int, float]]]  # margins of accuracy by level, ratio and seed
+Scan = dict[int, dict[float, dict[int, float]]]  # accuracies, or their margins, by level, ratio and seed
 
 _NOTHING = (np.zeros(1), np.zeros(1))
 _SHARES = (0.25, 0.5, 0.75)  # of the common range of distances, at which levels are compared
@@ -54,11 +54,8 @@ def _limit(line: Line, at: float) -> float:
     return float(np.interp(at, *line))
 
 
-def _scan(ev: Evidence, k: int, criterion: str) -> Scan:
-    """Find by how much networks from pruned solutions are more accurate than matching ones must be.
-
-    Magnitude pruning by the ladder's own ratio is the ladder's next level. The seeds are those that all have.
-    """
+def _tried(ev: Evidence, k: int, criterion: str) -> Scan:
+    """Find the accuracies of networks from pruned solutions; magnitude pruning by the ladder's own ratio is its next level."""
     rows, found = ev.rows("changed_runs", k=k, further_criterion=criterion, num_changes=1), Scan()
     for start, own in rows.groupby("start"):
         for level, row in _paired.accuracies(ev, "imp", str(start)).items():
@@ -68,6 +65,12 @@ def _scan(ev: Evidence, k: int, criterion: str) -> Scan:
         left = ladder[ladder["k"] == k].groupby("level")["density"].mean()
         for level in (level for level in found if level + 1 in plain):
             found[level].setdefault(round(1 - float(left[level + 1] / left[level]), 2), plain[level + 1])
+    return found
+
+
+def _scan(ev: Evidence, k: int, criterion: str) -> Scan:
+    """Find by how much networks from pruned solutions are more accurate than matching ones must be; of seeds that have all."""
+    found = _tried(ev, k, criterion)
     places = [(level, ratio) for level in sorted(found) for ratio in sorted(found[level])]
     margins = ev.complete(evidence.matching_margins(ev, found[level][ratio]) for level, ratio in places)
     whole: Scan = {}
@@ -172,7 +175,7 @@ def ratio_trend(ev: Evidence, k: int, criterion: Literal["magnitude", "random"])
 
 def num_ratios(ev: Evidence, k: int, criterion: Literal["magnitude", "random"]) -> Measured:
     """Count the ratios by which the solutions of the level that has the fewest were pruned."""
-    scan = _scan(ev, k, criterion)
+    scan = _tried(ev, k, criterion)
     return ev.counted(float(min(map(len, scan.values()))), len(scan))
 
 

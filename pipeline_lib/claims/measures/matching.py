@@ -29,5 +29,11 @@ def start_margin(
     ev: Evidence, start: str, from_level: int, to_level: int, take: Literal["lowest", "highest"]
 ) -> Measured:  # fmt: skip
     """Subtract the accuracy that matches from that of a start, at the level where that is lowest or highest."""
-    (found,) = _paired.common(ev, [_paired.accuracies(ev, "imp", start)], from_level, to_level)
+    own = _paired.accuracies(ev, "imp", start)
+    if " prune(" in start:  # few levels are pruned further
+        own = {level: row for level, row in own.items() if from_level <= level <= to_level}
+        asked = sorted(own) if {from_level, to_level} <= set(own) else [from_level, to_level]
+        found = dict(zip(asked, ev.complete(own.get(level, {}) for level in asked), strict=True))
+    else:
+        (found,) = _paired.common(ev, [own], from_level, to_level)
     return ev.extreme((evidence.matching_margins(ev, row) for row in found.values()), take)

@@ -96,9 +96,9 @@ def quantile_ratio(ev: Evidence, start: str, against: str, from_level: int, to_l
 
 
 def pruned_share(ev: Evidence, from_level: int, to_level: int) -> Measured:
-    """Give the share of weights, in percent, that are zero right after pruning, at the level where it is furthest from a fifth.
+    """Give how far the share of weights that are zero right after pruning is from a fifth, at the level where it is furthest.
 
-    It is 0 where none is.
+    In percentage points; the share is 0 where no weight is zero.
     """
     own = ev.rows("magnitudes", of="projection")
     own = own.assign(zero=np.where(own["ratio"].isna(), np.nan, np.where(own["ratio"] == 0, own["quantile"], 0.0)))
@@ -106,7 +106,5 @@ def pruned_share(ev: Evidence, from_level: int, to_level: int) -> Measured:
     found = evidence.by(shares.reset_index(), "level", "zero", 100)
     asked = evidence.whole(sorted(found), from_level, to_level)
     parts = ev.complete(found[level] for level in asked)
-    means = [estimates.mean(part) for part in parts]
-    low, high = estimates.lowest(means)(ev.level), estimates.highest(means)(ev.level)
-    value = max((low.value, high.value), key=lambda each: abs(each - 20))
-    return ev.having(estimates.Interval(value, min(low.low, value), max(high.high, value)), parts)
+    away = [{seed: share - 100 * _NEXT for seed, share in part.items()} for part in parts]
+    return ev.of(estimates.farthest([estimates.mean(part) for part in away]), parts)

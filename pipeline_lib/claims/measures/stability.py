@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline_lib.claims import estimates, evidence
+from pipeline_lib.claims import curves, estimates, evidence
 from pipeline_lib.claims.estimates import BySeed, Interval
 from pipeline_lib.claims.evidence import NOWHERE, STABLE_BELOW, Curve, Decisions, Evidence, Missing
 from pipeline_lib.claims.rules import Measured
@@ -56,7 +56,7 @@ def _stable(ev: Evidence, kind: str, split: str, reach: int) -> tuple[Decisions,
 
 
 def _matching(ev: Evidence, kind: str, reach: int) -> tuple[Decisions, dict[int, bool], list[BySeed]]:
-    found = evidence.curve(ev, "matching_margin", kind, "test")
+    found = curves.curve(ev, "matching_margin", kind, "test")
     return *_decided(ev, found, 0.0, reach), list(found.values())
 
 
@@ -93,7 +93,7 @@ def matching_onset_places(ev: Evidence, kind: str, reach: int) -> Measured:
 
 def unstable_matches(ev: Evidence, kind: str, through: int) -> Measured:
     """Count the rewind steps from which networks match the dense one without being stable."""
-    margin, pairs = evidence.curve(ev, "matching_margin", kind, "test", through), _pairs(ev, kind, "test")
+    margin, pairs = curves.curve(ev, "matching_margin", kind, "test", through), _pairs(ev, kind, "test")
     pairs = {k: row for k, row in pairs.items() if k <= through}
     matching, matches = _decided(ev, margin, 0.0, through)
     unstable, breaks = _decided(ev, pairs, STABLE_BELOW, through)
@@ -108,7 +108,7 @@ def unstable_matches(ev: Evidence, kind: str, through: int) -> Measured:
 
 def drop_at_onset(ev: Evidence, of: str, kind: str, through: int) -> Measured:
     """Divide the fall on the way to the onset of stability by the mean fall a place of the grid."""
-    points, (_, guess, _) = evidence.curve(ev, of, kind, "test", through), _stable(ev, kind, "test", through)
+    points, (_, guess, _) = curves.curve(ev, of, kind, "test", through), _stable(ev, kind, "test", through)
     steps, onset = sorted(points), evidence.steady_from(guess)
     if not 0 < onset <= through or int(onset) not in steps:
         raise Missing("an onset of stability after 0")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import statistics
 
-from pipeline_lib.claims import estimates, evidence
+from pipeline_lib.claims import curves, estimates, evidence
+from pipeline_lib.claims.curves import curve
 from pipeline_lib.claims.estimates import means_of, minus
-from pipeline_lib.claims.evidence import Evidence, curve
+from pipeline_lib.claims.evidence import Evidence
 from pipeline_lib.claims.rules import Measured
 
 
@@ -87,7 +88,7 @@ def relation(ev: Evidence, of: str, to: str, kind: str, through: int, ranks: boo
 
 def peak_place(ev: Evidence, kind: str, k: int, split: str = "test") -> Measured:
     """Average the positions on the line whose error is within a point of the highest, seed by seed."""
-    points = evidence.path(ev, kind, split, k)
-    seeds = next(iter(points.values()))
-    peaks = {seed: max(row[seed] for row in points.values()) for seed in seeds}
-    return ev.mean({s: statistics.fmean(a for a, row in points.items() if row[s] >= peaks[s] - 1) for s in seeds})
+    points = curves.path(ev, kind, split, k)
+    (peaks,) = ev.complete([curves.peaks(points)])
+    places = {s: [a for a, row in points.items() if row[s] >= peak - 1] for s, peak in peaks.items()}
+    return ev.mean({seed: statistics.fmean(own) for seed, own in places.items()})

@@ -130,14 +130,15 @@ def gradient_minimum(ev: Evidence, from_step: int, to_step: int, window: int = 2
 def gradient_rebound(
     ev: Evidence, from_step: int, to_step: int, over_from: int, over_to: int, window: int = 25
 ) -> Measured:  # fmt: skip
-    """Divide the mean norm of the gradient over some steps by its smoothed minimum over earlier ones.
+    """Divide the norm of the gradient by its smoothed minimum: the mean over later steps, or that at first if this is less.
 
     Where the minimum is, is read off the other seeds, so that it is no seed's own noise.
     """
     points = _followed(ev, "gradient_norm")
     smooth = _smoothed(points, over_from, min(over_to, from_step), window)
-    where = evidence.best_of_others(smooth, min)
-    return ev.ratio(_level(points, from_step, to_step), {seed: smooth[step][seed] for seed, step in where.items()})
+    lowest = {seed: smooth[step][seed] for seed, step in evidence.best_of_others(smooth, min).items()}
+    parts = ev.complete([_level(points, from_step, to_step), smooth[min(smooth)], lowest])
+    return ev.of(estimates.lowest([estimates.ratio(parts[0], parts[2]), estimates.ratio(parts[1], parts[2])]), parts)
 
 
 def event_step(ev: Evidence, event: str) -> Measured:

@@ -24,6 +24,8 @@ assert worlds_runs
 EVERY = {f"{path.stem}.{claim.id}": worlds.on_one_task(claim) for path in sorted(config.CLAIMS.glob("*.yaml"))
          for claim in loading.load(path)}  # fmt: skip
 ESTIMATED = {name: claim for name, claim in EVERY.items() if not WORLDS[claim.measure["name"]].counted}
+# Correlations near one, and quantities that worlds only come near to.
+INDIRECT = ("correlation", "relation", "linear_fall", "throughout_mirrors_error", "ratio_trend", "gradient_minimum")
 ALIKE: dict[str, list[Claim]] = {}  # by measure and rule
 for each in ESTIMATED.values():
     ALIKE.setdefault(json.dumps([each.measure["name"], each.rule["name"]]), []).append(each)

@@ -194,9 +194,11 @@ def quantile_ratio(o: Options, theta: float, s: Setting) -> Tables:
     return magnitudes(o, {start: [(0.0, 0.0), (size, 0.2), (2.0, 1.0)] for start, size in sizes.items()})
 
 
-@world("pruned_share", apart=8, varies={"magnitudes": {"quantile": 0.01}})
+@world("pruned_share", apart=0.8, varies={"magnitudes": {"quantile": 0.01}})
 def pruned_share(o: Options, theta: float, s: Setting) -> Tables:
-    rows = [(level, *point) for level in range(o["from_level"], o["to_level"] + 1) for point in ((0.0, theta / 100), (2.0, 1.0))]
+    rows = [
+        (level, *point) for level in range(o["from_level"], o["to_level"] + 1) for point in ((0.0, 0.2 + theta / 100), (2.0, 1.0))
+    ]
     own = [{"start": "k0", "level": level, "of": "projection", "ratio": x, "quantile": q} for level, x, q in rows]
     return {"magnitudes": each_seed(own)}
 

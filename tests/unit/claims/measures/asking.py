@@ -40,7 +40,6 @@ def parts(found: Measured | None) -> tuple[float, int]:
     return found.value, found.num
 
 
-def half(found: Measured | None) -> float:
-    """Half of the interval."""
-    assert found is not None
-    return (found.high - found.low) / 2
+def is_open(found: Measured | None) -> bool:
+    """Whether anything is possible."""
+    return found is not None and (found.low, found.high) == (-float("inf"), float("inf"))

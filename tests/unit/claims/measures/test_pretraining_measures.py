@@ -26,37 +26,20 @@ def _world(means=MEANS, more=()):
 
 def test_margins_of_the_best_and_the_worst_duration():
     asked = {"name": "duration_margin", "pretext": PRETEXT, "against": "k0", **LEVELS}
-    assert parts(ask(_world(), **asked, take="highest")) == (pytest.approx(9.5), pytest.approx(1), 3)
-    assert parts(ask(_world(), **asked, take="lowest")) == (pytest.approx(-1.5), pytest.approx(1), 3)
+    assert parts(ask(_world(), **asked, take="highest")) == (pytest.approx(9.5), 3)
+    assert parts(ask(_world(), **asked, take="lowest")) == (pytest.approx(-1.5), 3)
     assert value(_world(), **asked, take="highest", durations=[2, 5, 10]) == pytest.approx(0.5)
-    assert value(_world(), **asked, take="highest", in_errors=True) == pytest.approx(9.5 * 3**0.5)
     assert value(_world(MEANS | {2: 90.0}), **asked, take="highest") == pytest.approx(18.5)
 
 
-def test_the_best_duration_in_errors_is_the_clearest():
-    # Forty epochs stay best, by 9.5 points, and become uncertain: seeds are eleven points apart.
-    wide = {(f"k0 | {PRETEXT} for 40ep", level): [70 + shift, 81 + shift, 92 + shift] for level, shift in ((1, 2), (2, -2))}
-    asked = {"name": "duration_margin", "pretext": PRETEXT, "against": "k0", **LEVELS, "take": "highest"}
-    assert value(_world(more=wide), **asked) == pytest.approx(9.5)
-    assert value(_world(more=wide), **asked, in_errors=True) == pytest.approx(7.5 * 3**0.5)
-
-
-def test_longer_is_better_by_rank():
-    trend = {"name": "duration_trend", "pretext": PRETEXT, **LEVELS}
-    assert value(_world(), **trend) == pytest.approx(0.9)
-    assert value(_world({5: 1.0, 2: 2.0, 10: 0.5, 20: 0.2, 40: 0.1}), **trend) == pytest.approx(-1)
-    assert value(_world(), **trend, durations=[10, 20, 40]) == pytest.approx(1)
-    assert ask(_world(), **trend, durations=[20, 40]) is None
-
-
 def test_the_shortest_sufficient_duration():
-    # From step 500 accuracy is 80 with a deviation of 1 over seeds: 79 is enough.
+    # From step 500 accuracy is 80: 79.8 is enough.
     asked = {"name": "sufficient_duration", "pretext": PRETEXT, "k": 500, **LEVELS}
-    found = ask(_world(MEANS | {20: 79.01}), **asked)
-    assert parts(found) == (20, None, 3)
+    found = ask(_world(MEANS | {20: 79.81}), **asked)
+    assert parts(found) == (20, 3)
     assert found is not None
     assert found.grid == (2.0, 5.0, 10.0, 20.0, 40.0)
-    assert value(_world(MEANS | {20: 78.99}), **asked) == 40
+    assert value(_world(MEANS | {20: 79.79}), **asked) == 40
     assert value(_world(MEANS | {2: 80.0}), **asked) == 2
     assert value(_world(MEANS | {20: 70.0, 40: 70.0}), **asked) == float("inf")
 

@@ -6,25 +6,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from asking import ask, parts, value
+from asking import ask, value
 from rewinding_world import EXPECTED, edit
 
-from pipeline_lib.claims import evidence
 from pipeline_lib.claims.evidence import Measured
-from pipeline_lib.core import registry
-
-
-def test_a_mean_comes_with_its_standard_deviation_and_number(frames):
-    # Seeds are half a point apart: 89.5, 90, 90.5; pairs a tenth: 36, 40, 44; six runs: 80 + (0, 3) + (-0.5, 0, 0.5).
-    pairs = {"name": "at_step", "of": "instability", "kind": "dense", "k": 0}
-    assert parts(ask(frames, name="dense_accuracy")) == (pytest.approx(90), pytest.approx(0.5), 3)
-    assert parts(ask(frames, **pairs)) == (pytest.approx(40), pytest.approx(4), 3)
-    runs = ask(frames, name="at_step", of="accuracy", kind="imp", k=0)
-    assert parts(runs) == (pytest.approx(81.5), pytest.approx((14.5 / 5) ** 0.5), 6)
-    both = ask(frames, name="difference", of="distance", kind="imp", other="random_prune", k=0)
-    assert parts(both) == (pytest.approx(-5), pytest.approx((2**2 + 2.5**2) ** 0.5), 3)
-    one = {name: frame[frame["seed"] == 0] for name, frame in frames.items()}
-    assert parts(ask(one, **pairs, least=1)) == (pytest.approx(40), None, 1)
 
 
 def test_the_fewest_replicates_of_a_comparison_are_reported(frames):
@@ -46,7 +31,7 @@ def test_without_a_column_of_statistics_all_rows_are_averaged_ones(frames):
 
 def test_a_task_without_sparse_networks_measures_none(frames):
     def at_level_0(name: str, **options: Any) -> Measured | None:
-        return registry.entries("measures")[name].load()(frames, "net", 0, **options)
+        return ask(frames, name, sparse=0, **options)
 
     assert at_level_0("at_step", of="instability", kind="imp", k=0) is None
     assert at_level_0("at_step", of="matching_margin", kind="imp", k=0) is None
@@ -66,24 +51,12 @@ def test_the_setting_with_the_fewest_pairs_and_the_pair_with_the_fewest_points_c
     assert value({**frames, "interpolation": points[~odd]}, name="num_points") == 4
 
 
-@pytest.mark.parametrize("name", ["rank_trend", "linear_fall"])
-def test_no_trend_of_two_steps_or_of_a_constant(frames, name):
-    of = {"name": name, "of": "distance", "kind": "dense"}
-    assert ask(frames, **of, through=10) is None
-    assert ask(edit(frames, "distances", "l2_params", 7.0), **of, through=20) is None
-
-
 def test_a_line_may_be_straight_on_the_even_axis_only(frames):
     # In the places of the grid it falls by 3 each; in the steps 0, 10, 100 it is far from straight.
     late = {**frames, "distances": frames["distances"].replace({"k": {20: 100}})}
     for k, distance in ((0, 9.0), (10, 6.0), (100, 3.0)):
         late = edit(late, "distances", "l2_params", distance, k=k, level=0)
     assert value(late, name="linear_fall", of="distance", kind="dense", through=100) == pytest.approx(-1)
-
-
-def test_ties_share_their_rank():
-    # Ranks (0, 1.5, 1.5, 3) against (0, 1, 2, 3): covariance 4.5, squares 4.5 and 5.
-    assert parts(evidence.spearman([1, 5, 5, 9], [0, 1, 2, 3], 7)) == (pytest.approx(4.5 / (4.5 * 5) ** 0.5), None, 7)
 
 
 def test_a_point_without_a_value_leaves_its_line_unmeasured(frames):
@@ -100,25 +73,12 @@ def test_a_rewind_step_without_a_value_leaves_its_range_unmeasured(frames):
         assert ask(null, name=name, of="instability", kind="random_prune", through=20) is not None
 
 
-def test_a_peak_is_that_of_the_mean_line(frames):
-    # Seed 1 peaks at alpha = 0.25 with 99, the others have 45 and 44 there: 62.67 on average, above the 50 at 0.5.
-    where = {"k": 0, "level": 0, "alpha": 0.25, "seed": 1, "batchnorm": "averaged", "split": "test"}
-    high = edit(frames, "interpolation", "error", 0.99, **where)
-    assert value(high, name="at_step", of="path_peak", kind="dense", k=0) == pytest.approx((99 + 45 + 44) / 3)
-
-
 @pytest.mark.parametrize(("name", "more"), [("highest", {"k": 0}), ("mirrors_error", {"k": 0}), ("trend", {"through": 20})])
 def test_training_that_was_followed_for_nine_steps_measures_nothing(frames, name, more):
     steps = frames["throughout"]
     for last, enough in ((30, True), (29, False)):
         short = {**frames, "throughout": steps[steps["step"].between(21, last)]}
         assert (ask(short, name=f"throughout_{name}", **more) is not None) == enough
-
-
-def test_growth_is_compared_over_the_steps_that_all_have(frames):
-    # Copies from step 0 are nearly still at first; over all of its steps they would be the least unstable of all.
-    still = edit(frames, "throughout", "instability", -9.0, k=0, step=11)
-    assert value(still, name="throughout_trend", through=20) == pytest.approx(-1)
 
 
 def test_growth_is_compared_up_to_a_step_that_was_followed(frames):

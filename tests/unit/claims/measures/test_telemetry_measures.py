@@ -8,7 +8,7 @@ from typing import Any
 import made_up
 import pandas as pd
 import pytest
-from asking import ask, parts, value
+from asking import ask, is_open, parts, value
 from starts_world import Frames, runs
 
 STEPS = [*range(51), *range(60, 1001, 10), *range(1050, 4001, 50)]
@@ -21,11 +21,11 @@ COLUMNS = {
 def world(evaluated: tuple[int, ...] = (), **curves: Callable[[int], float]) -> Frames:
     """Three seeds that follow the curves, a percent of the value apart; accuracy and signs are given in percent."""
     rows: list[dict[str, Any]] = []
-    for seed in (-1, 0, 1):
+    for seed in (0, 1, 2):
         for step in STEPS:
             values: dict[str, float | None] = {}
             for quantity, column in COLUMNS.items():
-                found = curves.get(quantity, lambda step: 1.0 + step)(step) * (1 + seed / 100)
+                found = curves.get(quantity, lambda step: 1.0 + step)(step) * (0.99 + seed / 100)
                 values[column] = {"accuracy": 1 - found / 100, "signs_changed": found / 100}.get(quantity, found)
             if evaluated and step not in evaluated:
                 values["test_error"] = None
@@ -40,7 +40,7 @@ def _bend(border: int, before: float, after: float) -> Callable[[int], float]:
 
 def test_a_value_is_that_of_the_next_step_that_was_looked_at_in_its_unit():
     made = world((0, 390, 1000, 1050, 2000), accuracy=lambda step: step / 40, signs_changed=lambda step: step / 100)
-    assert parts(ask(made, "telemetry_at", quantity="accuracy", step=400)) == (pytest.approx(9.75), pytest.approx(0.0975), 3)
+    assert parts(ask(made, "telemetry_at", quantity="accuracy", step=400)) == (pytest.approx(9.75), 3)
     assert value(made, "telemetry_at", quantity="accuracy", step=2000) == pytest.approx(50)
     assert ask(made, "telemetry_at", quantity="accuracy", step=401) is None
     assert value(made, "telemetry_at", quantity="accuracy", step=1042) == pytest.approx(1050 / 40)
@@ -50,15 +50,15 @@ def test_a_value_is_that_of_the_next_step_that_was_looked_at_in_its_unit():
 
 def test_the_share_of_the_final_accuracy():
     made = world(accuracy=lambda step: step / 40)
-    assert parts(ask(made, "telemetry_share", step=2000)) == (pytest.approx(50 / 80), None, 3)
+    assert parts(ask(made, "telemetry_share", step=2000)) == (pytest.approx(50 / 80), 3)
     assert value(made | {"runs": runs({("k0", 0): (99, 100, 101)})}, "telemetry_share", step=2000) == pytest.approx(0.5)
     assert ask({"telemetry": made["telemetry"]}, "telemetry_share", step=2000) is None
 
 
 def test_a_change_has_a_sign():
     change = {"name": "telemetry_change", "quantity": "mean_magnitude", "from_step": 10, "to_step": 500}
-    assert value(world(mean_magnitude=_bend(0, 0, 0.5)), **change) == pytest.approx(245)
-    assert value(world(mean_magnitude=_bend(0, 0, -0.5)), **change) == pytest.approx(-245)
+    assert value(world(mean_magnitude=_bend(0, 0, 0.5)), **change) == pytest.approx(100 * 245 / 6)
+    assert value(world(mean_magnitude=_bend(0, 0, -0.05)), **change) == pytest.approx(100 * -24.5 / 0.5)
 
 
 @pytest.mark.parametrize(("before", "after", "expected"), [(4, 2, 2), (2, 4, 0.5), (-4, 2, -2), (-3, -1, 3), (0, 5, 0)])
@@ -66,32 +66,6 @@ def test_rates_on_both_sides_of_a_border(before, after, expected):
     made = world(l2_initial=_bend(10, before, after))
     asked = {"name": "telemetry_rate_ratio", "quantity": "l2_initial", "from_step": 0, "border": 10, "to_step": 400}
     assert value(made, **asked) == pytest.approx(expected)
-
-
-def test_a_rate_over_nothing_is_infinite_and_one_between_the_same_steps_is_none():
-    asked = {"name": "telemetry_rate_ratio", "quantity": "l2_initial", "from_step": 0, "border": 10, "to_step": 400}
-    assert value(world(l2_initial=lambda step: 1.0 if step else 0.0), **asked) == float("inf")
-    assert value(world(l2_initial=lambda step: 1.0 if step else 2.0), **asked) == -float("inf")
-    coarse = world()
-    coarse["telemetry"] = coarse["telemetry"][coarse["telemetry"]["step"] % 400 == 0]
-    assert ask(coarse, **asked) is None
-
-
-def test_rises_of_the_rate_are_counted_by_size():
-    borders = (10, 100, 500, 1000, 2000, 4000)
-
-    def falling(step: int) -> float:
-        return sum((10 - i) * max(0, min(step, b) - a) for i, (a, b) in enumerate(zip((0, *borders), borders, strict=False)))
-
-    rises = {"name": "telemetry_rate_rises", "quantity": "l2_initial"}
-    assert value(world(l2_initial=falling), **rises) == 0
-    assert value(world(l2_initial=lambda step: -falling(step)), **rises) == 0
-    assert value(world(l2_initial=lambda step: float(step**2)), **rises) == 4
-    assert value(world(l2_initial=lambda step: falling(step) + 50 * max(0, step - 2000)), **rises) == 1
-    assert value(world(l2_initial=lambda step: falling(step) + 50 * max(0, step - 2000)), **rises, borders=[10, 500, 2000]) == 0
-    short = world(l2_initial=falling)
-    short["telemetry"] = short["telemetry"][short["telemetry"]["step"] < 3980]
-    assert ask(short, **rises) is None
 
 
 def test_levels_are_means_over_steps_however_densely_they_were_written_down():
@@ -123,7 +97,7 @@ def test_the_gradient_is_smallest_where_its_smoothed_norm_is():
 
 def test_the_gradient_grows_again_or_not():
     asked = {"name": "gradient_rebound", "from_step": 600, "to_step": 700, "over_from": 10, "over_to": 1000, "window": 1}
-    assert value(world(gradient_norm=_dip(200)), **asked) == pytest.approx(3)
+    assert value(world(gradient_norm=_dip(200)), **asked) == pytest.approx(2.9)  # at step 10; 3 later
     assert value(world(gradient_norm=_dip(200, settled=1.0)), **asked) == pytest.approx(1)
     assert value(world(gradient_norm=_dip(200)), **asked | {"window": 25}) < 3
     assert ask(world(), **asked | {"to_step": 4020}) is None
@@ -134,7 +108,7 @@ ASKED: list[dict[str, Any]] = [
     {"name": "telemetry_share", "step": 400},
     {"name": "telemetry_change", "quantity": "cosine_initial", "from_step": 10, "to_step": 500},
     {"name": "telemetry_rate_ratio", "quantity": "accuracy", "from_step": 10, "border": 500, "to_step": 1000},
-    {"name": "telemetry_rate_rises", "quantity": "signs_changed"},
+    {"name": "telemetry_rate_rise", "quantity": "signs_changed"},
     {"name": "telemetry_level_ratio", "quantity": "gradient_norm", "from_step": 0, "to_step": 10, "over_from": 20, "over_to": 50},
     {"name": "gradient_minimum", "from_step": 10, "to_step": 1000},
     {"name": "gradient_rebound", "from_step": 450, "to_step": 550, "over_from": 10, "over_to": 1000},
@@ -151,7 +125,7 @@ def test_without_rows_seeds_or_values_nothing_is_measured(asked):
     assert ask(made | {"telemetry": rows.iloc[:0]}, **asked) is None
     assert ask(made | {"telemetry": rows.assign(task="other")}, **asked) is None
     null = rows.copy()
-    null.loc[(null["seed"] == 0) & (null["step"] == 500), list(COLUMNS.values())] = float("nan")
+    null.loc[(null["seed"] == 1) & (null["step"] == 500), list(COLUMNS.values())] = float("nan")
     assert ask(made | {"telemetry": null}, **asked) is None
     # Steps that no seed was looked at are no loss.
     null.loc[null["step"] == 30, list(COLUMNS.values())] = float("nan")
@@ -162,7 +136,7 @@ def test_without_rows_seeds_or_values_nothing_is_measured(asked):
 def test_an_event_of_the_timeline():
     row = {"task": "net", "event": "gradient minimum", "of": "telemetry", "step": 180.0, "low": 1.0, "high": 2.0, "num_seeds": 3}
     lines = pd.DataFrame([row, row | {"event": "never", "step": None}, row | {"task": "other", "step": 1.0}])
-    assert parts(ask({"timeline": lines}, "event_step", event="gradient minimum")) == (180, None, 3)
+    assert parts(ask({"timeline": lines}, "event_step", event="gradient minimum")) == (180, 3)
     assert value({"timeline": lines}, "event_step", event="never") == float("inf")
     assert ask({"timeline": lines}, "event_step", event="gradient minimum", least=4) is None
     assert ask({"timeline": lines}, "event_step", event="other") is None
@@ -177,11 +151,11 @@ def test_negative_curvature_falls_from_one_step_to_another():
     ]
     frames = {"curvature": pd.DataFrame(rows)}
     asked = {"name": "negative_curvature_fall", "from_step": 0, "to_step": 500}
-    assert parts(ask(frames, **asked)) == (pytest.approx(0.25), None, 3)
+    assert parts(ask(frames, **asked)) == (pytest.approx(0.25), 3)
     assert value(frames, **asked | {"from_step": 500, "to_step": 0}) == pytest.approx(4)
     assert ask(frames, **asked | {"to_step": 1000}) is None
     assert ask(frames, **asked, least=4) is None
-    assert ask({"curvature": frames["curvature"].assign(bottom=0.0)}, **asked) is None
+    assert is_open(ask({"curvature": frames["curvature"].assign(bottom=0.0)}, **asked))
     assert ask({"curvature": frames["curvature"].assign(task="other")}, **asked) is None
     assert ask({}, **asked) is None
 
@@ -198,5 +172,5 @@ def test_the_point_with_the_fewest_seeds_counts_whatever_it_starts_from():
 
     start = "k5 | noise(1)"
     both = runs({("k5", 1): (1, 2, 3, 4), (start, 1): (1, 2, 3), (start, 2): (1, 2)})
-    assert parts(ask(made_up.divided({"runs": both}), "num_seeds")) == (2, None, 3)
+    assert parts(ask(made_up.divided({"runs": both}), "num_seeds")) == (2, 3)
     assert value(made_up.divided({"runs": both[both["start"] == "k5"]}), "num_seeds") == 4
