@@ -59,7 +59,7 @@ def test_other_results_folders_are_a_users_choice(results):
 @pytest.mark.parametrize("name", sorted({*TRICKS} - {"A", "-rf"}))  # these are harmless inside a path
 def test_a_label_that_could_mean_more_is_refused(name):
     with pytest.raises(ValueError, match=r"^label must be letters, digits, _ and -"):
-        nodes.Plan(config.resolve(toys.raw_config())).add("tabulate", name, {"table": "runs"}, {})
+        nodes.Plan(config.resolve(toys.raw_config())).add_declared("tabulate", name, {"table": "runs"}, {})
 
 
 def test_folders_of_starts_are_plain_whatever_the_start_says():
