@@ -11,7 +11,8 @@ from typing import Any
 
 from pipeline_lib.core import registry
 from pipeline_lib.experiments import comparisons, starts
-from pipeline_lib.experiments.runs import Run, wording
+from pipeline_lib.experiments.changes import Start
+from pipeline_lib.experiments.runs import Run
 from pipeline_lib.experiments.settings.options import Grid
 
 Needs = Callable[[Grid], set[Run]]
@@ -22,7 +23,7 @@ _OF_PAIRS = frozenset(table for said in _STAGES if said.get("each") == "pairs" f
 
 def _runs(e: Grid, kinds: Iterable[str], ks: Iterable[int], levels: Iterable[int], orders: Iterable[int]) -> set[Run]:
     levels, orders, kinds = list(levels), list(orders), list(kinds)
-    return {Run(kind, k, level, o) for kind in kinds for k in ks for level in levels for o in orders}
+    return {Run(kind, start, level, o) for start in map(Start, ks) for kind in kinds for level in levels for o in orders}
 
 
 def dense_at_first_k(e: Grid) -> set[Run]:
@@ -74,7 +75,7 @@ def ladders(e: Grid, ks: Iterable[int]) -> set[Run]:
 def _changed(e: Grid, texts: Iterable[str], levels: Iterable[int], kinds: Iterable[str] = ("imp",)) -> set[Run]:
     """Networks of the given levels and kinds under the ladder's own order, each from each of the starts."""
     found = [starts.parse(text, e.task) for text in texts]
-    return {Run(kind, s.k, level, e.orders[0], wording(s, level)) for kind in kinds for s in found for level in levels}
+    return {Run(kind, start.at(level), level, e.orders[0]) for kind in kinds for start in found for level in levels}
 
 
 def _perturbed(e: Grid, calls: Iterable[str]) -> set[Run]:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline_lib.core import registry
-from pipeline_lib.experiments import comparisons
+from pipeline_lib.experiments import comparisons, starts
+from pipeline_lib.experiments.changes import Start
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run
 from pipeline_lib.experiments.settings.options import Curvature, Limits
@@ -33,7 +34,8 @@ class MeasurementNodes:
     def solution(self, level: int, k: int | None = None, change: str = "") -> Run:
         """A level of the ladder from a step, the last one if none is given, or a changed one."""
         k = self.last if k is None else k
-        return Run("imp", k, level, self.e.orders[0], f"k{k} | {change}" if change else "")
+        start = starts.parse(f"k{k} | {change}", self.e.task).at(level) if change else Start(k)
+        return Run("imp", start, level, self.e.orders[0])
 
     def trained(self, run: Run) -> Node:
         """The trained network of a run."""
@@ -165,7 +167,7 @@ class MeasurementNodes:
         moved = [self.solution(level, change=comparisons.ROBUST) for level in last]
         points: list[Point] = [{"state": i, "mask": None} for i in range(2 * len(runs))]
         pairs: list[Pair] = [
-            {"what": "perturbed", "start": run.start, "level_1": i, "level_2": i, "i": i, "j": len(runs) + i}
+            {"what": "perturbed", "start": run.start.text, "level_1": i, "level_2": i, "i": i, "j": len(runs) + i}
             for i, run in enumerate(moved)
         ]
         return self._connect("perturbed", self.last, [self.trained(run) for run in [*runs, *moved]], [], points, pairs)
@@ -222,7 +224,7 @@ class MeasurementNodes:
         """Magnitudes of networks that were retrained in another way."""
         runs = [self.solution(level, change=change) for level in range(1, self.e.levels + 1)]
         solutions: list[Solution] = [
-            {"start": run.start, "level": run.level, "state": i, "mask": i} for i, run in enumerate(runs)
+            {"start": run.start.text, "level": run.level, "state": i, "mask": i} for i, run in enumerate(runs)
         ]
         name = "".join(letter if letter.isalnum() else "_" for letter in change).strip("_")
         states = [self.trained(run) for run in runs]

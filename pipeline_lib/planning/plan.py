@@ -35,8 +35,7 @@ def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node
     for figure in figures:
         runs = with_ancestors(e, FIGURES[figure].runs(e))
         plan.asked["runs"] += len(runs) * len(e.seeds)
-        begun = (starts.parse(run.start, e.task).step() if run.start else run.k for run in runs)
-        plan.asked["steps"] += sum(e.task["steps"] - step for step in begun) * len(e.seeds)
+        plan.asked["steps"] += sum(e.task["steps"] - run.start.step() for run in runs) * len(e.seeds)
         needed |= runs
         sized |= FIGURES[figure].sizes(e)
     by_start: dict[Run, set[int]] = {}

@@ -49,7 +49,7 @@ class RunNodes:
     def _kept(self, run: Run) -> tuple[int, ...]:
         """List the steps at which a run's states are kept: those of `throughout` after its start, and the last."""
         asked, last = self.e.throughout, self.training.task["steps"]
-        if not self.follows or asked is None or run.level or run.start or run.k not in asked.rewind:
+        if not self.follows or asked is None or run.level or run.start.change or run.k not in asked.rewind:
             return ()
         steps = range((run.k // asked.every + 1) * asked.every, last, asked.every)
         return tuple(sorted({*steps, last}))

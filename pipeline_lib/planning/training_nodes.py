@@ -7,8 +7,8 @@ from functools import cache, wraps
 from typing import TYPE_CHECKING, Any, cast
 
 from pipeline_lib.core import registry
-from pipeline_lib.experiments import criteria, starts
-from pipeline_lib.experiments.changes import Change, Perturbation, Rule, Start, Teaching
+from pipeline_lib.experiments import criteria
+from pipeline_lib.experiments.changes import Change, Perturbation, Rule, Start, Teaching, worded
 from pipeline_lib.experiments.runs import Run, rung
 from pipeline_lib.experiments.settings.options import Grid
 from pipeline_lib.planning import named_stages as stages
@@ -62,6 +62,10 @@ def _words(text: str) -> str:
     return "".join(c if c.isascii() and c.isalnum() else "_" for c in text.replace(" ", "")).strip("_")[:60]
 
 
+def _changed(start: Start) -> str:
+    return _words(start.text) if start.change else ""
+
+
 def _once(method: Callable[..., Node]) -> Callable[..., Node]:
     """Remember the nodes that a method gave, by its arguments: many runs lead to the same ones."""
 
@@ -102,10 +106,6 @@ class TrainingNodes:
         name = label(self.who, f"k{k}", "" if draw == "W0" else draw)
         return self.plan.add(stages.pretrain, name, spec, {"data": [self.data]}, num_steps=k * len(self.seeds))
 
-    def read(self, run: Run) -> Start:
-        """What a run starts from."""
-        return starts.parse(run.start or f"k{run.k}", self.task)
-
     def rung(self, run: Run, level: int) -> Node:
         """The trained network of a level of the ladder that a run's mask comes from."""
         return self.train(rung(self.e, run, level), (self.e.orders[0],))
@@ -113,7 +113,7 @@ class TrainingNodes:
     @_once
     def mask(self, run: Run) -> Node:
         """A run's mask: its ladder's, or that shuffled, or that of the ladder's solution pruned once more."""
-        further = self.read(run).further
+        further = run.start.further
         if further:
             return self.pruned(run, further.criterion, further.fraction)
         own = rung(self.e, run, run.level)
@@ -123,7 +123,7 @@ class TrainingNodes:
 
     def masked(self, run: Run) -> list[Node]:
         """A run's mask, if it has one."""
-        return [self.mask(run)] if run.level or self.read(run).further else []
+        return [self.mask(run)] if run.level or run.start.further else []
 
     def _shuffled(self, run: Run) -> Node:
         spec: stages.prune.Spec = {"criterion": "shuffled", "k": run.k, "level": run.level, "seeds": list(self.seeds)}
@@ -168,7 +168,7 @@ class TrainingNodes:
             "seeds": list(self.seeds),
             "k": run.k,
             "level": run.level,
-            "start": self.read(run).ladder,
+            "start": worded(run.k, run.start.before),
             "rule": rule.rule,
             "floor": pruning.fraction,
             "scope": pruning.scope,
@@ -177,13 +177,13 @@ class TrainingNodes:
         }
         parents = {"data": [self.data], "state": [self.rung(run, before.level)], "dense": [self.rung(run, 0)]}
         parents |= {"mask": self.masked(before)}
-        name = label(self.who, f"k{run.k}", f"L{run.level}", _words(run.start))
+        name = label(self.who, f"k{run.k}", f"L{run.level}", _changed(run.start))
         node = self.plan.add(stages.adapt, name, spec, parents)
         self.ratios[node.key] = node
         return node
 
     def _pruned(self, run: Run) -> Node:
-        pruning, rule = self.e.pruning, self.read(run).rule
+        pruning, rule = self.e.pruning, run.start.rule
         if rule:
             return self._adapted(run, rule)
         source = rung(self.e, run, 0 if pruning.one_shot else run.level - 1)
@@ -200,27 +200,27 @@ class TrainingNodes:
     @_once
     def start(self, run: Run) -> Node:
         """The state that a run starts from."""
-        start = self.read(run)
+        start = run.start
         if run.kind == "reinit":
             state = self.pretrain(0, f"reinit-k{run.k}")
         elif run.level and start.retraining and start.retraining.resumes:
             state = self.rung(run, run.level - 1)
         else:
-            state = self._change(run, self.pretrain(run.k), start.before, start, [])
+            state = self._change(run, self.pretrain(run.k), (), start.before, [])
         mask = self.masked(run)
         if mask:
             name = label(self.who, f"k{run.k}", f"L{run.level}", run.kind)
             spec: stages.rewind.Spec = {"step": start.step(masked=False)}
             state = self.plan.add(stages.rewind, name, spec, {"state": [state], "mask": mask})
-        return self._change(run, state, start.after, start, mask)
+        return self._change(run, state, start.before, start.after, mask)
 
-    def _change(self, run: Run, state: Node, changes: Sequence[Change], start: Start, mask: list[Node]) -> Node:
-        """Lead a state through changes, one after the other."""
+    def _change(self, run: Run, state: Node, before: Sequence[Change], changes: Sequence[Change], mask: list[Node]) -> Node:
+        """Lead a state, to which others have led, through changes, one after the other."""
         for i, change in enumerate(changes):
             # A draw is one for all levels; it depends on what is changed and how, not on what follows.
-            text = " | ".join([start.ladder if changes is start.after else f"k{run.k}", *(c.text for c in changes[: i + 1])])
+            text = worded(run.k, [*before, *changes[: i + 1]])
             if isinstance(change, Teaching):
-                state = self._teach(change, text, start.k, state, mask)
+                state = self._teach(change, text, run.k, state, mask)
             elif isinstance(change, Perturbation):
                 state = self._perturb(change, text, run, state, mask)
         return state
@@ -264,7 +264,7 @@ class TrainingNodes:
 
         Masks come from runs that keep none, so that a ladder is the same one whether or not its dense run is followed.
         """
-        start, strategy = self.read(run), self.read(run).retraining if run.level else None
+        start, strategy = run.start, run.start.retraining if run.level else None
         spec: stages.train.Spec = {
             "task": registry.call("strategies", strategy.strategy).recipe(self.task) if strategy else self.task,
             "kind": run.kind,
@@ -274,7 +274,7 @@ class TrainingNodes:
             "members": [[seed, order] for seed in self.seeds for order in orders],
         }
         kind = "" if run.level == 0 else run.kind
-        name = label(self.who, f"k{run.k}", f"L{run.level}", kind, span("o", orders), _words(run.start))
+        name = label(self.who, f"k{run.k}", f"L{run.level}", kind, span("o", orders), _changed(run.start))
         parents = {"data": [self.data], "start": [self.start(run)], "mask": self.masked(run)}
         num_runs = len(spec["members"])
         counts = {"num_steps": (self.task["steps"] - start.step()) * num_runs, "num_runs": num_runs}
