@@ -120,19 +120,15 @@ def masks_at_sparse_level(e: Grid) -> set[Run]:
     return _runs(e, ["imp"], e.rewind, range(e.sparse_level), e.orders[:1])
 
 
-def _pretrained(e: Grid, pretexts: Iterable[str], durations: Iterable[str]) -> list[str]:
-    return [f"k0 | {pretext} for {duration}" for pretext in pretexts for duration in durations]
-
-
-def pretrained(e: Grid) -> set[Run]:
-    """Ladders from networks pretrained on each pretext for each duration, from the first rewind step and the reference."""
+def taught(e: Grid) -> set[Run]:
+    """Ladders from networks that were taught each pretext for each duration, from the first rewind step and the reference."""
     if e.pretraining is None:
         return ladders(e, e.rewind[:1])
-    texts = _pretrained(e, e.pretraining.pretexts, e.pretraining.durations)
+    texts = [f"k0 | {pretext} for {duration}" for pretext in e.pretraining.pretexts for duration in e.pretraining.durations]
     return ladders(e, [e.rewind[0], e.pretraining.reference]) | _changed(e, texts, range(e.levels + 1))
 
 
-def pretrained_sparse(e: Grid) -> set[Run]:
+def taught_sparse(e: Grid) -> set[Run]:
     """Sparse networks of each kind from the reference, with and without rotation first, and the ladders beside them."""
     if e.pretraining is None:
         return set()
@@ -251,7 +247,7 @@ NEEDS: dict[str, Needs] = {
         *(dense_at_first_k, dense_at_every_k, sparse_at_first_k, sparse_at_every_k, ladder_at_first_k, ladder_at_every_k),
         *(dense_throughout, imp_at_every_k, ladder_at_last_k, masks_at_sparse_level, sizes_at_sparse_level),
         *(perturbed_signs, perturbed_by_shuffles, perturbed_keeping_signs, perturbed_by_noise, perturbed_at_sparse_level),
-        *(pretrained, pretrained_sparse, from_starts, robust, scanned, strategies, branches, rewound, adapted, nothing),
+        *(taught, taught_sparse, from_starts, robust, scanned, strategies, branches, rewound, adapted, nothing),
     )
 }
 

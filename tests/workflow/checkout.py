@@ -71,7 +71,7 @@ SINGLE: Config = {
     },
 }
 
-# Paper A's figures: perturbed and pretrained starts, telemetry, curvature; one seed, one level.
+# Paper A's figures: perturbed and taught starts, telemetry, curvature; one seed, one level.
 EARLY: Config = {
     "per_job": {"seeds": 1, "orders": 1},
     "tasks": {"toy": TOY},

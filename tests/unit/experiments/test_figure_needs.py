@@ -165,7 +165,7 @@ def test_perturbed_networks_of_a_figure_have_the_masks_of_their_ladder():
     assert masks == {n.key for n in made.nodes.values() if n.stage == "prune" and n.spec["k"] == 2}
 
 
-def test_pretrained_networks_have_a_ladder_of_their_own():
+def test_taught_networks_have_a_ladder_of_their_own():
     options = {"pretexts": ["blur(2)"], "durations": [3], "reference": 2}
     made = toys.make_plan(toys.raw_config(pretraining=options, figures=["pretraining"], levels=1, seeds=1))
     (taught,) = [node for node in made.nodes.values() if node.stage == "teach"]
