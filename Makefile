@@ -10,7 +10,7 @@ CONFIG ?= config/config.yaml
 # Tests of a file share what they made, so a file is one process's.
 SIDE_BY_SIDE := --numprocesses $(CORES) --dist loadfile
 
-.PHONY: quickstart report test test-all test-cluster lint format bench bench-full plan gc slurm-profile soak audit docs
+.PHONY: quickstart report test test-fast test-all test-cluster lint format bench bench-full plan gc slurm-profile soak audit docs
 
 quickstart: $(VENV)/.run
 	$(SNAKEMAKE)
@@ -28,6 +28,10 @@ gc: $(VENV)/.run
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest tests $(SIDE_BY_SIDE)
+
+# What one runs while editing.
+test-fast: $(VENV)/.dev lint
+	$(BIN)/python -m pytest tests/unit $(SIDE_BY_SIDE)
 
 test-all: $(VENV)/.dev
 	$(BIN)/python -m pytest tests -m "not cluster" $(SIDE_BY_SIDE)
