@@ -15,6 +15,7 @@ from pipeline_lib.claims import estimates
 from pipeline_lib.claims.estimates import BySeed, Interval, Number, Sample
 from pipeline_lib.claims.rules import Measured
 from pipeline_lib.core import definitions
+from pipeline_lib.tables import tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -191,8 +192,8 @@ def select(ev: Evidence, table: str, kind: str, split: str | None = None) -> pd.
 
 
 def rung(kind: str, level: int) -> dict[str, Any]:
-    """Name the columns of a kind's networks at a level; dense networks are level 0 of IMP's ladder."""
-    return {"level": 0} if kind == "dense" or level == 0 else {"kind": kind, "level": level}
+    """Name the columns of a kind's networks at a level; dense networks are level 0 of every ladder."""
+    return {"kind": "dense", "level": 0} if kind == "dense" or level == 0 else {"kind": kind, "level": level}
 
 
 def ladder(ev: Evidence, kind: str) -> pd.DataFrame:
@@ -203,8 +204,7 @@ def ladder(ev: Evidence, kind: str) -> pd.DataFrame:
     """
     if kind not in ev._ladders:
         runs = ev.rows("runs")
-        kinds, levels = runs["kind"].to_numpy(), runs["level"].to_numpy()
-        own = runs[((kinds == kind) | ((levels == 0) & (kind == "imp"))) & (runs["order"] == runs["order"].min()).to_numpy()]
+        own = tabulation.of_kind(runs[runs["order"] == runs["order"].min()], kind)
         ev._ladders[kind] = own.assign(accuracy=100 * (1 - own["test_error"]))
     if not len(ev._ladders[kind]):
         raise Missing(f"rows of runs with kind {kind}")

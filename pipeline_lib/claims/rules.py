@@ -121,7 +121,7 @@ def between(found: Measured, paper: Paper, low: Number, high: Number) -> Range:
 RULES: dict[str, tuple[Callable[..., Range], str]] = {
     "near": (near, "within {margin:g} of the paper's value"),
     "equal": (equal, "equal to the paper's value"),
-    "within_relative": (within_relative, "within {tolerance:.3g} times the paper's value of it"),
+    "within_relative": (within_relative, "within {tolerance:.0%} of the paper's value"),
     "grid_neighbour": (grid_neighbour, "the paper's place on the grid of k or next to it"),
     "below": (below, "below {limit:g}"),
     "at_most": (at_most, "at most {limit:g}"),

@@ -8,6 +8,7 @@ from pipeline_lib.claims import evidence
 from pipeline_lib.claims.estimates import means_of, minus
 from pipeline_lib.claims.evidence import Evidence, Missing
 from pipeline_lib.claims.rules import Measured
+from pipeline_lib.tables import tabulation
 
 ByLevel = dict[int, dict[int, float]]
 
@@ -22,9 +23,7 @@ def accuracies(ev: Evidence, kind: str, start: str) -> ByLevel:
         if table not in ev.frames:
             continue
         frame = ev.frames[table]
-        own = frame[frame["start"].to_numpy() == start]
-        levels = own["level"].to_numpy()
-        own = own[(own["kind"].to_numpy() == kind) | ((levels == 0) & (kind == "imp"))]
+        own = tabulation.of_kind(frame[frame["start"].to_numpy() == start], kind)
         if len(own):
             own = own[own["order"] == own["order"].min()]
             found = evidence.by(own, "level", "test_error", 100)

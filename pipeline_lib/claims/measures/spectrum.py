@@ -9,6 +9,6 @@ from pipeline_lib.claims.rules import Measured
 
 def negative_curvature_fall(ev: Evidence, from_step: int, to_step: int) -> Measured:
     """Divide |smallest| / largest eigenvalue of the Hessian at one step by that at an earlier one, each averaged over seeds."""
-    rows = ev.rows("curvature", **evidence.rung("dense", 0))
+    rows = ev.rows("curvature", level=0)
     points = evidence.by(rows.assign(share=rows["bottom"].abs() / rows["top"]), "step", "share")
     return ev.ratio(*(evidence.at(points, step, "step") for step in (to_step, from_step)))

@@ -13,8 +13,9 @@ import pytest
 import yaml
 
 from pipeline_lib.analysis import early_steps
-from pipeline_lib.claims import verdicts
-from pipeline_lib.claims.verdicts import RULES, Claim
+from pipeline_lib.claims import loading, verdicts
+from pipeline_lib.claims.loading import ANY, NONE, OWN, Claim
+from pipeline_lib.claims.rules import RULES
 from pipeline_lib.core import registry
 from pipeline_lib.experiments import config, starts
 from pipeline_lib.experiments.experiment import Experiment
@@ -27,11 +28,11 @@ from pipeline_lib.tables import tabulation
 
 SEEDS = (0, 1, 2)
 TASKS = ("resnet20", "vgg13")
-PAPERS = {path.stem: verdicts.load(path) for path in sorted(config.CLAIMS.glob("*.yaml"))}
+PAPERS = {path.stem: loading.load(path) for path in sorted(config.CLAIMS.glob("*.yaml"))}
 
 
 def test_the_claims_of_a_paper_are_about_its_settings():
-    asked = {paper: {task for claim in found for task in claim.tasks} for paper, found in PAPERS.items()}
+    asked = {paper: {task for claim in found for task in claim.tasks} - {ANY, NONE, OWN} for paper, found in PAPERS.items()}
     assert asked["A"] == {"resnet20", "resnet56", "resnet18", "vgg13", "wrn16_8"}
     assert asked["B"] == {
         "lenet_mnist", "resnet20", "resnet20_low", "resnet20_warmup", "vgg16", "vgg16_low", "vgg16_warmup",
@@ -69,14 +70,15 @@ def test_steps_of_imagenet_are_whole_epochs():
 @pytest.mark.parametrize("paper", PAPERS)
 def test_without_tables_no_claim_is_measured(paper):
     found = PAPERS[paper]
-    rows = verdicts.judge(found, {}, {task: 1 for claim in found for task in claim.tasks})
+    tasks = {task for claim in found for task in claim.tasks} - {ANY, NONE, OWN}
+    rows = verdicts.judge(found, {}, {task: loading.roles((0, 1, 2), (), 9, 3) for task in tasks})
     assert {row["verdict"] for row in rows} == {"not measured"}
-    assert len(rows) == sum(len(claim.tasks) for claim in found)
+    assert all(row["needs"] for row in rows)
     assert tabulation.to_arrow(rows, declared.COLUMNS["claims"]).num_rows == len(rows)
 
 
 def test_verdicts_depend_on_the_measures_that_their_claims_name():
-    found = {paper: {"claims": [verdicts.to_dict(claim) for claim in each]} for paper, each in PAPERS.items()}
+    found = {paper: {"claims": [loading.to_dict(claim) for claim in each]} for paper, each in PAPERS.items()}
     named = {paper: nodes.named_functions("judge", spec) for paper, spec in found.items()}
     modules = {paper: {at.module for at in reached("judge", each)} for paper, each in named.items()}
     assert {
@@ -102,7 +104,7 @@ def experiment() -> Experiment:
 
 @pytest.fixture(scope="module")
 def paper_a() -> list[Claim]:
-    return verdicts.load(config.CLAIMS / "A.yaml")
+    return loading.load(config.CLAIMS / "A.yaml")
 
 
 def _texts(measure: dict[str, Any]) -> list[str]:
@@ -116,7 +118,9 @@ def _texts(measure: dict[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_starts_are_worded_as_tables_word_them(paper):
-    asked = {(task, text) for claim in PAPERS[paper] for task in claim.tasks for text in _texts(claim.measure)}
+    words = loading.roles((0, 500, 2000), (), 12, 6)
+    named = [(claim, {*claim.tasks} - {ANY, NONE, OWN} or {"resnet20"}) for claim in PAPERS[paper]]
+    asked = {(task, text) for claim, names in named for task in names for text in _texts(loading.settled(claim.measure, words))}
     tasks = {task: config.load_task(task) for task in sorted({task for task, _ in asked})}
     for task, text in sorted(asked):
         assert starts.parse(text, tasks[task]).text == text
@@ -124,9 +128,9 @@ def test_starts_are_worded_as_tables_word_them(paper):
 
 def _rows(grid: Grid, run: Run, rng: np.random.Generator) -> list[dict[str, Any]]:
     task = grid.task
-    who = {"task": task["name"], "order": run.order, "kind": run.kind, "k": run.k, "start": run.start or f"k{run.k}"}
+    who = {"task": task["name"], "order": run.order, "kind": run.kind, "k": run.k, "start": run.start.text}
     who |= {"level": run.level, "density": 0.8**run.level, "num_params": 7, "steps": task["steps"]}
-    worst = 0.3 if "(" in run.start else 0.2  # whatever is changed does harm
+    worst = 0.3 if "(" in run.start.text else 0.2  # whatever is changed does harm
     return [who | {"seed": seed, "test_error": rng.uniform(worst - 0.1, worst)} for seed in SEEDS]
 
 
@@ -158,9 +162,9 @@ def _signs(grid: Grid) -> list[dict[str, Any]]:
 
 def _sizes(grid: Grid, runs: set[Run], rng: np.random.Generator) -> list[dict[str, Any]]:
     """Perturbed starts of the level of figure 8."""
-    made = [run for run in runs if run.level == grid.sparse_level and "(" in run.start and " for " not in run.start]
+    made = [run for run in runs if run.level == grid.sparse_level and "(" in run.start.text and " for " not in run.start.text]
     return [
-        {"task": grid.task["name"], "seed": seed, "kind": run.kind, "start": run.start, "k": run.k, "level": run.level}
+        {"task": grid.task["name"], "seed": seed, "kind": run.kind, "start": run.start.text, "k": run.k, "level": run.level}
         | {"layer": "all", "mean": 0.001, "deviation": rng.uniform(0.01, 0.1)}
         for run in sorted(made)
         for seed in SEEDS
@@ -168,7 +172,7 @@ def _sizes(grid: Grid, runs: set[Run], rng: np.random.Generator) -> list[dict[st
 
 
 def _curvature(grid: Grid) -> list[dict[str, Any]]:
-    who = {"task": grid.task["name"], "kind": "imp", "level": 0, "top": 9.0, "bottom": -1.0, "overlap": 0.5}
+    who = {"task": grid.task["name"], "kind": "dense", "level": 0, "top": 9.0, "bottom": -1.0, "overlap": 0.5}
     assert grid.curvature
     return [who | {"seed": seed, "k": 0, "step": step} for seed in SEEDS for step in grid.curvature.steps]
 
@@ -187,7 +191,7 @@ def frames(experiment) -> dict[str, pd.DataFrame]:
         }
         for name, more in found.items():
             rows.setdefault(name, []).extend(more)
-    made = made_up.divided({name: pd.DataFrame(found) for name, found in rows.items()})
+    made = made_up.divided({name: made_up.table(found) for name, found in rows.items()})
     levels = {task: experiment.grids[task].sparse_level for task in TASKS}
     spec = {"tasks": {task: experiment.grids[task].task for task in TASKS}, "sparse_levels": levels}
     spec["pruning"] = dict.fromkeys(TASKS, "iterative")
@@ -197,14 +201,15 @@ def frames(experiment) -> dict[str, pd.DataFrame]:
 
 
 def test_the_experiment_of_the_paper_measures_every_claim(experiment, paper_a, frames):
-    levels = {task: experiment.grids[task].sparse_level for task in TASKS}
-    rows = [row for row in verdicts.judge(paper_a, frames, levels) if row["setting"] in TASKS]
-    assert [(row["claim"], row["setting"]) for row in rows if row["verdict"] == "not measured"] == []
+    grids = {task: experiment.grids[task] for task in TASKS}
+    roles = {task: loading.roles(g.rewind, g.perturbed, g.levels, g.sparse_level) for task, g in grids.items()}
+    rows = [row for row in verdicts.judge(paper_a, frames, roles) if row["setting"] in TASKS]
+    assert [(row["claim"], row["setting"], row["needs"]) for row in rows if row["verdict"] == "not measured"] == []
     assert len(rows) == sum(task in claim.tasks for claim in paper_a for task in TASKS)
-    assert {row["verdict"] for row in rows} == {"holds", "fails"}
+    assert {row["verdict"] for row in rows} == {"holds", "fails", "undecided"}
 
 
 def test_the_five_networks_of_the_paper_are_run(experiment, paper_a):
-    assert {task for claim in paper_a for task in claim.tasks} == set(experiment.grids)
+    assert {task for claim in paper_a for task in claim.tasks} - {OWN} == set(experiment.grids)
     assert experiment.claims == ("A",)
     assert all(grid.seeds == (0, 1, 2, 3, 4) for grid in experiment.grids.values())

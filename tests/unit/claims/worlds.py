@@ -103,7 +103,13 @@ def each_seed(rows: list[dict[str, Any]], num: int = 5) -> pd.DataFrame:
 def run(accuracy: float, level: int, k: int, kind: str = "imp", change: str = "", **more: Any) -> dict[str, Any]:
     """One network, as accurate as is said on average, and with its seed's share of the dense spread."""
     errors = tuple(1 - (accuracy + by) / 100 for by in SPREAD)
-    who = {"kind": kind, "k": k, "level": level, "start": f"k{k} | {change}" if change else f"k{k}", "order": 0}
+    who = {
+        "kind": kind if level else "dense",
+        "k": k,
+        "level": level,
+        "start": f"k{k} | {change}" if change else f"k{k}",
+        "order": 0,
+    }
     who |= {"num_params": 7.0, "steps": 9.0, "density": 0.8**level}
     return who | {"test_error": errors, "train_error": errors} | more
 

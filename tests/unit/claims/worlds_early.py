@@ -89,7 +89,9 @@ def event_step(o: Options, theta: float, s: Setting) -> Tables:
 @world("negative_curvature_fall", apart=0.3, varies={"curvature": {"bottom": 1.0}})
 def negative_curvature_fall(o: Options, theta: float, s: Setting) -> Tables:
     sizes = ((o["from_step"], 1.0), (o["to_step"], theta))
-    return {"curvature": each_seed([{"kind": "imp", "level": 0, "k": 0, "step": t, "top": 10.0, "bottom": -v} for t, v in sizes])}
+    return {
+        "curvature": each_seed([{"kind": "dense", "level": 0, "k": 0, "step": t, "top": 10.0, "bottom": -v} for t, v in sizes])
+    }
 
 
 THROUGHOUT = {"throughout": {"instability": 0.01, "mean_end_error": 0.01}}
@@ -97,7 +99,7 @@ THROUGHOUT = {"throughout": {"instability": 0.01, "mean_end_error": 0.01}}
 
 def throughout(at: Mapping[int, Callable[[int], tuple[float, float]]]) -> Tables:
     """Instability and error at twenty steps of training, by rewind step."""
-    who = {"kind": "imp", "level": 0, "split": "test", "batchnorm": "averaged", "order_1": 0, "order_2": 1}
+    who = {"kind": "dense", "level": 0, "split": "test", "batchnorm": "averaged", "order_1": 0, "order_2": 1}
     rows = [(k, t, *value(t)) for k, value in at.items() for t in range(20)]
     return {
         "throughout": each_seed(

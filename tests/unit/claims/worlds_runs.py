@@ -18,7 +18,7 @@ CURVES = {
 
 def curve(of: str, kind: str, values: Mapping[int, float], setting: Setting, split: str = "test") -> Tables:
     """Tables in which a thing is so much at each rewind step."""
-    level, name = (0, "imp") if kind == "dense" else (setting.sparse, kind)
+    level, name = (0, "dense") if kind == "dense" else (setting.sparse, kind)
     who = {"kind": name, "level": level}
     if of == "accuracy":
         return runs([run(value, level, k, name) for k, value in values.items()])
@@ -124,7 +124,7 @@ def relation(o: Options, theta: float, s: Setting) -> Tables:
 @world("peak_place", apart=0.2, varies={"interpolation": {"error": 0.01}}, sigma=6.0)
 def peak_place(o: Options, theta: float, s: Setting) -> Tables:
     alphas = np.linspace(0, 1, 21)
-    who = {"kind": "imp", "level": 0, "k": o["k"], "split": o["split"], "order_1": 0, "order_2": 1}
+    who = {"kind": "dense", "level": 0, "k": o["k"], "split": o["split"], "order_1": 0, "order_2": 1}
     return {"interpolation": each_seed([who | {"alpha": a, "error": 0.6 - 0.5 * abs(a - theta)} for a in alphas.round(3)])}
 
 
@@ -327,7 +327,7 @@ def counted(o: Options, theta: float, s: Setting) -> Tables:
     frame = runs(rows)["runs"]
     if o["name"] == "num_seeds":
         frame = pd.concat([frame.assign(seed=i) for i in range(round(theta))])
-    pair = {"task": "t", "kind": "imp", "k": 0, "level": 0, "split": "test", "seed": 0, "order_1": 0, "order_2": 1}
+    pair = {"task": "t", "kind": "dense", "k": 0, "level": 0, "split": "test", "seed": 0, "order_1": 0, "order_2": 1}
     pairs = pd.DataFrame([pair | {"order_1": i, "alpha": 0.0, "instability": 0.1} for i in range(round(min(theta, 99)))])
     points = pd.DataFrame([pair | {"alpha": i / 99, "error": 0.1} for i in range(round(min(theta, 99)))])
     networks = pd.DataFrame([{"task": "t", "lr": theta, "batch_size": theta}])

@@ -28,7 +28,7 @@ def test_places_between_onsets(frames):
     assert value(edit(frames, "runs", "test_error", 0.5, kind="imp", level=SPARSE), **places) == float("inf")
     unstable = edit(frames, "instability", "instability", 0.5, kind="imp", level=SPARSE)
     assert value(unstable, **places) == -float("inf")
-    train = edit(frames, "instability", "instability", 0.0, kind="imp", level=0, split="train")
+    train = edit(frames, "instability", "instability", 0.0, kind="dense", level=0, split="train")
     assert value(train, name="split_onset_places", kind="dense", reach=20) == -2
 
 
