@@ -35,7 +35,7 @@ KNOWN = {
 }
 KNOWN |= {"order_1", "order_2", "step", "step_1", "step_2", "start_step", "num_seeds", "num_weights"}
 LOST = ("curves", "telemetry", "timeline", "planes", "marks", "sets", "magnitudes", "geometry")  # have no rows of a diverged run
-APART = ("wells", "networks", "signs", "perturbations")  # do not depend on what becomes of runs
+APART = ("wells", "networks", "signs", "perturbations", "claims")  # do not depend on what becomes of runs
 
 
 TASK = {"name": "any", "steps": 10**9, "batch_size": 1, "dataset": {"num_train": 1}}
@@ -110,7 +110,7 @@ def frames() -> dict[str, pd.DataFrame]:
         rows["curves"].append(run | {"order": 0, "step": 10, "split": "test", "error": value, "loss": 1.0})
     found = {name: table(each) for name, each in rows.items()}
     found |= {"networks": networks(), "perturbations": perturbations(), "correlations": correlations()}
-    found |= early() | ladder() | planes()
+    found |= early() | ladder() | planes() | {"claims": claims()}
     return found
 
 
@@ -269,6 +269,17 @@ def planes() -> dict[str, pd.DataFrame]:
         marks += [who | {"mark": m, "x": x, "y": y, "test_error": 0.1, "test_loss": 1.0} for m, (x, y) in marked[plane].items()]
         sets.append(who | {"threshold": 0.5, "share": 0.5})
     return {"planes": pd.DataFrame(errors), "marks": pd.DataFrame(marks), "sets": pd.DataFrame(sets)}
+
+
+def claims() -> pd.DataFrame:
+    """Verdicts of every sort on two settings."""
+    verdicts = ("holds", "holds", "fails", "undecided", "not measured")
+    rows = [
+        {"claim": f"c{i}", "family": f"paper {family}", "setting": task, "text": "A claim.", "verdict": verdict, "level": 0.95}
+        | ({} if verdict == "not measured" else {"measured": 1.0, "low": 0.25, "high": 0.5})
+        for family, task, (i, verdict) in product("AB", TASKS, enumerate(verdicts))
+    ]
+    return pd.DataFrame(rows)
 
 
 def without_values(frame: pd.DataFrame, where: pd.Series | None = None) -> pd.DataFrame:

@@ -15,8 +15,8 @@ FIGURES = {
     "claims_board": {
         "runs": "nothing", "tables": ["claims"], "option": "claims",
         "caption": (
-            "Verdicts on the papers' claims, by paper and setting. A claim holds if the whole interval of what was measured "
-            "obeys its rule, fails if none of it does, and is undecided else; what the tables lack is not measured. Beside: how "
+            "Verdicts on the papers' claims, by paper and by setting that any was judged on. A claim holds if the whole interval "
+            "of what was measured obeys its rule, fails if none of it does, and is undecided else; what the tables lack is not measured. Beside: how "
             "many were judged, and how many of them would hold by chance on average if none were true."
         ),
     },
@@ -24,7 +24,7 @@ FIGURES = {
 
 Frames = dict[str, "pd.DataFrame"]
 Levels = dict[str, int]
-_COLOURS = dict(zip(VERDICTS, ("imp", "random_prune", "dense"), strict=False))
+_COLOURS = dict(zip(VERDICTS, ("imp", "dense", "random_prune"), strict=False))
 
 
 def _by_chance(rows: pd.DataFrame) -> float:
@@ -39,10 +39,11 @@ def _by_chance(rows: pd.DataFrame) -> float:
 def claims_board(frames: Frames, sparse_levels: Levels) -> Figure:
     """How many claims of each paper hold, fail, and are undecided on each setting."""
     frame = frames["claims"]
-    figure, panels = style.placed([[family] for family in sorted(frame["family"].unique())])
+    figure, panels = style.placed([[family] for family in sorted(frame["family"].unique().tolist())])
     for axis, family in panels:
         own = frame[frame["family"] == family]
-        settings = list(dict.fromkeys(own["setting"]))[::-1]
+        judged_on = set(own[own["verdict"] != "not measured"]["setting"]) or set(own["setting"])
+        settings = [setting for setting in dict.fromkeys(own["setting"]) if setting in judged_on][::-1]
         for place, setting in enumerate(settings):
             rows, left = own[own["setting"] == setting], 0
             for verdict in VERDICTS:
@@ -54,7 +55,8 @@ def claims_board(frames: Frames, sparse_levels: Levels) -> Figure:
             axis.text(left, place, f" {judged} judged, {_by_chance(rows):.1f} by chance", va="center", fontsize="small")
         axis.set_yticks(range(len(settings)), settings)
         axis.set_xlim(0, 1.6 * max(own.groupby("setting").size()))
-        axis.set_title(family)
+        total = int((own["verdict"] != "not measured").sum())
+        axis.set_title(f"{family}: {total} judged, {_by_chance(own):.1f} by chance")
         axis.set_xlabel("claims")
     style.legend_below(figure)
     return figure

@@ -28,7 +28,10 @@ class _Planned:
     def __getattr__(self, name: str) -> Any:
         raise _Reached
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: object) -> Any:
+        raise _Reached
+
+    def __contains__(self, name: object) -> bool:
         raise _Reached
 
 
