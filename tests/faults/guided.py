@@ -18,7 +18,7 @@ import atheris
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 with atheris.instrument_imports(include=["pipeline_lib", "yaml", "jsonschema"]):
-    from pipeline_lib.claims import verdicts
+    from pipeline_lib.claims import loading
     from pipeline_lib.datasets import _archives
     from pipeline_lib.experiments import config, validation
     from pipeline_lib.planning import plan_file
@@ -32,7 +32,7 @@ READERS = (
     artifacts.read_arrays,
     tabulation.read,
     lambda path: plan_file.find_line(path, KEY),
-    verdicts.load,
+    loading.load,
     lambda path: config.resolve(validation.read_yaml(path)),
     lambda path: list(verification._faults(path.parent)),
     lambda path: _archives.read_idx(path, 3),

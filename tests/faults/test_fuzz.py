@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from pipeline_lib.claims import verdicts
+from pipeline_lib.claims import loading
 from pipeline_lib.core.types import State
 from pipeline_lib.datasets import _archives
 from pipeline_lib.experiments import config, config_files, validation
@@ -173,7 +173,7 @@ def _examples(folder: Path) -> dict[str, tuple[Path, bytes, Callable[[Path], obj
         "table": (paths["t.parquet"], tabulation.read),
         "plan": (paths["p.jsonl"], lambda path: plan_file.find_line(path, train.key)),
         "current plan": (paths["p.jsonl"], lambda path: driver._check_current(*plan_file.find_line(path, train.key))),
-        "claims": (paths["c.yaml"], verdicts.load),
+        "claims": (paths["c.yaml"], loading.load),
         "config": (paths["y.yaml"], config_files.content_hash),
         "merged config": (paths["y.yaml"], lambda path: config.resolve(validation.read_yaml(path))),
         "record": (own / f"other-{KEY}" / verification.RECORD, lambda path: list(verification._faults(path.parent))),

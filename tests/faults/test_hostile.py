@@ -16,7 +16,7 @@ import toys
 import yaml
 from safetensors.numpy import save_file
 
-from pipeline_lib.claims import verdicts
+from pipeline_lib.claims import loading
 from pipeline_lib.experiments import config, validation
 from pipeline_lib.planning import driver, nodes, plan_file
 from pipeline_lib.store import artifacts, verification
@@ -111,7 +111,7 @@ YAMLS = [
 
 
 @pytest.mark.parametrize("text", YAMLS)
-@pytest.mark.parametrize("read", [validation.read_yaml, verdicts.load])
+@pytest.mark.parametrize("read", [validation.read_yaml, loading.load])
 def test_yaml_builds_no_objects(tmp_path, text, read):
     path, bait = tmp_path / "c.yaml", tmp_path / "created"
     path.write_text(text.format(bait=bait))
