@@ -96,7 +96,7 @@ EXPECTED = {
     "rewound_masks": {_run("imp", 3, 0, 4)}
     | _changed("k3 | lr_rewinding", "k3 | lr_rewinding | mask | weight_rewinding", levels=(1, 2)),
     "adaptive": LAST | _changed("k3 | adaptive(10000)", levels=(1,)),
-    "lemma": set(),
+    "lemma": set(), "claims_board": set(),
 }
 
 
