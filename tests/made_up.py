@@ -11,6 +11,7 @@ from pipeline_lib.experiments import comparisons, starts
 from pipeline_lib.tables import tabulation
 
 KINDS = ("imp", "random_prune", "reinit")
+ROOM = {"headroom": 0.8}  # far from guessing
 TASKS, SEEDS, STEPS, SPLITS = ("a", "b"), (0, 1), (0, 10), ("train", "test")
 ADAPTIVE, FINE_TUNING = "adaptive(10000)", "fine_tuning(0.01)"
 LADDERS = (comparisons.LR_REWINDING, FINE_TUNING)  # retrained in other ways
@@ -86,7 +87,7 @@ def frames() -> dict[str, pd.DataFrame]:
             rows["interpolation"] += [
                 label | {"alpha": a, "split": p, "error": scale * _value(who, a, p), "loss": 1.0} for a, p in line
             ]
-            ends = {"instability": scale * _value(who), "mean_end_error": 0.1, "max_error": 0.1 + scale * _value(who)}
+            ends = {"instability": scale * _value(who), "mean_end_error": 0.1, "max_error": 0.1 + scale * _value(who), **ROOM}
             rows["instability"] += [label | ends | {"split": split} for split in SPLITS]
         rows["distances"].append(pair | {"l2_params": _value(who, 1), "l2_weights": _value(who, 2)})
         if not s["level"]:
@@ -94,7 +95,7 @@ def frames() -> dict[str, pd.DataFrame]:
                 rows["layers"].append(pair | {"block": b, "split": "test", "rise": _value(who, b)})
                 rows["similarity"].append(pair | {"block": b, "cka": _value(who, b, "cka")})
             rows["throughout"] += [
-                pair | {"step": t, "split": "test", "instability": _value(who, t), "mean_end_error": 0.1} for t in (20, 40)
+                pair | ROOM | {"step": t, "split": "test", "instability": _value(who, t), "mean_end_error": 0.1} for t in (20, 40)
             ]
     for s in [*_changed(), *_retrained()]:
         value = _value(*s.values())

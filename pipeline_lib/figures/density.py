@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pipeline_lib.figures.support import style
+from pipeline_lib.tables import rules
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +35,8 @@ FIGURES = {
         "runs": "ladder_at_every_k", "tables": ["runs"], "sparse": True,
         "caption": (
             "As accuracy_by_density, with IMP at the rewind step whose mean test accuracy is highest, chosen level by "
-            "level; choosing on the test set makes this line optimistic (paper B, figure 8)."
+            "level; choosing on the test set makes this line optimistic. Dotted: the sparsest level that matches from there "
+            "(mean error at most that of dense plus one deviation, or 0.2 points if that is more; paper B, figure 8)."
         ),
     },
     "learning_curves": {
@@ -53,7 +55,7 @@ Levels = dict[str, int]
 def _lines(axes: Axes, frame: pd.DataFrame) -> None:
     """Draw the dense band, and IMP and the controls from the first k."""
     first = frame[frame["k"] == frame["k"].min()]
-    style.dense_band(axes, first[first["level"] == 0]["accuracy"])
+    style.dense_band(axes, rules.dense(frame)["accuracy"])
     for kind in ("imp", "random_prune", "reinit"):
         chosen = first[(first["kind"] == kind)]
         if len(chosen):
@@ -77,7 +79,7 @@ def _by_density(runs: pd.DataFrame, draw: Callable[[Axes, pd.DataFrame], None]) 
 
 
 def _with_best(axes: Axes, frame: pd.DataFrame) -> None:
-    """Add IMP at the rewind step of highest mean accuracy, level by level, and the sparsest level at which it matches."""
+    """Add IMP at the rewind step of highest mean accuracy, level by level, and the sparsest level that matches from there."""
     _lines(axes, frame)
     ladder = frame[frame["kind"] == "imp"]
     means = ladder.groupby(["level", "k"])["accuracy"].mean().reset_index()
@@ -85,18 +87,15 @@ def _with_best(axes: Axes, frame: pd.DataFrame) -> None:
     best = means.loc[means.groupby("level")["accuracy"].idxmax(), ["level", "k"]]
     chosen = ladder.merge(best)
     style.line(axes, chosen, "percent", "accuracy", style.COLOURS["best"], style.NAMES["best"], ".")
-    dense = frame[(frame["level"] == 0) & (frame["k"] == frame["k"].min())]["accuracy"]
-    by_level = chosen.groupby("percent")["accuracy"].agg(["mean", "std"]).fillna(0)
-    # Paper B, appendix A: the two bands of one standard deviation overlap.
-    overlap = by_level[by_level["mean"] + by_level["std"] >= dense.mean() - (dense.std() if len(dense) > 1 else 0)]
-    if len(overlap):
-        sparsest = overlap.index.min()
-        axes.axvline(sparsest, color="0.4", linestyle=":", label=f"sparsest overlap, {sparsest:.3g} %")
+    by_level = chosen[chosen["level"] > 0].groupby("percent")["test_error"].mean()
+    found = by_level.index[rules.matches(by_level.to_numpy(), rules.matching_error(rules.dense(frame)["test_error"]))]
+    label = f"sparsest that matches, {found.min():.3g} %" if len(found) else "none matches"
+    axes.axvline(found.min() if len(found) else float("nan"), color="0.4", linestyle=":", label=label)
 
 
 def _rewound(axes: Axes, frame: pd.DataFrame) -> None:
     """Draw the dense band, and IMP from every k, darker with later ones."""
-    style.dense_band(axes, style.at_first_k(frame[frame["level"] == 0])["accuracy"])
+    style.dense_band(axes, rules.dense(frame)["accuracy"])
     steps = sorted(frame["k"].unique())
     for k, shade in zip(steps, style.shades(len(steps), style.COLOURS["imp"]), strict=True):
         style.line(axes, style.select(frame, kind="imp", k=k), "percent", "accuracy", shade, f"IMP, k = {k}", ".")

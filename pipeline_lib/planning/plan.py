@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline_lib.claims import verdicts
 from pipeline_lib.core import registry
+from pipeline_lib.core.definitions import chance
 from pipeline_lib.experiments import starts
 from pipeline_lib.experiments.config import CLAIMS, chunks
 from pipeline_lib.experiments.experiment import Config, Experiment
@@ -18,6 +19,7 @@ from pipeline_lib.experiments.settings.options import Grid
 from pipeline_lib.planning.declared import COLUMNS, DERIVED, TABLES
 from pipeline_lib.planning.measurement_nodes import MeasurementNodes
 from pipeline_lib.planning.nodes import Node, Plan
+from pipeline_lib.planning.task_list import examples
 from pipeline_lib.planning.training_nodes import TrainingNodes, label
 from pipeline_lib.tables import columns
 
@@ -92,9 +94,12 @@ def _tables(plan: Plan, e: Experiment) -> dict[str, Node]:
 
     for table, stage in TABLES.items():
         if nodes[stage]:
-            has_start = any(column.name == "start" for column in COLUMNS[table])
-            taken_apart = {"starts": dict(sorted(parts[stage].items()))} if has_start else {}
-            add("tabulate", table, {"parts": list(nodes[stage].values())}, **taken_apart)
+            has, more = {column.name for column in COLUMNS[table]}, dict[str, Any]()
+            if "start" in has:
+                more["starts"] = dict(sorted(parts[stage].items()))
+            if "headroom" in has:
+                more["chance"] = {task: chance(examples(grid.task["dataset"])[1]) for task, grid in e.grids.items()}
+            add("tabulate", table, {"parts": list(nodes[stage].values())}, **more)
     for table, derived in DERIVED.items():
         if all(source in made for source in derived.sources):
             sources = [source for source in (*derived.sources, *derived.optional) if source in made]

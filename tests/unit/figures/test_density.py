@@ -45,6 +45,21 @@ def test_the_best_rewind_step_is_chosen_level_by_level():
     assert (x, y) == ([25, 50, 100], pytest.approx([80, 90, 90]))
 
 
+def _best_label(runs: pd.DataFrame) -> list[str]:
+    with style.applied():
+        return [label for label in _lines(density.best_rewind({"runs": runs}, {"toy": 2})) if "match" in label]
+
+
+def test_the_best_rewind_step_matches_by_the_rule_of_the_tables():
+    """Bands of one deviation overlap at level 1, where mean errors match from no k."""
+    dense = [_run(0, 0, error, seed) for seed, error in enumerate((0.08, 0.09, 0.10))]
+    spread = [_run(1, k, error, seed) for k in (0, 9) for seed, error in enumerate((0.10, 0.11, 0.12))]
+    assert _best_label(pd.DataFrame([*dense, *spread])) == ["none matches"]
+    assert _best_label(pd.DataFrame([*dense, *spread, *[_run(2, 9, 0.0999, s) for s in range(3)]])) == [
+        "sparsest that matches, 25 %"
+    ]
+
+
 def test_learning_curves_are_of_dense_networks_from_the_first_k():
     point = {"task": "toy", "seed": 0, "k": 0, "level": 0, "step": 5, "split": "test", "error": 0.25}
     others = [point | {"k": 9, "error": 0.9}, point | {"level": 1, "error": 0.8}, point | {"split": "batch", "error": 0.5}]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import made_up
@@ -10,12 +11,20 @@ import pytest
 from pipeline_lib.core import registry
 from pipeline_lib.planning import declared
 from pipeline_lib.tables import tabulation
-from pipeline_lib.tables.derived import early, stability
+from pipeline_lib.tables.derived import _resampling, early, stability
 
 
 def _pairs(values: dict[tuple[int, int], list[float]], **more: Any) -> pd.DataFrame:
     """Rows from (k, seed) -> instabilities of its pairs."""
-    who = {"task": "toy", "kind": "imp", "level": 0, "density": 1.0, "split": "test", "batchnorm": "averaged"} | more
+    who = {
+        "task": "toy",
+        "kind": "imp",
+        "level": 0,
+        "density": 1.0,
+        "split": "test",
+        "batchnorm": "averaged",
+        "headroom": 0.8,
+    } | more
     return pd.DataFrame([who | {"k": k, "seed": s, "instability": v} for (k, s), each in values.items() for v in each])
 
 
@@ -47,9 +56,19 @@ def test_each_setting_has_its_own_mean():
     }  # fmt: skip
 
 
-def test_a_diverged_pair_leaves_no_mean():
-    rows = stability.means({"instability": _pairs({(0, 0): [0.1, float("nan")]})}, {})
-    assert rows[0]["instability"] != rows[0]["instability"]
+def test_a_diverged_pair_leaves_no_mean_and_no_errors_of_the_others():
+    """Nine pairs, one of which diverged, had the deviation of eight divided by three."""
+    values = {(0, s): [0.1, 0.2, float("nan") if s == 2 else 0.3] for s in range(3)}
+    (row,) = stability.means({"instability": _pairs(values)}, {})
+    assert all(math.isnan(row[name]) for name in ("instability", "deviation", "error", "seed_error"))
+    assert (row["num_pairs"], row["num_known"], row["stable"]) == (9, 8, False)
+
+
+def test_means_say_how_much_instability_could_be():
+    (row,) = stability.means({"instability": _pairs({(0, 0): [0.01, 0.02]}, headroom=0.3)}, {})
+    assert (row["headroom"], row["headroom_share"], row["stable"]) == (pytest.approx(0.3), pytest.approx(0.05), True)
+    (row,) = stability.means({"instability": _pairs({(0, 0): [0.0075]}, headroom=0.0)}, {})
+    assert (row["headroom_share"], row["stable"]) == (None, False)
 
 
 def _stability(pairs: pd.DataFrame) -> dict[str, Any]:
@@ -79,6 +98,49 @@ def test_some_samples_may_have_an_onset_where_the_mean_has_none():
     found = _stability(_pairs({(0, 0): [0.5], (0, 1): [0.5], (9, 0): [0.0], (9, 1): [0.5]}))
     assert (found["k"], found["low"], found["high"]) == (None, 9, None)
     assert 0.15 < found["found"] < 0.35  # a quarter of the samples holds seed 0 alone
+
+
+def test_networks_at_chance_have_no_onset():
+    """Both ends at 92 % error, instability 0.75 points: it read stable from k = 0 with certainty."""
+    pairs = _pairs({(k, s): [0.0075] for k in (0, 50) for s in range(3)}, headroom=0.0)
+    found = _stability(pairs)
+    assert (found["k"], found["first_k"], found["found"]) == (None, None, 0.0)
+
+
+def test_an_onset_has_both_readings_and_the_grids_resolution():
+    values = {0: 0.5, 100: 0.019, 250: 0.03, 500: 0.01, 2000: 0.0}
+    found = _stability(_pairs({(k, s): [v] for k, v in values.items() for s in range(3)}))
+    assert (found["k"], found["first_k"], found["before"]) == (500, 100, 250)
+    assert _stability(_pairs({(0, 0): [0.0], (9, 0): [0.0]}))["before"] is None
+    assert _stability(_pairs({(0, 0): [0.5], (9, 0): [0.5]}))["before"] == 9
+
+
+def test_an_interval_of_few_seeds_is_named_their_range():
+    values = {(k, s): [0.0 if k >= 5 * s else 0.5] for s in range(5) for k in (0, 5, 10, 15, 20)}
+    few = _stability(_pairs({(k, s): v for (k, s), v in values.items() if s < 4}))
+    assert (few["low"], few["high"], few["interval"]) == (0, 15, "range over seeds")
+    found = _stability(_pairs(values))
+    assert found["interval"] == "95 % bootstrap"
+    # The onset of a resample is its latest seed's. All five come from seeds 0 and 1 in (2 / 5) ** 5 = 1 % of resamples.
+    assert (found["low"], found["high"]) == (10, 20)
+
+
+def test_all_resamples_of_few_seeds_count_by_their_probability():
+    for num in (1, 3, 5, 7):
+        samples, probabilities = _resampling.resamples(num)
+        assert probabilities.sum() == pytest.approx(1)
+        assert len(samples) == math.comb(2 * num - 1, num)
+        assert probabilities[(samples == 0).all(1)].tolist() == pytest.approx([num**-num])
+    assert _resampling.resamples(8, "a")[0].shape == (1000, 8)
+
+
+def test_seeds_of_dense_and_sparse_networks_are_resampled_together():
+    """Each sparse network is 0.1 points worse than its own dense one, so that every resample matches."""
+    dense = {(0, 0, s): error for s, error in enumerate((0.08, 0.09, 0.10))}
+    sparse = {(1, k, s): error + 0.001 for (_, _, s), error in dense.items() for k in (0, 5)}
+    rows = stability.onsets({"instability": _pairs({(0, 0): [0.0]}), "runs": _runs(dense | sparse)}, {})
+    (found,) = [row for row in rows if row["of"] == "matching"]
+    assert (found["k"], found["low"], found["high"], found["found"]) == (0, 0, 0, 1.0)
 
 
 def test_a_seed_without_values_is_never_stable():
