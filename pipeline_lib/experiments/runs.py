@@ -9,6 +9,8 @@ from pipeline_lib.experiments import starts
 from pipeline_lib.experiments.changes import Start
 from pipeline_lib.experiments.settings.options import Grid
 
+FRESH = 10**10  # above all orders that a config may name
+
 
 @dataclass(frozen=True, order=True)
 class Run:
@@ -27,6 +29,14 @@ class Run:
     level: int
     order: int
     start: str = ""
+
+
+def noise(e: Grid, level: int, order: int) -> int:
+    """Number the SGD noise that a level trains under: its order; where levels draw anew, the ladder's own with the level.
+
+    Source: paper B, algorithm 2, whose rounds draw anew; paper C's, which share one order of batches.
+    """
+    return order + FRESH * level if e.ladder_order == "fresh" and order == e.orders[0] else order
 
 
 def wording(start: Start, level: int) -> str:

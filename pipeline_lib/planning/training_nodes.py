@@ -11,7 +11,7 @@ from pipeline_lib.experiments import criteria, starts
 from pipeline_lib.experiments.changes import Change, Perturbation, Rule, Start, Teaching
 from pipeline_lib.experiments.config import chunks
 from pipeline_lib.experiments.figure_needs import FIGURES
-from pipeline_lib.experiments.runs import Run, rung
+from pipeline_lib.experiments.runs import Run, noise, rung
 from pipeline_lib.experiments.settings.groups import stage_options
 from pipeline_lib.experiments.settings.options import Grid
 from pipeline_lib.planning.declared import EACH, STAGES
@@ -193,7 +193,7 @@ class TrainingNodes:
         Masks come from runs that keep none, so that a ladder is the same one whether or not its dense run is followed.
         """
         start = self.read(run)
-        members = [[seed, order] for seed in self.seeds for order in orders]
+        members = self._members(run, orders)
         strategy = start.retraining if run.level else None
         task = registry.call("strategies", strategy.strategy).recipe(self.task) if strategy else self.task
         spec = {"task": task, "kind": run.kind, "k": run.k, "level": run.level, "start": start.text, "members": members}
@@ -231,10 +231,13 @@ class TrainingNodes:
         made = []
         for orders, node in jobs:
             spec = {"task": {key: self.task[key] for key in MEASURED}, "kind": run.kind, "k": run.k, "level": run.level}
-            spec |= {"members": [[seed, order] for seed in self.seeds for order in orders], **self.e.asked.get(stage, {})}
+            spec |= {"members": self._members(run, orders), **self.e.asked.get(stage, {})}
             parents = {"data": [self.data], "state": [node], "mask": self.masked(run)}
             made.append(self.plan.add(stage, self._who(run, orders), spec, parents))
         return made
+
+    def _members(self, run: Run, orders: Sequence[int]) -> list[list[int]]:
+        return [[seed, noise(self.e, run.level, order)] for seed in self.seeds for order in orders]
 
     def _who(self, run: Run, orders: Sequence[int]) -> str:
         return label(self.who, f"k{run.k}", f"L{run.level}", "" if run.level == 0 else run.kind, _span("o", orders))
@@ -246,7 +249,8 @@ class TrainingNodes:
         nodes: list[Node] = []
         task = {key: self.task[key] for key in MEASURED}
         for orders, node in jobs:
-            pairs = [[s, i, j] for s in self.seeds for j in orders for i in [*seen, *orders] if i < j]
+            both = [(i, j) for j in orders for i in [*seen, *orders] if i < j]
+            pairs = [[s, *(noise(self.e, run.level, each) for each in pair)] for s in self.seeds for pair in both]
             seen, nodes = [*seen, *orders], [*nodes, node]
             if pairs:
                 spec = {"task": task, "kind": run.kind, "k": run.k, "level": run.level, "pairs": pairs}

@@ -36,7 +36,12 @@ SHARED: dict[str, Column] = {
         ("level", "int64", "-", "pruning level; 0 is dense"),
         ("density", "double", "1", "share of prunable weights that survive, counted in the mask"),
         ("start", "string", "-", "state that the run begins from, as a config words it: k500 is W_500; reinit draws it anew"),
-        ("order", "int64", "-", "order of SGD noise from step k on; the first one is the ladder's own"),
+        (
+            "order",
+            "int64",
+            "-",
+            "order of SGD noise from step k on; the first is the ladder's own, each level's with fresh ladder_order",
+        ),
         ("order_1", "int64", "-", "order of the run at alpha = 1"),
         ("order_2", "int64", "-", "order of the run at alpha = 0"),
         ("step", "int64", "steps", "optimiser steps since initialisation"),

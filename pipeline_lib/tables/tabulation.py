@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline_lib.core.definitions import STABLE_BELOW
+from pipeline_lib.experiments.runs import FRESH
 from pipeline_lib.store import environment, seals, verification
 from pipeline_lib.store.job import Job
 from pipeline_lib.tables import columns, rules
@@ -121,6 +122,8 @@ def tabulate(
     # A column without any value has no type in a part.
     typed = [part.dropna(axis=1, how="all") for part in frames] or [pd.DataFrame(columns=names)]
     frame = pd.concat(typed, ignore_index=True).reindex(columns=names)
+    orders = [name for name in names if name.startswith("order")]  # the ladder's own order has one number at all levels
+    frame[orders] = frame[orders] % FRESH
     keys = ["task", "what", "kind", "start", "k", "level", "level_1", "level_2", "seed", "order", "order_1", "order_2"]
     keys += ["plane", "split", "batchnorm", "step", "alpha"]
     frame = frame.sort_values([key for key in keys if key in frame.columns], ignore_index=True)

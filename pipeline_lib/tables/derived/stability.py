@@ -23,6 +23,8 @@ TABLES = {
             ["deviation", "double", "1", "standard deviation over all pairs"],
             ["error", "double", "1", "standard error: deviation / sqrt(num_pairs), as if pairs were independent"],
             ["seed_error", "double", "1", "standard error of the mean over seeds, which does not assume that"],
+            ["with_own", "double", "1", "mean over the pairs that have the ladder's own run; null for none"],
+            ["without_own", "double", "1", "mean over the other pairs, which have no run of a ladder; null for none"],
             "headroom", "headroom_share", "stable",
             ["num_pairs", "int64", "1", "pairs that were asked for"],
             ["num_known", "int64", "1", "of them pairs with a value; where a run diverged, means and errors are null"],
@@ -74,15 +76,17 @@ Rows = list[dict[str, Any]]
 def means(frames: Frames, spec: dict[str, Any]) -> Rows:
     """Average instability over the pairs of each setting, with both standard errors; null where a pair has no value."""
     setting = ["task", "kind", "k", "level", "split", "batchnorm"]
-    rows = []
+    rows, first = [], frames["instability"].groupby("task")["order_1"].min()
     for key, group in frames["instability"].groupby(setting, sort=True):
         values, seeds = group["instability"], group.groupby("seed")["instability"]
         mean, by_seed = values.mean(skipna=False), seeds.agg(lambda own: own.mean(skipna=False))
         deviation, headroom = values.std(skipna=False), group["headroom"].mean(skipna=False)
+        own = (group[["order_1", "order_2"]] == first[str(key[0])]).any(axis=1)
         rows.append(
             dict(zip(setting, key, strict=True))
             | {"density": group["density"].mean(), "instability": mean, "deviation": deviation}
             | {"error": deviation / len(values) ** 0.5, "seed_error": by_seed.std(skipna=False) / len(by_seed) ** 0.5}
+            | {"with_own": values[own].mean(skipna=False), "without_own": values[~own].mean(skipna=False)}
             | {"headroom": headroom, "headroom_share": mean / headroom if headroom > 0 else None}
             | {"stable": rules.is_stable(group), "num_pairs": len(values), "num_known": int(values.count())}
             | {"num_seeds": len(by_seed)}

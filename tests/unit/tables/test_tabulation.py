@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline_lib.experiments.runs import FRESH
 from pipeline_lib.planning import declared
 from pipeline_lib.store import artifacts
 from pipeline_lib.tables import tabulation
@@ -119,6 +120,12 @@ def test_a_table_does_not_depend_on_the_order_of_its_parts(tmp_path):
     assert list(zip(*(first[n].to_pylist() for n in ("kind", "k", "seed", "onset")), strict=True)) == [
         ("imp", 0, 0, False), ("imp", 0, 1, False), ("imp", 2, 0, True), ("reinit", 0, 0, False),
     ]  # fmt: skip
+
+
+def test_the_ladders_own_order_has_one_number_at_all_levels(tmp_path):
+    parts = _parts(tmp_path, [_pair(0, 0.1), _pair(0, 0.1, level=3, order_1=3 * FRESH)])
+    made = tabulation.tabulate(parts, declared.COLUMNS["instability"], chance={"toy": 0.9})
+    assert (made["order_1"].to_pylist(), made["order_2"].to_pylist()) == ([0, 0], [1, 1])
 
 
 def test_a_part_without_rows_or_with_nulls_alone_keeps_the_types(tmp_path):

@@ -25,7 +25,14 @@ def _pairs(values: dict[tuple[int, int], list[float]], **more: Any) -> pd.DataFr
         "batchnorm": "averaged",
         "headroom": 0.8,
     } | more
-    return pd.DataFrame([who | {"k": k, "seed": s, "instability": v} for (k, s), each in values.items() for v in each])
+    orders = [{"order_1": 0, "order_2": 1}, {"order_1": 0, "order_2": 2}, {"order_1": 1, "order_2": 2}]
+    return pd.DataFrame(
+        [
+            who | {"k": k, "seed": s, "instability": v} | o
+            for (k, s), each in values.items()
+            for v, o in zip(each, orders, strict=False)
+        ]
+    )
 
 
 def _runs(errors: dict[tuple[int, int, int], float]) -> pd.DataFrame:
@@ -62,6 +69,13 @@ def test_a_diverged_pair_leaves_no_mean_and_no_errors_of_the_others():
     (row,) = stability.means({"instability": _pairs(values)}, {})
     assert all(math.isnan(row[name]) for name in ("instability", "deviation", "error", "seed_error"))
     assert (row["num_pairs"], row["num_known"], row["stable"]) == (9, 8, False)
+
+
+def test_means_with_and_without_the_ladders_own_run():
+    (row,) = stability.means({"instability": _pairs({(0, s): [0.1, 0.2, 0.6] for s in (0, 1)})}, {})
+    assert (row["with_own"], row["without_own"]) == (pytest.approx(0.15), pytest.approx(0.6))
+    (row,) = stability.means({"instability": _pairs({(0, 0): [0.1]})}, {})
+    assert math.isnan(row["without_own"])
 
 
 def test_means_say_how_much_instability_could_be():
