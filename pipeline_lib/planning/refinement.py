@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline_lib.tables import rules
+from pipeline_lib.tables import rules, tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +45,7 @@ def refined(frame: pd.DataFrame, grids: Mapping[str, Sequence[int]], level: int,
     Returns:
         The longer grids, of those tasks that need another round.
     """
-    chosen = frame[(frame["split"] == "test") & (frame["batchnorm"] == "averaged") & (frame["kind"] == "imp")]
+    chosen = tabulation.of_kind(frame[(frame["split"] == "test") & (frame["batchnorm"] == "averaged")], "imp")
     chosen = chosen[chosen["level"] == level]
     longer = {}
     for task, steps in grids.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from pipeline_lib.tables import rules
+from pipeline_lib.tables import rules, tabulation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -143,7 +143,7 @@ def limits(frames: Frames, spec: dict[str, Any]) -> Rows:
     from pipeline_lib.analysis.spectra import NEGATIVE, f_max
 
     found = frames["spectrum"]
-    found = found[(found["kind"] == "imp") & (found["vector"] == "rademacher")]
+    found = tabulation.of_kind(found[found["vector"] == "rademacher"], "imp")
     heights = frames["fits"].dropna(subset=["epsilon"]).set_index(_SOLUTION)["epsilon"].to_dict()
     cuts = {key: _distances(own) for key, own in frames["cuts"].groupby(_SOLUTION)}
     rows: Rows = []

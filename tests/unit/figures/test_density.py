@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import made_up
 import pandas as pd
 import pytest
 
@@ -12,7 +13,7 @@ def _run(level: int, k: int, test_error: float, seed: int = 0, order: int = 0) -
     return row | {"test_error": test_error}
 
 
-RUNS = pd.DataFrame(
+RUNS = made_up.table(
     [
         _run(0, 0, 0.1),
         _run(1, 0, 0.3),
@@ -54,8 +55,8 @@ def test_the_best_rewind_step_matches_by_the_rule_of_the_tables():
     """Bands of one deviation overlap at level 1, where mean errors match from no k."""
     dense = [_run(0, 0, error, seed) for seed, error in enumerate((0.08, 0.09, 0.10))]
     spread = [_run(1, k, error, seed) for k in (0, 9) for seed, error in enumerate((0.10, 0.11, 0.12))]
-    assert _best_label(pd.DataFrame([*dense, *spread])) == ["none matches"]
-    assert _best_label(pd.DataFrame([*dense, *spread, *[_run(2, 9, 0.0999, s) for s in range(3)]])) == [
+    assert _best_label(made_up.table([*dense, *spread])) == ["none matches"]
+    assert _best_label(made_up.table([*dense, *spread, *[_run(2, 9, 0.0999, s) for s in range(3)]])) == [
         "sparsest that matches, 25 %"
     ]
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import pandas as pd
+import made_up
 import pytest
 
 from pipeline_lib.figures import rewinding
@@ -17,7 +17,7 @@ PAIR = {"batchnorm": "averaged"} | {
     "l2_params": 3.0,
     "headroom": 0.8,
 }
-PAIRS = pd.DataFrame(
+PAIRS = made_up.table(
     [
         PAIR,
         PAIR | {"k": 500, "instability": 0.0, "l2_params": 1.0},
@@ -28,7 +28,7 @@ PAIRS = pd.DataFrame(
     ]
 )
 RUN = {"task": "toy", "seed": 0, "kind": "imp", "k": 0, "level": 0, "order": 0, "density": 1.0, "test_error": 0.1}
-RUNS = pd.DataFrame([RUN, RUN | {"k": 500}, RUN | {"level": 2, "density": 0.25, "test_error": 0.3}])
+RUNS = made_up.table([RUN, RUN | {"k": 500}, RUN | {"level": 2, "density": 0.25, "test_error": 0.3}])
 
 
 def _lines(draw) -> list[dict[str, tuple[list[float], list[float]]]]:
@@ -57,7 +57,7 @@ def test_sparse_instability_is_above_accuracy():
 
 def test_the_dense_band_is_the_first_ks_whatever_else_was_run():
     """It read 90 % from first-k runs in one figure and 85 % from all orders and steps in another."""
-    runs = pd.concat([RUNS, pd.DataFrame([RUN | {"order": 1, "test_error": 0.3}, RUN | {"k": 500, "test_error": 0.2}])])
+    runs = made_up.table([*RUNS.to_dict("records"), RUN | {"order": 1, "test_error": 0.3}, RUN | {"k": 500, "test_error": 0.2}])
     with style.applied():
         figure = rewinding.instability_sparse({"instability": PAIRS, "runs": runs}, {"toy": 2})
     band = next(line for line in figure.axes[1].lines if line.get_label() == "dense, ± 1 sd")
@@ -66,7 +66,7 @@ def test_the_dense_band_is_the_first_ks_whatever_else_was_run():
 
 
 def test_points_near_chance_are_hollow():
-    lost = pd.DataFrame([PAIR | {"kind": "random_prune", "level": 2, "instability": 0.0075, "headroom": 0.0}])
+    lost = made_up.table([PAIR | {"kind": "random_prune", "level": 2, "instability": 0.0075, "headroom": 0.0}])
     with style.applied():
         figure = rewinding.instability_sparse({"instability": lost, "runs": RUNS}, {"toy": 2})
     (hollow,) = [line for line in figure.axes[0].lines if line.get_label() == gaps.HOLLOW]
@@ -75,7 +75,7 @@ def test_points_near_chance_are_hollow():
 
 
 def test_a_mean_without_a_diverged_pair_says_of_how_many_it_is():
-    pairs = pd.DataFrame([PAIR | {"seed": s, "k": k, "instability": None if s == 8 else 0.1} for s in range(9) for k in (0, 5)])
+    pairs = made_up.table([PAIR | {"seed": s, "k": k, "instability": None if s == 8 else 0.1} for s in range(9) for k in (0, 5)])
     with style.applied():
         figure = rewinding.instability_dense({"instability": pairs}, {"toy": 2})
     words = [text.get_text() for text in figure.axes[0].texts]
