@@ -183,8 +183,16 @@ def networks() -> pd.DataFrame:
     """Two networks, the second without a sparse level and with one seed."""
     first = {"task": "a", "network": "mlp", "dataset": "digits", "num_params": 12_060, "steps": 600, "batch_size": 64}
     first |= {"optimiser": "adam", "lr": 0.0012, "schedule": "constant", "warmup": 0, "accuracy": 0.975, "accuracy_sd": 0.004}
-    first |= {"num_seeds": 3, "density": 0.168, "pruning": "iterative"}
-    second = {"task": "b", "accuracy_sd": None, "num_seeds": 1, "density": None, "warmup": 30_000, "lr": 0.03}
+    first |= {"num_seeds": 3, "density": 0.168, "density_all": 0.172, "pruning": "iterative"}
+    second = {
+        "task": "b",
+        "accuracy_sd": None,
+        "num_seeds": 1,
+        "density": None,
+        "density_all": None,
+        "warmup": 30_000,
+        "lr": 0.03,
+    }
     return pd.DataFrame([first, first | second])
 
 

@@ -63,7 +63,8 @@ TABLES = {
             ["accuracy", "double", "1", "mean test accuracy of the dense network over seeds"],
             ["accuracy_sd", "double", "1", "its standard deviation"],
             "num_seeds",
-            ["density", "double", "1", "share of weights left at the sparse level; null without one"],
+            ["density", "double", "1", "share of prunable weights left at the sparse level; null without one"],
+            ["density_all", "double", "1", "share of all parameters left there, never pruned ones included; null without one"],
             ["pruning", "string", "-", "iterative or one-shot"],
         ],
     },
@@ -176,12 +177,15 @@ def networks(frames: Frames, spec: dict[str, Any]) -> Rows:
     for name, task in spec["tasks"].items():
         runs = frames["runs"][frames["runs"]["task"] == name]
         dense = rules.dense(runs)
-        sparse = runs[(runs["level"] == spec["sparse_levels"][name]) & (runs["level"] > 0)]["density"]
+        sparse = runs[(runs["level"] == spec["sparse_levels"][name]) & (runs["level"] > 0) & (runs["num_kept"] > 0)]
+        unpruned = 1 - sparse["num_kept"] / sparse["density"] / sparse["num_params"]  # biases, norms, a head
+        whole = sparse["num_kept"] / sparse["num_params"] + unpruned
         parts = {part: task[part]["name"] for part in ("network", "dataset", "optimiser", "schedule")}
         rows.append(
             {"task": name, "num_params": int(dense["num_params"].iloc[0]), "lr": float(task["optimiser"]["lr"]), **parts}
             | {"steps": task["steps"], "batch_size": task["batch_size"], "warmup": task["schedule"].get("warmup", 0)}
             | {"accuracy": 1 - dense["test_error"].mean(), "accuracy_sd": dense["test_error"].std(), "num_seeds": len(dense)}
-            | {"density": sparse.mean() if len(sparse) else None, "pruning": spec["pruning"][name]}
+            | {"density": sparse["density"].mean() if len(sparse) else None}
+            | {"density_all": whole.mean() if len(sparse) else None, "pruning": spec["pruning"][name]}
         )
     return rows

@@ -196,13 +196,16 @@ def _task(**more: Any) -> dict[str, Any]:
 
 
 def test_networks_lists_recipes_and_dense_accuracy():
-    runs = _runs({(0, 0, 0): 0.02, (0, 0, 1): 0.03, (0, 9, 0): 0.5, (1, 0, 0): 0.9}).assign(num_params=266_610, density=1.0)
-    runs.loc[runs["level"] == 1, "density"] = 0.8
+    runs = _runs({(0, 0, 0): 0.02, (0, 0, 1): 0.03, (0, 9, 0): 0.5, (1, 0, 0): 0.9}).assign(
+        num_params=266_610, density=1.0, num_kept=266_200
+    )
+    runs.loc[runs["level"] == 1, ["density", "num_kept"]] = (0.8, 0.8 * 266_200)
     spec = {"tasks": {"toy": _task()}, "sparse_levels": {"toy": 1}, "pruning": {"toy": "iterative"}}
     (row,) = stability.networks({"runs": runs}, spec)
     assert row["accuracy"] == pytest.approx(0.975)
     assert row["accuracy_sd"] == pytest.approx(0.005 * 2**0.5)
     assert (row["num_seeds"], row["density"], row["lr"], row["steps"]) == (2, pytest.approx(0.8), 0.0012, 24_000)
+    assert row["density_all"] == pytest.approx((0.8 * 266_200 + 410) / 266_610)
     dense = stability.networks({"runs": runs[runs["level"] == 0]}, spec | {"sparse_levels": {"toy": 0}})
     assert dense[0]["density"] is None
 
@@ -303,7 +306,7 @@ def test_smoothing_averages_a_window_of_steps():
 
 @pytest.mark.parametrize("table", ["means", "onsets", "networks", "correlations", "timeline"])
 def test_every_derived_table_has_its_function_and_its_columns(table):
-    runs = _runs({(0, 0, 0): 0.1, (1, 0, 0): 0.2}).assign(num_params=5, density=1.0)
+    runs = _runs({(0, 0, 0): 0.1, (1, 0, 0): 0.2}).assign(num_params=5, density=1.0, num_kept=5)
     spec = {"tasks": {"toy": _task()}, "sparse_levels": {"toy": 1}, "pruning": {"toy": "iterative"}}
     frames = {"instability": _pairs({(0, 0): [0.1, 0.2]}), "runs": runs, **_perturbed([0.1, 0.2, 0.4]), "telemetry": _telemetry()}
     rows = registry.entries("derived")[table].load()(frames, spec)
