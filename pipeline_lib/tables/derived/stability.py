@@ -48,6 +48,7 @@ TABLES = {
     },
     "networks": {
         "from": ["runs"],
+        "with": ["curves"],
         "asks": ["tasks", "sparse_levels", "pruning"],
         "columns": [
             "task",
@@ -62,6 +63,10 @@ TABLES = {
             ["warmup", "int64", "steps", "length of the linear warm-up"],
             ["accuracy", "double", "1", "mean test accuracy of the dense network over seeds"],
             ["accuracy_sd", "double", "1", "its standard deviation"],
+            ["late_accuracy", "double", "1", "mean test accuracy over the last quarter of training: less noisy than at its end"],
+            ["late_sd", "double", "1", "its standard deviation over seeds"],
+            ["best_accuracy", "double", "1", "mean over seeds of the best test accuracy during training; optimistic"],
+            ["best_sd", "double", "1", "its standard deviation"],
             "num_seeds",
             ["density", "double", "1", "share of prunable weights left at the sparse level; null without one"],
             ["density_all", "double", "1", "share of all parameters left there, never pruned ones included; null without one"],
@@ -171,6 +176,17 @@ def onsets(frames: Frames, spec: dict[str, Any]) -> Rows:
     return rows
 
 
+def _during(curves: pd.DataFrame | None, task: str, steps: int) -> dict[str, float | None]:
+    """Sum up the dense reference's test accuracy during training, a value a seed."""
+    if curves is None:
+        return dict.fromkeys(("late_accuracy", "late_sd", "best_accuracy", "best_sd"))
+    own = rules.dense(curves[(curves["task"] == task) & (curves["split"] == "test")])
+    accuracy = 1 - own["error"]
+    late = accuracy[own["step"] > 0.75 * steps].groupby(own["seed"]).mean()
+    best = accuracy.groupby(own["seed"]).max()
+    return {"late_accuracy": late.mean(), "late_sd": late.std(), "best_accuracy": best.mean(), "best_sd": best.std()}
+
+
 def networks(frames: Frames, spec: dict[str, Any]) -> Rows:
     """List networks and recipes with the dense accuracy that was measured. Source: paper B, Table 1."""
     rows = []
@@ -185,6 +201,7 @@ def networks(frames: Frames, spec: dict[str, Any]) -> Rows:
             {"task": name, "num_params": int(dense["num_params"].iloc[0]), "lr": float(task["optimiser"]["lr"]), **parts}
             | {"steps": task["steps"], "batch_size": task["batch_size"], "warmup": task["schedule"].get("warmup", 0)}
             | {"accuracy": 1 - dense["test_error"].mean(), "accuracy_sd": dense["test_error"].std(), "num_seeds": len(dense)}
+            | _during(frames.get("curves"), name, task["steps"])
             | {"density": sparse["density"].mean() if len(sparse) else None}
             | {"density_all": whole.mean() if len(sparse) else None, "pruning": spec["pruning"][name]}
         )

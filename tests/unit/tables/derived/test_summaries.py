@@ -201,7 +201,12 @@ def test_networks_lists_recipes_and_dense_accuracy():
     )
     runs.loc[runs["level"] == 1, ["density", "num_kept"]] = (0.8, 0.8 * 266_200)
     spec = {"tasks": {"toy": _task()}, "sparse_levels": {"toy": 1}, "pruning": {"toy": "iterative"}}
-    (row,) = stability.networks({"runs": runs}, spec)
+    errors = [(0, 6_000, 0.5), (0, 20_000, 0.01), (0, 24_000, 0.02), (1, 20_000, 0.05), (1, 24_000, 0.03)]
+    who = {"task": "toy", "kind": "dense", "k": 0, "order": 0, "split": "test"}
+    curves = pd.DataFrame([who | {"seed": seed, "step": step, "error": error} for seed, step, error in errors])
+    (row,) = stability.networks({"runs": runs, "curves": pd.concat([curves, curves.assign(split="batch", error=0)])}, spec)
+    assert (row["late_accuracy"], row["best_accuracy"]) == (pytest.approx(1 - (0.015 + 0.04) / 2), pytest.approx(0.98))
+    assert (row["late_sd"], row["best_sd"]) == (pytest.approx(0.025 / 2**0.5), pytest.approx(0.02 / 2**0.5))
     assert row["accuracy"] == pytest.approx(0.975)
     assert row["accuracy_sd"] == pytest.approx(0.005 * 2**0.5)
     assert (row["num_seeds"], row["density"], row["lr"], row["steps"]) == (2, pytest.approx(0.8), 0.0012, 24_000)
