@@ -7,6 +7,7 @@ from pipeline_lib.experiments import figure_needs
 from pipeline_lib.planning import adopted, declared, driver
 from pipeline_lib.planning import inventory, ledger, publication
 from pipeline_lib.store import lease, verification
+from pipeline_lib.worker import start
 
 ENVIRONMENT = str(ROOT / "environment.yml")
 
@@ -169,6 +170,9 @@ def begin():
             ),
             file=sys.stderr,
         )
+    if workflow.local_exec and not workflow.deployment_settings.deployment_method:
+        num_jobs = sum(1 for _ in workflow.dag.needrun_jobs())
+        start.start(PLAN.results, num_jobs)
 
 
 def finish():
