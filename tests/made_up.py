@@ -35,7 +35,17 @@ KNOWN = {
     "order",
 }
 KNOWN |= {"order_1", "order_2", "step", "step_1", "step_2", "start_step", "num_seeds", "num_weights"}
-LOST = ("curves", "telemetry", "timeline", "planes", "marks", "sets", "magnitudes", "geometry")  # have no rows of a diverged run
+LOST = (
+    "curves",
+    "validation",
+    "telemetry",
+    "timeline",
+    "planes",
+    "marks",
+    "sets",
+    "magnitudes",
+    "geometry",
+)  # have no rows of a diverged run
 APART = ("wells", "networks", "signs", "perturbations")  # do not depend on what becomes of runs
 
 
@@ -175,7 +185,12 @@ def early() -> dict[str, pd.DataFrame]:
         {"task": task, "event": event, "of": "telemetry", "step": step, "low": low, "high": high, "num_seeds": 2}
         for task, (event, step, low, high) in product(TASKS, events)
     ]
-    rows = {"telemetry": telemetry, "signs": signs, "curvature": curvature, "timeline": timeline}
+    validation = [
+        {"task": task, "seed": seed, "step": step, "validation_error": _value(task, seed, step, 1)}
+        | {"test_error": _value(task, seed, step), "chosen": step == 20}
+        for task, seed, step in product(TASKS, SEEDS, (10, 20))
+    ]
+    rows = {"validation": validation, "telemetry": telemetry, "signs": signs, "curvature": curvature, "timeline": timeline}
     return {name: table(each) for name, each in rows.items()}
 
 

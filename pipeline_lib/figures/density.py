@@ -46,6 +46,13 @@ FIGURES = {
             "batches as they were trained on, with augmentation. Means and standard deviations over seeds and orders."
         ),
     },
+    "validation": {
+        "runs": "nothing", "tables": ["validation"], "option": "validation", "measures": ["validation"],
+        "caption": (
+            "Error of dense networks during training without some of the training images: on the test split, and on these "
+            "images. Means and standard deviations over seeds; dots are the steps that the held-out images choose."
+        ),
+    },
 }  # fmt: skip
 
 Frames = dict[str, "pd.DataFrame"]
@@ -127,6 +134,25 @@ def learning_curves(frames: Frames, sparse_levels: Levels) -> Figure:
         for split in ("batch", "test"):
             chosen = dense[(dense["task"] == task) & (dense["split"] == split)]
             style.line(axis, chosen, "step", "percent", style.SPLITS[split], split, ".")
+        axis.set_title(task)
+        axis.set_xlabel("step")
+        axis.set_ylabel("error (%)")
+        axis.set_ylim(bottom=0)
+        axis.legend()
+    return figure
+
+
+def validation(frames: Frames, sparse_levels: Levels) -> Figure:
+    """Error of dense networks during training on held-out images and on the test split, and the chosen steps."""
+    frame = frames["validation"]
+    frame = frame.assign(held=100 * frame["validation_error"], test=100 * frame["test_error"])
+    figure, panels = style.placed([list(frame["task"].unique())])
+    for axis, task in panels:
+        own = style.select(frame, task=task)
+        for column, split, label in (("held", "train", "held out"), ("test", "test", "test")):
+            style.line(axis, own, "step", column, style.SPLITS[split], label)
+        chosen = own[own["chosen"].astype(bool)]
+        axis.plot(chosen["step"], chosen["test"], "o", color=style.SPLITS["test"], markersize=4, label="chosen, test")
         axis.set_title(task)
         axis.set_xlabel("step")
         axis.set_ylabel("error (%)")

@@ -48,7 +48,7 @@ TABLES = {
     },
     "networks": {
         "from": ["runs"],
-        "with": ["curves"],
+        "with": ["curves", "validation"],
         "asks": ["tasks", "sparse_levels", "pruning"],
         "columns": [
             "task",
@@ -67,6 +67,8 @@ TABLES = {
             ["late_sd", "double", "1", "its standard deviation over seeds"],
             ["best_accuracy", "double", "1", "mean over seeds of the best test accuracy during training; optimistic"],
             ["best_sd", "double", "1", "its standard deviation"],
+            ["validated_accuracy", "double", "1", "mean test accuracy at the step that held-out images choose; null without"],
+            ["validated_sd", "double", "1", "its standard deviation"],
             "num_seeds",
             ["density", "double", "1", "share of prunable weights left at the sparse level; null without one"],
             ["density_all", "double", "1", "share of all parameters left there, never pruned ones included; null without one"],
@@ -187,6 +189,14 @@ def _during(curves: pd.DataFrame | None, task: str, steps: int) -> dict[str, flo
     return {"late_accuracy": late.mean(), "late_sd": late.std(), "best_accuracy": best.mean(), "best_sd": best.std()}
 
 
+def _validated(frame: pd.DataFrame | None, task: str) -> dict[str, float | None]:
+    """Sum up the test accuracy at the steps that held-out images choose."""
+    if frame is None:
+        return {"validated_accuracy": None, "validated_sd": None}
+    accuracy = 1 - frame[(frame["task"] == task) & frame["chosen"]]["test_error"]
+    return {"validated_accuracy": accuracy.mean(), "validated_sd": accuracy.std()}
+
+
 def networks(frames: Frames, spec: dict[str, Any]) -> Rows:
     """List networks and recipes with the dense accuracy that was measured. Source: paper B, Table 1."""
     rows = []
@@ -202,6 +212,7 @@ def networks(frames: Frames, spec: dict[str, Any]) -> Rows:
             | {"steps": task["steps"], "batch_size": task["batch_size"], "warmup": task["schedule"].get("warmup", 0)}
             | {"accuracy": 1 - dense["test_error"].mean(), "accuracy_sd": dense["test_error"].std(), "num_seeds": len(dense)}
             | _during(frames.get("curves"), name, task["steps"])
+            | _validated(frames.get("validation"), name)
             | {"density": sparse["density"].mean() if len(sparse) else None}
             | {"density_all": whole.mean() if len(sparse) else None, "pruning": spec["pruning"][name]}
         )
