@@ -89,13 +89,14 @@ def _with_best(axes: Axes, frame: pd.DataFrame) -> None:
     """Add IMP at the rewind step of highest mean accuracy, level by level, and the sparsest level that matches from there."""
     _lines(axes, frame)
     ladder = tabulation.of_kind(frame, "imp")
-    means = ladder.groupby(["level", "k"])["accuracy"].mean().reset_index()
-    means = means[means["accuracy"].notna()]
-    best = means.loc[means.groupby("level")["accuracy"].idxmax(), ["level", "k"]]
-    chosen = ladder.merge(best)
+    errors = ladder["test_error"].fillna(rules.NOWHERE)  # a step with a diverged run is the best one of no level that has others
+    means = errors.groupby([ladder["level"], ladder["k"]]).mean().reset_index()
+    best = means.loc[means.groupby("level")["test_error"].idxmin()]
+    chosen = ladder.merge(best[["level", "k"]])
     style.line(axes, chosen, "percent", "accuracy", style.COLOURS["best"], style.NAMES["best"], ".")
-    by_level = chosen[chosen["level"] > 0].groupby("percent")["test_error"].mean()
-    found = by_level.index[rules.matches(by_level.to_numpy(), rules.matching_error(rules.dense(frame)["test_error"]))]
+    matching = rules.matches(best["test_error"].to_numpy(), rules.matching_error(rules.dense(frame)["test_error"]))
+    levels = best["level"][matching & (best["level"] > 0)]
+    found = chosen["percent"][chosen["level"].isin(levels)]
     label = f"sparsest that matches, {found.min():.3g} %" if len(found) else "none matches"
     axes.axvline(found.min() if len(found) else float("nan"), color="0.4", linestyle=":", label=label)
 
