@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # What each figure needs (`experiments.figure_needs`), and what the report says under it.
 FIGURES = {
     "pretraining": {
-        "runs": "pretrained", "tables": ["runs"], "sparse": True, "option": "pretraining",
+        "runs": "taught", "tables": ["runs"], "sparse": True, "option": "pretraining",
         "caption": (
             "Test accuracy of IMP whose networks are first trained on another task, a line a duration (ep: epochs), "
             "darker with longer ones; ladders rewind to what that leads to. Dashed: IMP rewound to step k of its own "
@@ -24,7 +24,7 @@ FIGURES = {
         ),
     },
     "sparse_pretraining": {
-        "runs": "pretrained_sparse", "tables": ["runs"], "sparse": True, "option": "pretraining",
+        "runs": "taught_sparse", "tables": ["runs"], "sparse": True, "option": "pretraining",
         "caption": (
             "Test accuracy of sparse networks that first learn to predict rotations (dashed) and of the same ones that do "
             "not: IMP networks from step k, the same masks with new initial weights, and random pruning. Means over "

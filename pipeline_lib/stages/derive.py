@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from pipeline_lib.core import registry
 from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job
@@ -18,8 +20,8 @@ STAGE = {
 }  # fmt: skip
 
 
-class Spec(specs.Table, total=False):
-    """A table of tables, with what its declaration asks for; each is by task.
+class Facts(TypedDict, total=False):
+    """What a declaration may ask for; each is by task.
 
     Args:
         tasks: whole tasks.
@@ -34,6 +36,10 @@ class Spec(specs.Table, total=False):
     pruning: dict[str, str]
     fit_levels: dict[str, int]
     fit_fractions: dict[str, list[float]]
+
+
+class Spec(specs.Table, Facts):
+    """A table of tables, with what its declaration asks for."""
 
 
 def run(job: Job[Spec]) -> None:

@@ -46,7 +46,7 @@ SETTINGS = {
 }  # fmt: skip
 
 
-class Spec(specs.Trained, specs.Seeds):
+class Spec(specs.Training, specs.Seeds):
     """Dense runs from W_0; `order` is of the batches, `examples` are held out, the same of all seeds."""
 
     order: int

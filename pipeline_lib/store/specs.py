@@ -70,7 +70,7 @@ class Measured(TypedDict):
     task: MeasuredTask
 
 
-class Trained(TypedDict):
+class Training(TypedDict):
     """Networks of a task that are trained."""
 
     task: Task

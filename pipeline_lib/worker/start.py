@@ -45,3 +45,11 @@ def start(results: Path, num_jobs: int, libraries: Sequence[str] = LIBRARIES) ->
         )
     os.environ[VARIABLE] = folder
     return made
+
+
+def stop(worker: subprocess.Popen[bytes] | None) -> None:
+    """End the worker, and wait for it, so that what it used counts as its driver's."""
+    if worker and worker.stdin:
+        os.environ.pop(VARIABLE, None)
+        worker.stdin.close()
+        worker.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -87,7 +88,7 @@ def _frames(e: Experiment) -> dict[str, pd.DataFrame]:
     }
     for grid in e.grids.values():
         runs = set[Run]().union(*(with_ancestors(grid, FIGURES[figure].runs(grid)) for figure in e.figures))
-        paired = {run for run in runs if Run(run.kind, run.k, run.level, grid.orders[1]) in runs}
+        paired = {run for run in runs if replace(run, order=grid.orders[1]) in runs}
         for seed in grid.seeds:
             rows["runs"] += [_run(grid, run, seed) for run in sorted(runs)]
             rows["throughout"] += _followed(grid, seed)

@@ -196,3 +196,7 @@ def test_few_jobs_and_runs_that_want_none_get_no_worker(monkeypatch, tmp_path):
 def test_the_worker_and_its_clients_agree():
     assert server.VARIABLE == client.VARIABLE
     assert tuple(server.DESCRIPTORS) == client.DESCRIPTORS
+
+
+def test_only_its_own_user_may_ask_a_worker(place):
+    assert place.folder.stat().st_mode & 0o777 == 0o700
