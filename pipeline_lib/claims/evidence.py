@@ -15,6 +15,7 @@ from pipeline_lib.claims import estimates
 from pipeline_lib.claims.estimates import BySeed, Interval, Number, Sample
 from pipeline_lib.claims.rules import Measured
 from pipeline_lib.core import definitions
+from pipeline_lib.tables import rules as shared
 from pipeline_lib.tables import tabulation
 
 if TYPE_CHECKING:
@@ -127,11 +128,10 @@ class Evidence:
         Raises:
             Missing: there are none.
         """
-        own = ladder(self, "imp")
-        found = by_seed(own[(own["level"] == 0) & (own["k"] == own["k"].min())], "accuracy")
-        if not found:
+        errors = by_seed(shared.dense(self.rows("runs")), "test_error", 100)
+        if not errors:
             raise Missing("dense runs")
-        return found
+        return {seed: 100 - error for seed, error in errors.items()}
 
     @cached_property
     def tolerance(self) -> float:
@@ -140,7 +140,8 @@ class Evidence:
         Source: paper C, definition 2.2; ambiguity G-11.
         """
         (dense,) = self.complete([self.dense])
-        return max(statistics.stdev(dense.values()) if len(dense) > 1 else 0.0, MATCHING_WITHIN)
+        errors = [1 - accuracy / 100 for accuracy in dense.values()]
+        return 100 * (float(shared.matching_error(errors)) - statistics.fmean(errors))
 
     def decide(self, values: BySeed, limit: Number, of: int = 1) -> bool | None:
         """Tell whether a mean over seeds is at least a limit; None where its interval holds the limit."""
@@ -247,12 +248,8 @@ def best_of_others(found: Mapping[int, BySeed], pick: Callable[..., int]) -> dic
 
 def steady_from(good: Mapping[int, bool]) -> float:
     """Find the first rewind step from which on all are good; infinity if the last is not."""
-    first = NOWHERE
-    for k in sorted(good, reverse=True):
-        if not good[k]:
-            break
-        first = float(k)
-    return first
+    steps = sorted(good)
+    return shared.onset(steps, [good[k] for k in steps]).k
 
 
 def whole(found: Sequence[int], from_level: int, to_level: int) -> list[int]:

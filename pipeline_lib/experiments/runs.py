@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pipeline_lib.experiments.changes import Start
 from pipeline_lib.experiments.settings.options import Grid
 
+FRESH = 10**10  # above all orders that a config may name
+
 
 @dataclass(frozen=True)
 class Run:
@@ -36,6 +38,14 @@ class Run:
     @property
     def _place(self) -> tuple[str, int, int, int, str]:
         return self.kind, self.k, self.level, self.order, self.start.text
+
+
+def noise(e: Grid, level: int, order: int) -> int:
+    """Number the SGD noise that a level trains under: its order; where levels draw anew, the ladder's own with the level.
+
+    Source: paper B, algorithm 2, whose rounds draw anew; paper C's, which share one order of batches.
+    """
+    return order + FRESH * level if e.ladder_order == "fresh" and order == e.orders[0] else order
 
 
 def rung(e: Grid, run: Run, level: int) -> Run:

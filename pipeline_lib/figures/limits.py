@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline_lib.figures.support import style
-from pipeline_lib.tables import tabulation
+from pipeline_lib.tables import rules, tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,9 +84,9 @@ def _pruned(frames: Frames) -> pd.DataFrame:
     points = _as_points(pd.concat([own[own["level"] >= 0], further]))
     cuts = frames["cuts"].assign(fraction=frames["cuts"]["fraction"].round(2))
     points = points.merge(cuts.groupby(_BY)["distance"].mean().reset_index(), on=_BY)
-    dense = style.select(plain, level=0).groupby(["task", "k"])["error"]
-    points = points.merge((dense.mean() + dense.std().fillna(0)).rename("most").reset_index(), on=["task", "k"])
-    return points.assign(matching=points["error"] <= points["most"])
+    highest = {task: 100 * rules.highest_matching(plain, task) for task in points["task"].unique()}
+    most = points["task"].map(highest).astype(float)
+    return points.assign(most=most, matching=points["error"].astype(float) <= most)
 
 
 def _curve(own: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

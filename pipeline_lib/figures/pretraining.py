@@ -149,8 +149,7 @@ def accuracy_by_start(frames: Frames, sparse_levels: Levels) -> Figure:
     for axis, task in zip(axes[0], tasks, strict=False):
         changed, own = style.select(further, task=task), style.select(plain, task=task)
         ladders = own[own["k"].isin({own["k"].min(), *changed["k"]})]
-        dense = style.at_first_k(own[own["level"] == 0])["accuracy"]
-        style.dense_band(axis, dense, across=not one_level)
+        style.dense_band(axis, 100 - style.dense_errors(frames["runs"], task), across=not one_level)
         if one_level:
             _places(axis, task, ladders[ladders["level"].isin(changed["level"])], changed)
             continue

@@ -57,6 +57,21 @@ class MeasurementNodes:
         steps = self.training.task["steps"] * len(self.seeds)
         return [self.plan.add(stages.telemetry, self.training.who, spec, parents, num_steps=steps)]
 
+    def validation(self) -> list[Node]:
+        """The dense network from W_0, trained once more without the images that choose its best step."""
+        asked = self.e.asked.get("validation")
+        if not asked:
+            return []
+        spec: stages.validation.Spec = {
+            "task": self.training.task,
+            "seeds": self.seeds,
+            "order": self.e.orders[0],
+            "examples": asked["examples"],
+        }
+        parents = {"data": [self.training.data], "start": [self.training.pretrain(0)]}
+        steps = self.training.task["steps"] * len(self.seeds)
+        return [self.plan.add(stages.validation, self.training.who, spec, parents, num_steps=steps)]
+
     def signs(self) -> list[Node]:
         """Signs of W_0 and every W_k, over all weights and over each ladder's survivors at the sparse level."""
         steps = sorted({0, *self.e.rewind})
@@ -268,6 +283,7 @@ def _retrained(nodes: MeasurementNodes, before: str) -> list[Node]:
 # What figures may ask for under `measures`, by name.
 MEASURES: dict[str, Callable[[MeasurementNodes], list[Node]]] = {
     "telemetry": MeasurementNodes.telemetry,
+    "validation": MeasurementNodes.validation,
     "signs": MeasurementNodes.signs,
     "curvature": MeasurementNodes.curvature,
     "spectra": MeasurementNodes.spectra,

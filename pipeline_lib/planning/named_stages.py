@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pipeline_lib.stages import telemetry as telemetry
     from pipeline_lib.stages import trace as trace
     from pipeline_lib.stages import train as train
+    from pipeline_lib.stages import validation as validation
 
     class Named(Protocol[SpecT]):
         """A stage's module, which declares what its spec is."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pipeline_lib.claims import loading
 from pipeline_lib.core import registry
+from pipeline_lib.core.definitions import chance
 from pipeline_lib.experiments import starts
 from pipeline_lib.experiments.config import CLAIMS, chunks
 from pipeline_lib.experiments.experiment import Config, Experiment
@@ -20,6 +21,7 @@ from pipeline_lib.planning.declared import COLUMNS, DERIVED, TABLES
 from pipeline_lib.planning.measurement_nodes import MeasurementNodes
 from pipeline_lib.planning.nodes import Node, Plan
 from pipeline_lib.planning.run_nodes import RunNodes
+from pipeline_lib.planning.task_list import examples
 from pipeline_lib.planning.training_nodes import TrainingNodes, label
 from pipeline_lib.tables import columns
 
@@ -113,9 +115,12 @@ def _tables(plan: Plan, e: Experiment) -> dict[str, Node]:
     made: dict[str, Node] = {}
     for table, stage in TABLES.items():
         if nodes[stage]:
+            has = {column.name for column in COLUMNS[table]}
             tabulated: stages.tabulate.Spec = _table(e, table)
-            if any(column.name == "start" for column in COLUMNS[table]):
+            if "start" in has:
                 tabulated["starts"] = dict(sorted(parts[stage].items()))
+            if "headroom" in has:
+                tabulated["chance"] = {task: chance(examples(grid.task["dataset"])[1]) for task, grid in e.grids.items()}
             read = {"parts": list(nodes[stage].values())}
             made[table] = plan.add(stages.tabulate, label(e.name, table), tabulated, read)
     facts = _facts(e)

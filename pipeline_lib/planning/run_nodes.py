@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline_lib.experiments.config import chunks
 from pipeline_lib.experiments.figure_needs import FIGURES
-from pipeline_lib.experiments.runs import Run
+from pipeline_lib.experiments.runs import Run, noise
 from pipeline_lib.experiments.settings.groups import stage_options
 from pipeline_lib.experiments.settings.options import Grid
 from pipeline_lib.planning import named_stages as stages
@@ -72,7 +72,7 @@ class RunNodes:
                 "kind": run.kind,
                 "k": run.k,
                 "level": run.level,
-                "members": [[seed, order] for seed in self.seeds for order in orders],
+                "members": self.training.members(run, orders),
             }
             parents = {"data": [self.training.data], "state": [node], "mask": self.training.masked(run)}
             asked = {**spec, **self.e.asked.get(stage, {})}
@@ -86,7 +86,8 @@ class RunNodes:
         nodes: list[Node] = []
         for orders, node in jobs:
             seen, nodes = [*seen, *orders], [*nodes, node]
-            pairs = [[s, i, j] for s in self.seeds for j in orders for i in seen if i < j]
+            both = [(i, j) for j in orders for i in seen if i < j]
+            pairs = [[s, *(noise(self.e, run.level, each) for each in pair)] for s in self.seeds for pair in both]
             spec: specs.Pairs = {
                 "task": self.training.measured,
                 "kind": run.kind,

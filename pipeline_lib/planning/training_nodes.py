@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pipeline_lib.core import registry
 from pipeline_lib.experiments import criteria
 from pipeline_lib.experiments.changes import Change, Perturbation, Rule, Start, Teaching, worded
-from pipeline_lib.experiments.runs import Run, rung
+from pipeline_lib.experiments.runs import Run, noise, rung
 from pipeline_lib.experiments.settings.options import Grid
 from pipeline_lib.planning import named_stages as stages
 from pipeline_lib.planning.nodes import Node, Plan
@@ -271,7 +271,7 @@ class TrainingNodes:
             "k": run.k,
             "level": run.level,
             "start": start.text,
-            "members": [[seed, order] for seed in self.seeds for order in orders],
+            "members": self.members(run, orders),
         }
         kind = "" if run.level == 0 else run.kind
         name = label(self.who, f"k{run.k}", f"L{run.level}", kind, span("o", orders), _changed(run.start))
@@ -282,3 +282,7 @@ class TrainingNodes:
             return self.plan.add(stages.train, name, spec, parents, **counts)
         traced: stages.trace.Spec = {**spec, "keep": list(kept)}
         return self.plan.add(stages.trace, name, traced, parents, **counts)
+
+    def members(self, run: Run, orders: Sequence[int]) -> list[list[int]]:
+        """List a job's members: each seed with each order, as `noise` numbers it."""
+        return [[seed, noise(self.e, run.level, order)] for seed in self.seeds for order in orders]

@@ -5,7 +5,7 @@ import shlex
 from pipeline_lib.core import processors, terminal
 from pipeline_lib.experiments import figure_needs
 from pipeline_lib.planning import adopted, declared, driver
-from pipeline_lib.planning import inventory, ledger, publication
+from pipeline_lib.planning import closing, inventory, ledger, publication
 from pipeline_lib.store import lease, verification
 from pipeline_lib.worker import start
 
@@ -179,10 +179,11 @@ def begin():
 
 
 def finish():
-    """End the worker, write the index, and say which tables mix environments."""
+    """End the worker, write the index, and say which tables mix environments, what was found and where it is."""
     stop_workers()
     driver.write_index(PLAN.results)
-    for line in ledger.mixtures(PLAN.results, PLAN.published):
+    told = ledger.mixtures(PLAN.results, PLAN.published)
+    for line in [*told, *closing.lines(PLAN.results, PLAN.published)]:
         print(terminal.printable(line), file=sys.stderr)
 
 

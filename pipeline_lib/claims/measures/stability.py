@@ -14,6 +14,7 @@ from pipeline_lib.claims import curves, estimates, evidence
 from pipeline_lib.claims.estimates import BySeed, Interval
 from pipeline_lib.claims.evidence import NOWHERE, STABLE_BELOW, Curve, Decisions, Evidence, Missing
 from pipeline_lib.claims.rules import Measured
+from pipeline_lib.tables import rules
 
 
 def _decided(ev: Evidence, found: Curve, limit: float, reach: int) -> tuple[Decisions, dict[int, bool]]:
@@ -27,9 +28,9 @@ def _decided(ev: Evidence, found: Curve, limit: float, reach: int) -> tuple[Deci
 
 
 def _pairs(ev: Evidence, kind: str, split: str) -> Curve:
-    """Find the instability at each rewind step; infinite where a run diverged."""
+    """Find the instability at each rewind step as it counts for stability: infinite where a run diverged, or is near chance."""
     rows = evidence.select(ev, "instability", kind, split)
-    return evidence.by(rows.assign(instability=rows["instability"].fillna(NOWHERE)), "k", "instability", 100)
+    return evidence.by(rows.assign(instability=rules.counted(rows)), "k", "instability", 100)
 
 
 def _not(decisions: Mapping[int, bool | None]) -> Decisions:

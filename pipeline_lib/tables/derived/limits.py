@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from pipeline_lib.tables import tabulation
-from pipeline_lib.tables.derived._matching import matching_error
+from pipeline_lib.tables import rules, tabulation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,7 +96,7 @@ def fits(frames: Frames, spec: dict[str, Any]) -> Rows:
         ]
         points = small[small["criterion"] != "magnitude"].dropna(subset=["train_loss", "test_error"])
         slope, intercept = _line(points)
-        matching = (matching_error(frames["runs"], who["task"], who["k"]) - intercept) / slope if slope > _FLAT else math.nan
+        matching = (rules.highest_matching(frames["runs"], who["task"]) - intercept) / slope if slope > _FLAT else math.nan
         line = {"matching_loss": _known(matching), "slope": _known(slope), "intercept": _known(intercept)}
         solutions = own[own["criterion"] == "none"].sort_values("level")
         losses = solutions["train_loss"].astype(float)

@@ -27,7 +27,8 @@ def curve(of: str, kind: str, values: Mapping[int, float], setting: Setting, spl
         return runs([*dense(0), *sparse] if level else dense(*values))
     at = {k: who | {"k": k, "split": split, "order_1": 0, "order_2": 1} for k in values}
     if of == "instability":
-        return {of: each_seed([at[k] | {"instability": value / 100, "mean_end_error": 0.1} for k, value in values.items()])}
+        ends = {"mean_end_error": 0.1, "headroom": 0.8}
+        return {of: each_seed([at[k] | ends | {"instability": value / 100} for k, value in values.items()])}
     if of == "distance":
         return {"distances": each_seed([at[k] | {"l2_params": value} for k, value in values.items()])}
     points = [(k, a, value * (1 - abs(2 * a - 1))) for k, value in values.items() for a in (0.0, 0.5, 1.0)]

@@ -14,7 +14,12 @@ from pipeline_lib.planning import declared
 def _experiment(**more: Any) -> config.Grid:
     given = {"rewind": [3, 0], "levels": 2, "orders": [4, 5], "controls": ["reinit"], "figures": ["paths_dense"]}
     given |= {"throughout": {"every": 2, "rewind": [3]}, "perturbed": [3], "starts": ["k3 | sphere(2)"]}
-    given |= {"pretraining": {"pretexts": ["blur"], "durations": [5, 1], "reference": 3}, "telemetry": {}, "curvature": {}}
+    given |= {
+        "pretraining": {"pretexts": ["blur"], "durations": [5, 1], "reference": 3},
+        "telemetry": {},
+        "curvature": {},
+        "validation": {},
+    }
     given |= {"retraining": ["lr_rewinding", "fine_tuning(0.5)"], "connectivity": {}, "planes": {}, "lemma": {}}
     given |= {"limits": {"levels": [0, 2], "fractions": [0.2, 0.5]}, "adaptive": {"levels": 1}}
     return config.resolve(toys.raw_config(**(given | more))).experiments["tiny"].grids["toy"]
@@ -67,6 +72,7 @@ EXPECTED = {
     "table_1": DENSE_FIRST,
     "accuracy_by_rewind": LADDERS,
     "telemetry": set(),
+    "validation": set(),
     "timeline": set(),
     "curvature": set(),
     "perturbation_sizes": set(),
@@ -96,7 +102,8 @@ EXPECTED = {
     "rewound_masks": {_run("imp", 3, 0, 4)}
     | _changed("k3 | lr_rewinding", "k3 | lr_rewinding | mask | weight_rewinding", levels=(1, 2)),
     "adaptive": LAST | _changed("k3 | adaptive(10000)", levels=(1,)),
-    "lemma": set(), "claims_board": set(),
+    "lemma": set(),
+    "claims_board": set(),
 }
 
 
@@ -134,7 +141,8 @@ def _default(**more: Any) -> set[str]:
 
 
 OPTIONS: dict[str, Any] = {
-    "throughout": {"every": 2}, "layerwise": True, "similarity": {}, "perturbed": [2], "starts": ["k2 | noise(1)"],
+    "throughout": {"every": 2}, "layerwise": True, "similarity": {}, "validation": {},
+    "perturbed": [2], "starts": ["k2 | noise(1)"],
     "pretraining": {"durations": [1], "reference": 2}, "telemetry": {}, "curvature": {"steps": [0]},
     "connectivity": {}, "planes": {}, "limits": {}, "adaptive": {}, "retraining": ["lr_rewinding"], "lemma": {},
 }  # fmt: skip
