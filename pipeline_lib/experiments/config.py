@@ -164,7 +164,8 @@ def _experiment(name: str, given: Mapping[str, Any], raw: Mapping[str, Any]) -> 
         task: _grid(f"{place}.tasks.{task}" if over else place, merge(given, over or {}), task, raw) for task, over in own.items()
     }
     figures = e.get("figures", figure_needs.default_figures(list(grids.values())))
-    for figure in figures:
+    board = [BOARD] if e["claims"] else []
+    for figure in (figure for figure in figures if figure not in board):
         if figure not in figure_needs.FIGURES:
             raise registry.unknown(f"{place}.figures", figure, list(figure_needs.FIGURES))
         for grid in grids.values():
@@ -180,7 +181,6 @@ def _experiment(name: str, given: Mapping[str, Any], raw: Mapping[str, Any]) -> 
     for claims in e["claims"]:
         if claims not in files:
             raise registry.unknown(f"{place}.claims", claims, list(files), "add it as a file in config/claims")
-    board = [BOARD] if e["claims"] else []
     return Experiment(name, grids, tuple(dict.fromkeys([*figures, *board])), tuple(e["claims"]))
 
 

@@ -47,4 +47,6 @@ def test_without_claims_nothing_is_said(small):
 
 def test_the_board_comes_with_the_claims(small):
     assert "claims_board" in small.figures["unmasking_small"]
+    asked = _made("unmasking_small", claims=["C"], figures=["lemma", "claims_board"])
+    assert list(asked.figures["unmasking_small"]) == ["lemma", "claims_board"]
     assert "claims_board" not in _made("unmasking_small", claims=[]).figures["unmasking_small"]
