@@ -60,14 +60,17 @@ class MeasurementNodes:
 
     def curvature(self) -> list[Node]:
         """The Hessian's spectrum of the run from W_0 at the steps that are asked for."""
-        how = {"operators": ["hessian"], **said(self.e.curvature)}
+        how = {"operators": ["hessian"], "tolerance": None, "resolution": 1e-4, **said(self.e.curvature)}
         steps = how.pop("steps", [])
         return [self._hessian(step, 0, 0, self.training.pretrain(step), [], how) for step in steps]
 
     def spectra(self) -> list[Node]:
         """Spectra at the solutions of the last ladder, over their surviving weights."""
         asked, made = said(self.e.limits), []
-        how = {key: asked.get(key) for key in ("operators", "iterations", "probes", "examples", "subspace")}
+        how = {
+            key: asked.get(key)
+            for key in ("operators", "iterations", "probes", "examples", "subspace", "tolerance", "resolution")
+        }
         for level in asked.get("levels", []):
             run = self.solution(level)
             made.append(
