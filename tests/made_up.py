@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from itertools import combinations, product
 from typing import Any
 
@@ -45,6 +46,12 @@ def with_parts(frame: pd.DataFrame) -> pd.DataFrame:
     if "start" not in frame:
         return frame
     return tabulation.with_parts(frame, {text: starts.parse(text, TASK).parts for text in frame["start"].unique()})
+
+
+def table(rows: Iterable[Mapping[str, object]]) -> pd.DataFrame:
+    """A table of rows, with dense networks named as tabulation names them."""
+    frame = pd.DataFrame(rows)
+    return tabulation.with_dense(frame) if {"kind", "level"} <= set(frame) else frame
 
 
 def divided(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
@@ -101,14 +108,10 @@ def frames() -> dict[str, pd.DataFrame]:
         rows["runs"].append(s | {"order": 0, "test_error": value})
         run = {name: s[name] for name in s if name != "start_step"}
         rows["curves"].append(run | {"order": 0, "step": 10, "split": "test", "error": value, "loss": 1.0})
-    found = {name: pd.DataFrame(each) for name, each in rows.items()}
-    return (
-        found
-        | {"networks": networks(), "perturbations": perturbations(), "correlations": correlations()}
-        | early()
-        | ladder()
-        | planes()
-    )
+    found = {name: table(each) for name, each in rows.items()}
+    found |= {"networks": networks(), "perturbations": perturbations(), "correlations": correlations()}
+    found |= early() | ladder() | planes()
+    return found
 
 
 def _changed() -> list[dict[str, Any]]:
@@ -172,7 +175,7 @@ def early() -> dict[str, pd.DataFrame]:
         for task, (event, step, low, high) in product(TASKS, events)
     ]
     rows = {"telemetry": telemetry, "signs": signs, "curvature": curvature, "timeline": timeline}
-    return {name: pd.DataFrame(each) for name, each in rows.items()}
+    return {name: table(each) for name, each in rows.items()}
 
 
 def networks() -> pd.DataFrame:
@@ -249,7 +252,7 @@ def ladder() -> dict[str, pd.DataFrame]:
         {"dimension": 10, "epsilon": 0.1, "distance": r, "subspace": d, "probability": d / 10 / r, "threshold": 4 * r}
         for r, d in distances
     ]
-    return {name: pd.DataFrame(each) for name, each in rows.items()} | {"wells": pd.DataFrame(wells)}
+    return {name: table(each) for name, each in rows.items()} | {"wells": pd.DataFrame(wells)}
 
 
 def planes() -> dict[str, pd.DataFrame]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline_lib.core import definitions
+from pipeline_lib.tables import tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,8 +54,8 @@ def select(frames: Frames, table: str, task: str, sparse_level: int, kind: str, 
     if table not in frames or (kind != "dense" and sparse_level < 1):
         return None
     frame = frames[table]
-    level, name = (0, "imp") if kind == "dense" else (sparse_level, kind)
-    chosen = (frame["task"] == task) & (frame["kind"] == name) & (frame["level"] == level)
+    level = 0 if kind == "dense" else sparse_level
+    chosen = (frame["task"] == task) & (frame["kind"] == kind) & (frame["level"] == level)
     for column, value in (("split", split), ("batchnorm", "averaged")):
         if value is not None and column in frame:
             chosen &= frame[column] == value
@@ -85,7 +86,7 @@ def ladder(frames: Frames, task: str, kind: str) -> pd.DataFrame | None:
         return None
     runs = frames["runs"]
     runs = runs[runs["task"] == task]
-    runs = runs[(runs["kind"] == kind) & (runs["order"] == runs["order"].min())]
+    runs = tabulation.of_kind(runs[runs["order"] == runs["order"].min()], kind)
     return runs.assign(accuracy=100 * (1 - runs["test_error"])) if len(runs) else None
 
 

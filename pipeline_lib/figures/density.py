@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pipeline_lib.figures.support import style
+from pipeline_lib.tables import tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +56,7 @@ def _lines(axes: Axes, frame: pd.DataFrame) -> None:
     first = frame[frame["k"] == frame["k"].min()]
     style.dense_band(axes, first[first["level"] == 0]["accuracy"])
     for kind in ("imp", "random_prune", "reinit"):
-        chosen = first[(first["kind"] == kind)]
+        chosen = tabulation.of_kind(first, kind)
         if len(chosen):
             style.line(
                 axes, chosen, "percent", "accuracy", style.COLOURS[kind], f"{style.NAMES[kind]}, k = {first['k'].min()}", "."
@@ -79,7 +80,7 @@ def _by_density(runs: pd.DataFrame, draw: Callable[[Axes, pd.DataFrame], None]) 
 def _with_best(axes: Axes, frame: pd.DataFrame) -> None:
     """Add IMP at the rewind step of highest mean accuracy, level by level, and the sparsest level at which it matches."""
     _lines(axes, frame)
-    ladder = frame[frame["kind"] == "imp"]
+    ladder = tabulation.of_kind(frame, "imp")
     means = ladder.groupby(["level", "k"])["accuracy"].mean().reset_index()
     means = means[means["accuracy"].notna()]
     best = means.loc[means.groupby("level")["accuracy"].idxmax(), ["level", "k"]]
@@ -99,7 +100,7 @@ def _rewound(axes: Axes, frame: pd.DataFrame) -> None:
     style.dense_band(axes, style.at_first_k(frame[frame["level"] == 0])["accuracy"])
     steps = sorted(frame["k"].unique())
     for k, shade in zip(steps, style.shades(len(steps), style.COLOURS["imp"]), strict=True):
-        style.line(axes, style.select(frame, kind="imp", k=k), "percent", "accuracy", shade, f"IMP, k = {k}", ".")
+        style.line(axes, tabulation.of_kind(style.select(frame, k=k), "imp"), "percent", "accuracy", shade, f"IMP, k = {k}", ".")
 
 
 def accuracy_by_density(frames: Frames, sparse_levels: Levels) -> Figure:

@@ -204,7 +204,7 @@ def curvature(frames: Frames, sparse_levels: Levels) -> Figure:
         settings = own[["level", "kind", "k"]].drop_duplicates().sort_values(["level", "kind", "k"])
         for colour, (level, kind, k) in zip(cycle(_SETTINGS), settings.itertuples(index=False), strict=False):
             rows = style.select(own, level=level, kind=kind, k=k)
-            name = f"{'dense' if not level else style.NAMES[kind]}, k = {k}" + (f", level {level}" if level else "")
+            name = f"{style.NAMES[kind]}, k = {k}" + (f", level {level}" if level else "")
             for row, value in enumerate(values):
                 label = f"{name}, largest" if value == "top" else name
                 style.line(axes[row][column], rows[rows[value].notna()], "step", value, colour, label, ".")

@@ -189,7 +189,7 @@ def _heat_map(figure: Figure, axes: Axes, own: pd.DataFrame, threshold: float) -
 def level_paths(frames: Frames, sparse_levels: Levels) -> Figure:
     """Error on the path through all solutions of a ladder, the same closer by, and the highest error between any two."""
     frame = _positions(_between_levels(frames["paths"]))
-    runs = style.select(style.ladders(frames["runs"]), kind="imp", level=0)
+    runs = style.select(style.ladders(frames["runs"]), kind="dense")
     pairs = style.select(frames["barriers"], what="levels", split="test")
     figure, panels = style.placed([[(task, part) for part in ("path", "zoom", "pairs")] for task in frame["task"].unique()])
     for axis, (task, part) in panels:
@@ -219,7 +219,7 @@ def robustness(frames: Frames, sparse_levels: Levels) -> Figure:
     for axis, task in panels:
         changed = style.select(random, task=task)
         k = changed["k"].iloc[0]
-        dense = style.select(style.ladders(frames["runs"]), task=task, kind="imp", level=0, k=k)["error"]
+        dense = style.select(style.ladders(frames["runs"]), task=task, kind="dense", k=k)["error"]
         style.dense_band(axis, dense - dense.mean(), "no rise, ± 1 sd of dense")
         successive = style.select(_between_levels(barriers), task=task, k=k)
         style.line(axis, successive, "level_1", "points", style.COLOURS["imp"], "next level", "o")

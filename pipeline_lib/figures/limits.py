@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline_lib.figures.support import style
+from pipeline_lib.tables import tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +74,7 @@ def _pruned(frames: Frames) -> pd.DataFrame:
     """
     import pandas as pd
 
-    runs = style.select(style.every_start(frames), kind="imp")
+    runs = tabulation.of_kind(style.every_start(frames), "imp")
     plain = style.select(runs, change="").sort_values(["task", "k", "seed", "level"])
     before = plain.groupby(["task", "k", "seed"])["density"].shift()
     own = plain.assign(level=plain["level"] - 1, criterion="magnitude", fraction=1 - plain["density"] / before)
@@ -145,7 +146,7 @@ def _eigenvalue_axis(axes: Axes, values: pd.Series) -> None:
 
 def spectra(frames: Frames, sparse_levels: Levels) -> Figure:
     """Share of the spectrum below each value, a line a level, at the last step that was measured of each."""
-    frame = style.select(frames["spectrum"], vector="rademacher", kind="imp")
+    frame = tabulation.of_kind(style.select(frames["spectrum"], vector="rademacher"), "imp")
     frame = frame[frame["step"] == frame.groupby(["task", "k", "level"])["step"].transform("max")]
     figure, panels = style.placed([list(frame["task"].unique())])
     for axis, task in panels:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline_lib.experiments import comparisons
 from pipeline_lib.figures.support import style
+from pipeline_lib.tables import tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +89,7 @@ def _rewound(plain: pd.DataFrame, k: int) -> list[tuple[int, str, str]]:
 
 def _by_density(frames: Frames, named: Mapping[str, str], colours: Sequence[style.Colour]) -> Figure:
     """Draw a row of panels a rewind step: IMP rewound to the first step and to this one, and the perturbations of the latter."""
-    imp = style.select(style.every_start(frames), kind="imp")
+    imp = tabulation.of_kind(style.every_start(frames), "imp")
     figure, places = style.grid(imp, imp[imp["change"].isin(named)])
     for axis, task, k in places:
         own = style.select(imp, task=task)
@@ -127,7 +128,7 @@ def _family(call: str) -> str:
 
 def _sizes(frame: pd.DataFrame, sparse_levels: Levels) -> pd.DataFrame:
     """Keep the perturbations of whole IMP networks at the sparse level; add the perturbation's `family`."""
-    whole = style.at_sparse_level(style.select(frame, layer="all", kind="imp"), sparse_levels)
+    whole = style.at_sparse_level(tabulation.of_kind(style.select(frame, layer="all"), "imp"), sparse_levels)
     return whole.assign(family=[_family(call) for call in whole["change"]])
 
 
@@ -159,7 +160,7 @@ def _correlation(rows: pd.DataFrame) -> str:
 
 def effective_deviation(frames: Frames, sparse_levels: Levels) -> Figure:
     """Mean test accuracy against the mean effective deviation of each perturbation, at the sparse level."""
-    runs = style.at_sparse_level(style.select(style.every_start(frames), kind="imp"), sparse_levels)
+    runs = style.at_sparse_level(tabulation.of_kind(style.every_start(frames), "imp"), sparse_levels)
     points = _with_accuracy(_sizes(frames["perturbations"], sparse_levels), runs)
     correlations = style.at_sparse_level(frames["correlations"], sparse_levels)
     figure, places = style.grid(runs, points)

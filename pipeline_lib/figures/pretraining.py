@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline_lib.experiments import comparisons
 from pipeline_lib.figures.support import style
+from pipeline_lib.tables import tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +67,7 @@ def _with_lessons(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _rewound(own: pd.DataFrame) -> Lines:
     """List the IMP ladders without pretraining, darker with later rewind steps."""
-    ladders = style.select(own, change="", kind="imp")
+    ladders = tabulation.of_kind(style.select(own, change=""), "imp")
     steps = sorted(ladders[ladders["level"] > 0]["k"].unique())
     shades = style.shades(len(steps), style.COLOURS["imp"])
     return [(style.select(ladders, k=k), shade, f"IMP, k = {k}", "--") for k, shade in zip(steps, shades, strict=True)]
@@ -74,7 +75,7 @@ def _rewound(own: pd.DataFrame) -> Lines:
 
 def pretraining(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test accuracy of IMP after pretraining the dense network, a line a duration."""
-    runs = style.select(_with_lessons(style.every_start(frames)), kind="imp")
+    runs = tabulation.of_kind(_with_lessons(style.every_start(frames)), "imp")
     chosen = runs[runs["pretext"] != ""]
     pretexts = [pretext for pretext in comparisons.PRETEXTS if pretext in set(chosen["pretext"])]
     tasks = list((chosen if len(chosen) else runs)["task"].unique())
@@ -99,9 +100,9 @@ def sparse_pretraining(frames: Frames, sparse_levels: Levels) -> Figure:
         own = style.select(runs, task=task)
         here, first = style.select(own, k=k), style.select(own, change="")["k"].min()
         lengths = sorted(set(here["rotation"]) - {""}, key=_length)
-        lines: Lines = [(style.select(own, kind="imp", k=first, change=""), style.FIRST, f"IMP, k = {first}", "-")]
+        lines: Lines = [(tabulation.of_kind(style.select(own, k=first, change=""), "imp"), style.FIRST, f"IMP, k = {first}", "-")]
         for kind in ("imp", "reinit", "random_prune"):
-            name, colour, rows = style.NAMES[kind], style.COLOURS[kind], style.select(here, kind=kind)
+            name, colour, rows = style.NAMES[kind], style.COLOURS[kind], tabulation.of_kind(here, kind)
             if kind != "imp" or first < k:
                 lines.append((style.select(rows, change=""), colour, f"{name}, this k", "-"))
             taught = zip(lengths, _STYLES[1:], strict=False)
@@ -117,7 +118,7 @@ def _further(runs: pd.DataFrame) -> pd.DataFrame:
     drawn = changed["change"].isin(comparisons.EVERY) | (changed["pretext"] != "") | (changed["rotation"] != "")
     drawn |= (changed["change"] == comparisons.ROBUST) | changed["further_criterion"].notna()
     drawn |= changed["strategy"].str.startswith(comparisons.STRATEGIES) | changed["rule"].str.startswith(comparisons.ADAPTIVE)
-    kinds = ["" if kind == "imp" else f", {style.NAMES[kind]}" for kind in changed["kind"]]
+    kinds = ["" if kind in ("dense", "imp") else f", {style.NAMES[kind]}" for kind in changed["kind"]]
     changed = changed.assign(name=[f"{start}{kind}" for start, kind in zip(changed["start"], kinds, strict=True)])
     return changed if drawn.all() else changed[~drawn]
 
@@ -139,7 +140,7 @@ def _places(axes: Axes, title: str, plain: pd.DataFrame, changed: pd.DataFrame) 
 def accuracy_by_start(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test accuracy of networks from changed starts that no other figure draws: by density, or by start at a single level."""
     runs = style.every_start(frames)
-    further, plain = _further(runs), style.select(runs, kind="imp", change="")
+    further, plain = _further(runs), tabulation.of_kind(style.select(runs, change=""), "imp")
     tasks, names = list(runs["task"].unique()), list(further["name"].unique())
     figure, axes = style.panels(1, len(tasks))
     one_level = further["level"].nunique() == 1

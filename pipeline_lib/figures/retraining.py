@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline_lib.experiments import comparisons
 from pipeline_lib.figures.support import style
+from pipeline_lib.tables import tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,7 +146,7 @@ def rewound_masks(frames: Frames, sparse_levels: Levels) -> Figure:
     label, colour = _RATES
     own_way: Strategy = (comparisons.LR_REWINDING, colour, label, "-")
     rewound: Strategy = (f"{comparisons.LR_REWINDING} | mask | weight_rewinding", _WEIGHTS[1], "its masks, weight rewinding", "-")
-    runs = _at_last_k_of(style.select(style.every_start(frames), kind="imp"), [own_way[0]])
+    runs = _at_last_k_of(tabulation.of_kind(style.every_start(frames), "imp"), [own_way[0]])
     figure, panels = style.placed([list(runs["task"].unique())])
     for axis, task in panels:
         _errors(axis, task, style.select(runs, task=task), [own_way, rewound])
@@ -155,7 +156,7 @@ def rewound_masks(frames: Frames, sparse_levels: Levels) -> Figure:
 
 def retraining(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test error by density of the ladder of each way to retrain, and how large its small weights are by level."""
-    runs = style.select(style.every_start(frames), kind="imp")
+    runs = tabulation.of_kind(style.every_start(frames), "imp")
     ladders = _strategies(runs)
     runs = _at_last_k_of(runs, [change for change, *_ in ladders])
     sizes = style.select(frames["magnitudes"], of="solution")
@@ -187,7 +188,7 @@ def _fixed_ratio(plain: pd.DataFrame) -> pd.DataFrame:
 
 def adaptive(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test error by density with one ratio at all levels and with ratios that the loss decides, and those ratios."""
-    runs = style.select(style.every_start(frames), kind="imp")
+    runs = tabulation.of_kind(style.every_start(frames), "imp")
     ratios = style.select(frames["ratios"], chosen=True)
     ratios = ratios.assign(ratio=100 * ratios["fraction"])
     changes = sorted(ratios["change"].unique())
@@ -215,7 +216,7 @@ def adaptive(frames: Frames, sparse_levels: Levels) -> Figure:
 
 def error_by_rewind(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test error of IMP by density, a line a rewind step."""
-    runs = style.select(style.ladders(frames["runs"]), kind="imp")
+    runs = tabulation.of_kind(style.ladders(frames["runs"]), "imp")
     figure, panels = style.placed([list(runs["task"].unique())])
     for axis, task in panels:
         own = style.select(runs, task=task)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib.core import files, processors
+from pipeline_lib.core import eager, files, processors
 from pipeline_lib.experiments import config, config_files
 from pipeline_lib.experiments.experiment import Config
 from pipeline_lib.planning import adopted, ledger, nodes, plan, plan_file, publication, refinement
@@ -166,7 +166,9 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
     code = nodes.stage_code(stage, line["spec"])
     facts = environment.facts(here, stage, line["spec"], code, verification.made_in(parents))
     job = Job(line["key"], line["spec"], folder, reads, root, facts)
-    importlib.import_module(f"pipeline_lib.stages.{stage}").run(job)
+    work = importlib.import_module(f"pipeline_lib.stages.{stage}").run
+    eager.spare_the_compiler()
+    work(job)
     files.remove_leftovers(job.folder)
     record = {key: line[key] for key in ("key", "stage", "label", "spec", "parents")}
     record |= {**job.facts, "format": fingerprint.FORMAT, "sha256": verification.digests(job.folder)}

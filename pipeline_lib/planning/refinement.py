@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline_lib.core.definitions import STABLE_BELOW
+from pipeline_lib.tables import tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +48,7 @@ def refined(frame: pd.DataFrame, grids: Mapping[str, Sequence[int]], level: int,
     Returns:
         The longer grids, of those tasks that need another round.
     """
-    chosen = frame[(frame["split"] == "test") & (frame["batchnorm"] == "averaged") & (frame["kind"] == "imp")]
+    chosen = tabulation.of_kind(frame[(frame["split"] == "test") & (frame["batchnorm"] == "averaged")], "imp")
     chosen = chosen[chosen["level"] == level]
     longer = {}
     for task, steps in grids.items():

@@ -31,7 +31,7 @@ SHARED: dict[str, Column] = {
     for name, *rest in (
         ("task", "string", "-", "name of the task: network, data set and recipe"),
         ("seed", "int64", "-", "replicate: initialisation, ladder and data streams are its own"),
-        ("kind", "string", "-", "imp (level 0 is the dense network), random_prune or reinit"),
+        ("kind", "string", "-", "dense (level 0), imp, random_prune or reinit"),
         ("k", "int64", "steps", "rewind step: training copies start from the state after so many steps"),
         ("level", "int64", "-", "pruning level; 0 is dense"),
         ("density", "double", "1", "share of prunable weights that survive, counted in the mask"),

@@ -72,6 +72,16 @@ def _part(path: Path) -> pd.DataFrame:
     return frame if "key" in frame else frame.assign(key=seals.key_of(path.parent))
 
 
+def with_dense(frame: pd.DataFrame) -> pd.DataFrame:
+    """Name dense networks: in a plan they are level 0 of the ladder of IMP, in tables a kind of their own."""
+    return frame.assign(kind=frame["kind"].where(frame["level"] > 0, "dense"))
+
+
+def of_kind(frame: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Keep the networks of one kind; for IMP whole ladders, which begin with dense networks."""
+    return frame[frame["kind"].isin(("dense", "imp") if kind == "imp" else (kind,))]
+
+
 def with_parts(frame: pd.DataFrame, starts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Add the parts of starts.
 
@@ -106,8 +116,10 @@ def tabulate(parts: Iterable[Path], columns: Columns, starts: Mapping[str, Mappi
     frame = pd.concat(typed, ignore_index=True).reindex(columns=names)
     keys = ["task", "what", "kind", "start", "k", "level", "level_1", "level_2", "seed", "order", "order_1", "order_2"]
     keys += ["plane", "split", "batchnorm", "step", "alpha"]
-    frame = frame.sort_values([key for key in keys if key in frame.columns], ignore_index=True)
     every = [column.name for column in columns]
+    if "kind" in every:
+        frame = with_dense(frame)
+    frame = frame.sort_values([key for key in keys if key in frame.columns], ignore_index=True)
     if "change" in every:
         frame = with_parts(frame, starts or {})
     if "onset" in every:

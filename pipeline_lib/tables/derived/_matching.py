@@ -21,6 +21,6 @@ def matching_error(runs: pd.DataFrame, task: str, k: int) -> float:
 
     Source: paper C, definition 2.2.
     """
-    dense = runs[(runs["task"] == task) & (runs["kind"] == "imp") & (runs["k"] == k) & (runs["level"] == 0)]
+    dense = runs[(runs["task"] == task) & (runs["kind"] == "dense") & (runs["k"] == k)]
     errors = dense[dense["order"] == dense["order"].min()]["test_error"].dropna()
     return float(errors.mean() + (errors.std() if len(errors) > 1 else 0.0))

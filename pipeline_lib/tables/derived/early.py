@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.experiments import comparisons
+from pipeline_lib.tables import tabulation
 from pipeline_lib.tables.derived.stability import NUM_SAMPLES
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _points(frames: Frames) -> pd.DataFrame:
     """Give each perturbed start's mean effective deviation and mean test accuracy by task, k and level."""
     sizes, runs = frames["perturbations"], frames["changed_runs"]
     key = ["task", "kind", "start", "k", "level", "seed"]
-    pooled = sizes[(sizes["layer"] == "all") & (sizes["kind"] == "imp")]
+    pooled = tabulation.of_kind(sizes[sizes["layer"] == "all"], "imp")
     both = pooled[[*key, "change", "num_changes", "deviation"]].merge(runs[[*key, "test_error"]], on=key).dropna()
     both = both.assign(accuracy=1 - both["test_error"])
     both = both[both["num_changes"] == 1]  # several have no size of their own
@@ -146,7 +147,7 @@ def timeline(frames: Frames, spec: dict[str, Any]) -> Rows:
         found = [_run_events(run) for _, run in sound.groupby("seed", sort=True)]
         rows += [_event(str(task), event, "telemetry", [events[event] for events in found]) for event in (found or [{}])[0]]
     for _, onset in frames["onsets"].iterrows() if "onsets" in frames else ():
-        if onset["kind"] == "imp" and (onset["of"] == "matching" or onset["level"] == 0):
+        if onset["kind"] == "dense" or (onset["kind"] == "imp" and onset["of"] == "matching"):
             what = "dense networks stable" if onset["of"] == "stability" else f"IMP matches at level {onset['level']}"
             step, low, high = (None if pd.isna(onset[name]) else float(onset[name]) for name in ("k", "low", "high"))
             who = {"task": onset["task"], "event": what, "of": "onsets", "num_seeds": int(onset["num_seeds"])}

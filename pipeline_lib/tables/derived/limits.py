@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from pipeline_lib.tables import tabulation
 from pipeline_lib.tables.derived._matching import matching_error
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def limits(frames: Frames, spec: dict[str, Any]) -> Rows:
     from pipeline_lib.analysis.spectra import NEGATIVE, f_max
 
     found = frames["spectrum"]
-    found = found[(found["kind"] == "imp") & (found["vector"] == "rademacher")]
+    found = tabulation.of_kind(found[found["vector"] == "rademacher"], "imp")
     heights = frames["fits"].dropna(subset=["epsilon"]).set_index(_SOLUTION)["epsilon"].to_dict()
     cuts = {key: _distances(own) for key, own in frames["cuts"].groupby(_SOLUTION)}
     rows: Rows = []

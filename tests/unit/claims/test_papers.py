@@ -168,7 +168,7 @@ def _sizes(grid: Grid, runs: set[Run], rng: np.random.Generator) -> list[dict[st
 
 
 def _curvature(grid: Grid) -> list[dict[str, Any]]:
-    who = {"task": grid.task["name"], "kind": "imp", "level": 0, "top": 9.0, "bottom": -1.0, "overlap": 0.5}
+    who = {"task": grid.task["name"], "kind": "dense", "level": 0, "top": 9.0, "bottom": -1.0, "overlap": 0.5}
     assert grid.curvature
     return [who | {"seed": seed, "k": 0, "step": step} for seed in SEEDS for step in grid.curvature.steps]
 
@@ -187,7 +187,7 @@ def frames(experiment) -> dict[str, pd.DataFrame]:
         }
         for name, more in found.items():
             rows.setdefault(name, []).extend(more)
-    made = made_up.divided({name: pd.DataFrame(found) for name, found in rows.items()})
+    made = made_up.divided({name: made_up.table(found) for name, found in rows.items()})
     levels = {task: experiment.grids[task].sparse_level for task in TASKS}
     spec = {"tasks": {task: experiment.grids[task].task for task in TASKS}, "sparse_levels": levels}
     spec["pruning"] = dict.fromkeys(TASKS, "iterative")

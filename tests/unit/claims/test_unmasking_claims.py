@@ -142,7 +142,7 @@ def _frames(made: Plan, name: str) -> Frames:
     for node in made.nodes.values():
         for table, found in (STAGES[node.stage](node) if node.stage in STAGES else {}).items():
             rows.setdefault(table, []).extend({"key": node.key, "other_key": node.key} | row for row in found)
-    frames = made_up.divided({table: pd.DataFrame(found) for table, found in rows.items()})
+    frames = made_up.divided({table: made_up.table(found) for table, found in rows.items()})
     for table in (table for table in ("networks", "fits", "limits", "sets") if set(DERIVED[table].sources) <= set(frames)):
         spec = made.tables[name][table].spec
         frames[table] = pd.DataFrame(registry.entries("derived")[table].load()(frames, spec))

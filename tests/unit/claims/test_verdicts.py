@@ -186,7 +186,7 @@ def test_a_neighbour_on_the_grid_is_near_enough(paper, places):
 
 def _frames(instability: tuple[float, ...]) -> dict[str, pd.DataFrame]:
     """Pairs of the dense toys at steps 0, 10 and 20."""
-    row = {"task": "toy", "seed": 0, "order_1": 0, "order_2": 1, "kind": "imp", "level": 0, "density": 1.0, "split": "test"}
+    row = {"task": "toy", "seed": 0, "order_1": 0, "order_2": 1, "kind": "dense", "level": 0, "density": 1.0, "split": "test"}
     more = {"batchnorm": "averaged", "mean_end_error": 0.1, "max_error": 0.2}
     rows = [row | more | {"k": 10 * i, "instability": value} for i, value in enumerate(instability)]
     return {"instability": pd.DataFrame(rows)}
@@ -227,7 +227,7 @@ def test_each_setting_is_judged_by_itself_and_one_that_was_not_run_is_not_measur
 
 def test_a_measure_is_given_the_sparse_level_of_its_task():
     frames = _frames((0.5, 0.0, 0.0))
-    frames["instability"] = frames["instability"].assign(level=3)
+    frames["instability"] = frames["instability"].assign(level=3, kind="imp")
     sparse = verdicts.from_dict(GIVEN | {"measure": GIVEN["measure"] | {"kind": "imp"}})
     found = [verdicts.judge([sparse], frames, {"toy": level, "other": 5 - level})[0]["verdict"] for level in (3, 2)]
     assert found == ["holds", "not measured"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import made_up
 import pandas as pd
 import pytest
 
@@ -12,7 +13,7 @@ def _run(level: int, k: int, test_error: float, seed: int = 0, order: int = 0) -
     return row | {"test_error": test_error}
 
 
-RUNS = pd.DataFrame(
+RUNS = made_up.table(
     [
         _run(0, 0, 0.1),
         _run(1, 0, 0.3),

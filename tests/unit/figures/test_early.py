@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import made_up
 import matplotlib.pyplot as plt
-import pandas as pd
 import pytest
 
 from pipeline_lib.figures import early
@@ -48,7 +48,7 @@ TIMELINE = [
 def draw():
     def drawn(function, rows):
         with style.applied():
-            return function({function.__name__.replace("sign_changes", "signs"): pd.DataFrame(rows)}, {"toy": 2, "other": 2})
+            return function({function.__name__.replace("sign_changes", "signs"): made_up.table(rows)}, {"toy": 2, "other": 2})
 
     yield drawn
     plt.close("all")

@@ -25,7 +25,7 @@ DRAWN += ["magnitudes", "rewound_masks", "retraining", "adaptive", "error_by_rew
 @pytest.fixture
 def draw():
     def drawn(function, **rows):
-        frames = {name: pd.DataFrame(each) for name, each in rows.items()}
+        frames = {name: made_up.table(each) for name, each in rows.items()}
         with style.applied():
             return function(made_up.divided(frames), {"toy": 2, "other": 2})
 
@@ -249,7 +249,7 @@ RITZ |= {"probe": 0, "node": 2.0, "weight": 0.25}
 def test_spectra_are_pooled_over_probes_at_the_last_step(draw):
     rows = [RITZ, RITZ | {"node": -1.0, "weight": 0.75}, RITZ | {"probe": 1, "node": 1.0, "weight": 1.0}]
     rows += [RITZ | {"step": 10, "node": 50.0}, RITZ | {"vector": "gradient", "probe": -1, "node": 60.0}]
-    rows += [RITZ | {"level": 2, "weight": 1.0, "operator": "gauss_newton"}, RITZ | {"kind": "reinit", "node": 70.0}]
+    rows += [RITZ | {"level": 2, "weight": 1.0, "operator": "gauss_newton"}, RITZ | {"kind": "reinit", "level": 2, "node": 70.0}]
     (axes,) = draw(limits.spectra, spectrum=rows).axes
     assert _lines(axes) == {
         "k = 9, level 0, Hessian": ([-1, -1, 1, 2], [0, 0.375, 0.875, 1]),

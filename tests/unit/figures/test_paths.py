@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import pandas as pd
+import made_up
 import pytest
 
 from pipeline_lib.figures import paths
@@ -17,7 +17,7 @@ POINT = {"batchnorm": "averaged"} | {
     "split": "test",
     "error": 0.2,
 }
-FRAME = pd.DataFrame(
+FRAME = made_up.table(
     [
         POINT,
         POINT | {"seed": 1, "error": 0.4},

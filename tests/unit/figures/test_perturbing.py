@@ -51,7 +51,7 @@ CORRELATIONS = [NUMBERS | {"set": "all", "r": 0.75}, NUMBERS | {"set": "paper"},
 @pytest.fixture
 def draw():
     def drawn(function, correlations=CORRELATIONS, runs=RUNS):
-        frames = {"runs": pd.DataFrame(runs), "perturbations": pd.DataFrame(SIZES), "correlations": pd.DataFrame(correlations)}
+        frames = {"runs": made_up.table(runs), "perturbations": made_up.table(SIZES), "correlations": pd.DataFrame(correlations)}
         with style.applied():
             return function(made_up.divided(frames), {"toy": 2})
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import made_up
 import matplotlib.pyplot as plt
-import pandas as pd
 import pytest
 
 from pipeline_lib.experiments import comparisons
@@ -46,7 +45,7 @@ FURTHER = [
 def draw():
     def drawn(function, rows):
         with style.applied():
-            return function(made_up.divided({"runs": pd.DataFrame(rows)}), {"toy": 1})
+            return function(made_up.divided({"runs": made_up.table(rows)}), {"toy": 1})
 
     yield drawn
     plt.close("all")

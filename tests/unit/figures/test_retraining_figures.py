@@ -20,7 +20,7 @@ DENSE = {"dense, ± 1 sd": ([0, 1], [20, 20])}
 @pytest.fixture
 def draw():
     def drawn(function, **rows):
-        frames = {name: pd.DataFrame(each) for name, each in rows.items()}
+        frames = {name: made_up.table(each) for name, each in rows.items()}
         with style.applied():
             return function(made_up.divided(frames), {"toy": 2, "other": 2})
 

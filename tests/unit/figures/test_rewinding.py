@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import pandas as pd
+import made_up
 import pytest
 
 from pipeline_lib.figures import rewinding
@@ -16,7 +16,7 @@ PAIR = {"batchnorm": "averaged"} | {
     "instability": 0.4,
     "l2_params": 3.0,
 }
-PAIRS = pd.DataFrame(
+PAIRS = made_up.table(
     [
         PAIR,
         PAIR | {"k": 500, "instability": 0.0, "l2_params": 1.0},
@@ -27,7 +27,7 @@ PAIRS = pd.DataFrame(
     ]
 )
 RUN = {"task": "toy", "seed": 0, "kind": "imp", "k": 0, "level": 0, "density": 1.0, "test_error": 0.1}
-RUNS = pd.DataFrame([RUN, RUN | {"k": 500}, RUN | {"level": 2, "density": 0.25, "test_error": 0.3}])
+RUNS = made_up.table([RUN, RUN | {"k": 500}, RUN | {"level": 2, "density": 0.25, "test_error": 0.3}])
 
 
 def _lines(draw) -> list[dict[str, tuple[list[float], list[float]]]]:

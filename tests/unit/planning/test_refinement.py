@@ -42,7 +42,7 @@ def test_rounds_end_with_the_onset_between_two_near_steps(onset, until):
 
 
 def test_grids_grow_only_where_another_round_is_needed():
-    row = {"split": "test", "batchnorm": "averaged", "kind": "imp", "level": 0}
+    row = {"split": "test", "batchnorm": "averaged", "kind": "dense", "level": 0}
     values = {"a": {0: 0.3, 100: 0.0}, "b": {0: 0.0, 100: 0.0}, "c": {0: 0.3, 100: 0.0}}
     rows = [row | {"task": t, "k": k, "instability": v} for t, each in values.items() for k, v in each.items()]
     others = [{"split": "train"}, {"batchnorm": "recomputed"}, {"kind": "reinit"}, {"level": 3}]

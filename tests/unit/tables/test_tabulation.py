@@ -15,7 +15,7 @@ from pipeline_lib.tables import tabulation
 
 
 def _pair(k: int, instability: float, **more: Any) -> dict[str, Any]:
-    row = {"task": "toy", "seed": 0, "order_1": 0, "order_2": 1, "kind": "imp", "k": k, "level": 0, "density": 1.0}
+    row = {"task": "toy", "seed": 0, "order_1": 0, "order_2": 1, "kind": "dense", "k": k, "level": 0, "density": 1.0}
     row |= {"split": "test", "batchnorm": "averaged", "mean_end_error": 0.1, "max_error": 0.1 + instability}
     row |= {"key": "000000000001", "other_key": "000000000002"}
     return row | {"instability": instability, "barrier": 0.0, "loss_barrier": 0.0, "midpoint_error": 0.1} | more
@@ -91,12 +91,12 @@ def _parts(tmp_path: Path, rows: list[dict[str, Any]]) -> list[Path]:
 
 
 def test_a_table_does_not_depend_on_the_order_of_its_parts(tmp_path):
-    parts = _parts(tmp_path, [_pair(2, 0.0), _pair(0, 0.5, seed=1), _pair(0, 0.4), _pair(0, 0.3, kind="reinit")])
+    parts = _parts(tmp_path, [_pair(2, 0.0), _pair(0, 0.5, seed=1), _pair(0, 0.4), _pair(0, 0.3, kind="reinit", level=1)])
     first = tabulation.tabulate(parts, declared.COLUMNS["instability"])
     assert first.equals(tabulation.tabulate(parts[::-1], declared.COLUMNS["instability"]), check_metadata=True)
     assert first.column_names == [c.name for c in declared.COLUMNS["instability"]]
     assert list(zip(*(first[n].to_pylist() for n in ("kind", "k", "seed", "onset")), strict=True)) == [
-        ("imp", 0, 0, False), ("imp", 0, 1, False), ("imp", 2, 0, True), ("reinit", 0, 0, False),
+        ("dense", 0, 0, False), ("dense", 0, 1, False), ("dense", 2, 0, True), ("reinit", 0, 0, False),
     ]  # fmt: skip
 
 
@@ -128,3 +128,12 @@ def test_a_table_says_the_parts_of_its_starts():
     assert found["further_criterion"].isna().tolist() == [True, False, True]
     assert found["further_criterion"][1] == "random"
     assert found["pretext_length"].tolist() == ["", "", "for 40ep"]
+
+
+def test_dense_networks_are_a_kind_of_their_own_and_the_first_rung_of_imp(tmp_path):
+    rows = [_pair(0, 0.1, kind="imp"), _pair(0, 0.2, kind="imp", level=1), _pair(0, 0.3, kind="reinit", level=1)]
+    made = tabulation.tabulate(_parts(tmp_path, rows), declared.COLUMNS["instability"]).to_pandas()
+    assert made[["kind", "level"]].to_numpy().tolist() == [["dense", 0], ["imp", 1], ["reinit", 1]]
+    assert tabulation.of_kind(made, "imp")["level"].tolist() == [0, 1]
+    assert tabulation.of_kind(made, "reinit")["kind"].tolist() == ["reinit"]
+    assert tabulation.of_kind(made, "dense")["level"].tolist() == [0]

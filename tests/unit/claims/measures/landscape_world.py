@@ -40,7 +40,15 @@ HEIGHTS = {0: 0.8, 2: 0.4, 4: None}  # the limit times the distance; at level 4 
 
 
 def _run(k: int, level: int, accuracy: float, seed: int, start: str = "", density: float | None = None) -> dict[str, Any]:
-    who = {"task": "net", "seed": seed, "order": 0, "kind": "imp", "k": k, "start": start or f"k{k}", "level": level}
+    who = {
+        "task": "net",
+        "seed": seed,
+        "order": 0,
+        "kind": "imp" if level else "dense",
+        "k": k,
+        "start": start or f"k{k}",
+        "level": level,
+    }
     left = 0.8**level if density is None else density
     return who | {"density": left, "test_error": 1 - (accuracy + 0.5 * seed) / 100}
 

@@ -38,7 +38,15 @@ PATHS = {"dense": (50, 20, 11), "imp": (40, 12, 11), "random_prune": (70, 60, 65
 
 
 def _run(kind: str, k: int, level: int, accuracy: float, seed: int, order: int) -> dict[str, Any]:
-    who = {"task": "net", "seed": seed, "order": order, "kind": kind, "k": k, "level": level, "density": 0.8**level}
+    who = {
+        "task": "net",
+        "seed": seed,
+        "order": order,
+        "kind": kind if level else "dense",
+        "k": k,
+        "level": level,
+        "density": 0.8**level,
+    }
     error = 1 - (accuracy + 0.5 * seed + 3 * order) / 100
     return who | {"num_params": 123, "steps": 50, "train_error": error / 2, "test_error": error}
 
@@ -55,8 +63,8 @@ def _runs() -> list[dict[str, Any]]:
 
 
 def _pair(kind: str, k: int, seed: int) -> dict[str, Any]:
-    name, level = ("imp", 0) if kind == "dense" else (kind, SPARSE)
-    return {"task": "net", "seed": seed, "order_1": 0, "order_2": 1, "kind": name, "k": k, "level": level}
+    level = 0 if kind == "dense" else SPARSE
+    return {"task": "net", "seed": seed, "order_1": 0, "order_2": 1, "kind": kind, "k": k, "level": level}
 
 
 def _lines(kind: str, place: int, seed: int) -> list[dict[str, Any]]:

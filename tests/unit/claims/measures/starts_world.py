@@ -29,7 +29,7 @@ def runs(accuracies: Accuracies, kind: str = "imp") -> pd.DataFrame:
         }
         for order, seed in ((order, seed) for order in (0, 1) for seed in range(len(values))):
             rows.append(who | {"seed": seed, "order": order, "test_error": 1 - (values[seed] + 3 * order) / 100})
-    return pd.DataFrame(rows)
+    return made_up.table(rows)
 
 
 def world(accuracies: Accuracies, **others: pd.DataFrame) -> Frames:

@@ -52,7 +52,7 @@ def test_leads_need_both_controls_at_every_level(frames):
 
 def _dense(frames, error):
     """The same test error in all dense networks."""
-    return edit(frames, "runs", "test_error", error, kind="imp", level=0, order=0)
+    return edit(frames, "runs", "test_error", error, kind="dense", level=0, order=0)
 
 
 def test_a_grid_needs_its_ends_and_every_level_and_value(frames):

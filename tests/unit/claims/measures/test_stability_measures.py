@@ -28,7 +28,7 @@ def test_places_between_onsets(frames):
     unstable = edit(frames, "instability", "instability", 0.5, kind="imp", level=SPARSE)
     assert value(unstable, **places) == -float("inf")
     assert ask(edit(unstable, "runs", "test_error", 0.5, kind="imp", level=SPARSE), **places) is None
-    train = edit(frames, "instability", "instability", 0.0, kind="imp", level=0, split="train", k=0)
+    train = edit(frames, "instability", "instability", 0.0, kind="dense", level=0, split="train", k=0)
     assert value(train, name="split_onset_places", kind="dense", reach=20) == -2
 
 

@@ -86,7 +86,7 @@ def test_ties_share_their_rank():
 
 
 def test_a_point_without_a_value_leaves_its_line_unmeasured(frames):
-    null = edit(frames, "interpolation", "error", float("nan"), k=0, kind="imp", level=0, alpha=0.0, seed=1)
+    null = edit(frames, "interpolation", "error", float("nan"), k=0, kind="dense", level=0, alpha=0.0, seed=1)
     assert ask(null, name="at_step", of="path_peak", kind="dense", k=0) is None
     assert ask(null, name="peak_place", kind="dense", k=0) is None
     assert ask(null, name="at_step", of="path_peak", kind="dense", k=10) is not None

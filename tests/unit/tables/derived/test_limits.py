@@ -37,7 +37,7 @@ def _cuts() -> list[dict[str, Any]]:
 
 def _runs(*errors: float | None, **more: Any) -> pd.DataFrame:
     """Dense networks, a seed each."""
-    who = {"task": "toy", "kind": "imp", "k": 5, "level": 0, "order": 0} | more
+    who = {"task": "toy", "kind": "dense", "k": 5, "level": 0, "order": 0} | more
     return pd.DataFrame([who | {"seed": seed, "test_error": error} for seed, error in enumerate(errors)])
 
 
@@ -70,7 +70,10 @@ def test_one_dense_network_has_no_deviation():
 
 
 def test_other_networks_are_not_the_dense_ones():
-    others = [_runs(0.5, 0.6, **more) for more in ({"k": 0}, {"level": 1}, {"order": 1}, {"task": "x"}, {"kind": "reinit"})]
+    others = [
+        _runs(0.5, 0.6, **more)
+        for more in ({"k": 0}, {"kind": "imp", "level": 1}, {"order": 1}, {"task": "x"}, {"kind": "reinit"})
+    ]
     assert _fits(runs=pd.concat([_runs(0.10, 0.14), *others])) == _fits()
 
 

@@ -127,7 +127,7 @@ def _frames(dense: list[float | None], plane: str, **more: Any) -> dict[str, pd.
         {"task": "toy", "kind": kind, "k": k, "level": level, "order": order, "seed": seed, "test_error": e}
         for seed, error in enumerate(dense)
         for kind, k, level, order, e in (
-            *(("imp", 5, 0, 1, error), ("imp", 5, 0, 2, 0.9), ("imp", 0, 0, 1, 0.9)),
+            *(("dense", 5, 0, 1, error), ("dense", 5, 0, 2, 0.9), ("dense", 0, 0, 1, 0.9)),
             *(("imp", 5, 2, 1, 0.9), ("reinit", 5, 0, 1, 0.9)),
         )
     ]

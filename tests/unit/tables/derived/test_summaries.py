@@ -15,14 +15,14 @@ from pipeline_lib.tables.derived import early, stability
 
 def _pairs(values: dict[tuple[int, int], list[float]], **more: Any) -> pd.DataFrame:
     """Rows from (k, seed) -> instabilities of its pairs."""
-    who = {"task": "toy", "kind": "imp", "level": 0, "density": 1.0, "split": "test", "batchnorm": "averaged"} | more
+    who = {"task": "toy", "kind": "dense", "level": 0, "density": 1.0, "split": "test", "batchnorm": "averaged"} | more
     return pd.DataFrame([who | {"k": k, "seed": s, "instability": v} for (k, s), each in values.items() for v in each])
 
 
 def _runs(errors: dict[tuple[int, int, int], float]) -> pd.DataFrame:
     """Rows from (level, k, seed) -> test error."""
     who = {"task": "toy", "kind": "imp", "order": 0}
-    return pd.DataFrame([who | {"level": lv, "k": k, "seed": s, "test_error": e} for (lv, k, s), e in errors.items()])
+    return made_up.table([who | {"level": lv, "k": k, "seed": s, "test_error": e} for (lv, k, s), e in errors.items()])
 
 
 NO_RUNS = _runs({(0, 0, 0): 0.1})
@@ -211,7 +211,7 @@ def test_a_diverged_seed_has_no_events():
 
 
 def test_onsets_and_curvature_are_on_the_timeline_where_they_were_measured():
-    onset = {"task": "toy", "kind": "imp", "level": 0, "of": "stability", "k": 50, "low": 20, "high": None, "num_seeds": 3}
+    onset = {"task": "toy", "kind": "dense", "level": 0, "of": "stability", "k": 50, "low": 20, "high": None, "num_seeds": 3}
     curvature = pd.DataFrame([{"task": "toy", "seed": 0, "step": s, "overlap": o} for s, o in ((0, 0.1), (10, 0.6), (20, 0.9))])
     frames = {"telemetry": _telemetry(), "onsets": pd.DataFrame([onset]), "curvature": curvature}
     rows = {row["event"]: row for row in early.timeline(frames, {})}
