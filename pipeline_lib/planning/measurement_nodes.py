@@ -88,6 +88,8 @@ class MeasurementNodes:
             small = sorted({*fractions, *asked.small_fractions})
             spec = {"task": self.task, "seeds": self.seeds, "k": run.k, "level": level, "scope": self.e.pruning.scope}
             spec |= {"fractions": {"magnitude": fractions, "random": small}}
+            fitted = level == asked.fit_level
+            spec |= {"repeated": sorted(asked.small_fractions) if fitted else [], "draws": asked.draws if fitted else 1}
             parents = {"data": [self.training.data], "state": [self.trained(run)], "mask": self.training.masked(run)}
             made.append(self.plan.add("cut", label(self.training.who, f"k{run.k}", f"L{level}"), spec, parents))
         return made

@@ -57,6 +57,8 @@ _FACTS: dict[str, Callable[[Experiment], dict[str, Any]]] = {
     "sparse_levels": lambda e: {task: grid.sparse_level for task, grid in e.grids.items()},
     "pruning": lambda e: {task: "one-shot" if grid.pruning.one_shot else "iterative" for task, grid in e.grids.items()},
     "fit_levels": lambda e: {task: grid.limits.fit_level for task, grid in e.grids.items() if grid.limits},
+    "regressions": lambda e: {task: grid.limits.regression for task, grid in e.grids.items() if grid.limits},
+    "tolerances": lambda e: {task: grid.limits.tolerance for task, grid in e.grids.items() if grid.limits},
     "fit_fractions": lambda e: {task: list(grid.limits.small_fractions) for task, grid in e.grids.items() if grid.limits},
 }
 

@@ -27,6 +27,8 @@ class Spec(specs.Table, total=False):
         pruning: `one-shot` or `iterative`.
         fit_levels: level at which a line is fitted.
         fit_fractions: shares of survivors that it is fitted to.
+        regressions: of what its squares are.
+        tolerances: by how much a limit may still move.
     """
 
     tasks: dict[str, specs.Task]
@@ -34,6 +36,8 @@ class Spec(specs.Table, total=False):
     pruning: dict[str, str]
     fit_levels: dict[str, int]
     fit_fractions: dict[str, list[float]]
+    regressions: dict[str, str]
+    tolerances: dict[str, float]
 
 
 def run(job: Job[Spec]) -> None:

@@ -131,6 +131,10 @@ class Limits:
         "what is cut off at random, besides; a line is fitted to these",
     )
     fit_level: Level = key(lambda e: min(4, e.levels), "levels", "the level that it is fitted at", "4, or the last")
+    draws: Count = key(5, "draws", "of what is cut off at random for the line, at each ratio")
+    regression: Literal["error_on_loss", "loss_on_error"] = key(
+        "error_on_loss", "", "the line's squares: of test errors given training losses, or of losses given errors"
+    )
     iterations: Annotated[int, In("[2, 1000000]")] = key(
         300, "iterations", "of Lanczos' method, for each probe, at most; they end where limits are within the tolerance"
     )

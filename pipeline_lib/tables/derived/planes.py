@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from pipeline_lib.analysis.sublevel_sets import Landscape, on_grid
-from pipeline_lib.tables.derived._matching import matching_error
+from pipeline_lib.tables import rules
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +65,7 @@ def sets(frames: Frames, spec: dict[str, Any]) -> Rows:
     marks = dict(list(frames["marks"].groupby(_WHERE)))
     for key, points in frames["planes"].groupby(_WHERE, sort=True):
         who = _named(key)
-        threshold = matching_error(frames["runs"], who["task"], who["k"])
+        threshold = rules.highest_matching(frames["runs"], who["task"])
         if math.isfinite(threshold):
             found = _measured(on_grid(points, marks[key]), marks[key].set_index("mark"), threshold)
             homes = {name: points[name].iloc[0] for name in ("key", "other_key")}

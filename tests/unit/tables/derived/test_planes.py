@@ -15,7 +15,7 @@ from pipeline_lib.core import registry
 from pipeline_lib.planning import declared
 from pipeline_lib.tables import tabulation
 from pipeline_lib.tables.derived import planes
-from pipeline_lib.tables.derived._matching import matching_error
+from pipeline_lib.tables.rules import highest_matching
 
 RADIUS = 0.7
 
@@ -127,7 +127,7 @@ def _frames(dense: list[float | None], plane: str, **more: Any) -> dict[str, pd.
         {"task": "toy", "kind": kind, "k": k, "level": level, "order": order, "seed": seed, "test_error": e}
         for seed, error in enumerate(dense)
         for kind, k, level, order, e in (
-            *(("dense", 5, 0, 1, error), ("dense", 5, 0, 2, 0.9), ("dense", 0, 0, 1, 0.9)),
+            *(("dense", 5, 0, 1, error), ("dense", 5, 0, 2, 0.9), ("dense", 9, 0, 1, 0.9)),
             *(("imp", 5, 2, 1, 0.9), ("reinit", 5, 0, 1, 0.9)),
         )
     ]
@@ -160,7 +160,7 @@ def test_reach_goes_towards_the_marks():
 
 def test_the_set_of_the_plane_of_directions():
     (found,) = planes.sets(_frames([0.45], "directions"), {})
-    assert (found["threshold"], found["solution_inside"]) == (0.45, True)
+    assert (found["threshold"], found["solution_inside"]) == (pytest.approx(0.452), True)
     assert found["projection_inside"] is None
     assert found["next_inside"] is None
     assert (found["reach_x"], found["reach_y"]) == (pytest.approx(0.35, abs=0.01), pytest.approx(0.35, abs=0.01))
@@ -200,8 +200,8 @@ def test_without_planes_there_is_no_set():
 
 def test_the_matching_error_is_of_the_ladders_own_dense_runs():
     runs = _frames([0.1, 0.2, None], "pruning")["runs"]
-    assert matching_error(runs, "toy", 5) == pytest.approx(0.15 + 0.1 / 2**0.5)
-    assert np.isnan(matching_error(runs, "toy", 7))
+    assert highest_matching(runs, "toy") == pytest.approx(0.15 + 0.1 / 2**0.5)
+    assert np.isnan(highest_matching(runs, "other"))
 
 
 def test_the_table_is_registered():
