@@ -153,19 +153,23 @@ def ladder_at_last_k(e: Grid) -> set[Run]:
     return ladders(e, e.rewind[-1:])
 
 
+def ladder_and_dense(e: Grid) -> set[Run]:
+    """As ladder_at_last_k, and the dense reference, from the first rewind step."""
+    return ladder_at_last_k(e) | {Run("imp", e.rewind[0], 0, e.orders[0])}
+
+
 def robust(e: Grid) -> set[Run]:
     """As ladder_at_last_k, and each level but the last from a start that is moved as far as the next pruning moves it."""
     return ladder_at_last_k(e) | _changed(e, [f"k{e.rewind[-1]} | {comparisons.ROBUST}"], range(e.levels))
 
 
 def scanned(e: Grid) -> set[Run]:
-    """As ladder_at_last_k, and networks from solutions that were pruned by each of the asked ratios.
+    """As ladder_and_dense, and networks from solutions that were pruned by each of the asked ratios.
 
     Magnitude pruning by the ladder's own ratio is the ladder's next level.
     """
-    found = ladder_at_last_k(e)
+    found, asked = ladder_and_dense(e), e.limits
     own = ("magnitude", None if e.pruning.densities or e.pruning.one_shot else e.pruning.fraction)
-    asked = e.limits
     if asked is None:
         return found
     for criterion in CRITERIA:
@@ -248,7 +252,7 @@ NEEDS: dict[str, Needs] = {
     each.__name__: each
     for each in (
         *(dense_at_first_k, dense_at_every_k, sparse_at_first_k, sparse_at_every_k, ladder_at_first_k, ladder_at_every_k),
-        *(dense_throughout, imp_at_every_k, ladder_at_last_k, masks_at_sparse_level, sizes_at_sparse_level),
+        *(dense_throughout, imp_at_every_k, ladder_at_last_k, ladder_and_dense, masks_at_sparse_level, sizes_at_sparse_level),
         *(perturbed_signs, perturbed_by_shuffles, perturbed_keeping_signs, perturbed_by_noise, perturbed_at_sparse_level),
         *(pretrained, pretrained_sparse, from_starts, robust, scanned, strategies, branches, rewound, adapted, nothing),
     )

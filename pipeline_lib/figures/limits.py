@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,8 +23,8 @@ FIGURES = {
             "How much of a solution can be pruned at once, against the distance R to the pruned network, at the last "
             "rewind step. Lines: the limit that the Gauss-Newton eigenvalues predict (black; light grey: at earlier levels) "
             "and those of the Hessian (purple), mean over the n seeds that have one, dashed where those are not all. A "
-            "solution above the matching loss has no sublevel set: its limit is 0. Bands: where the mean of these limits is "
-            "with 95 %, given the iterations, the probes and the error of epsilon. Dotted grey: what still moves by more "
+            "solution above the matching loss has no sublevel set: its limit is 0. Bands: means of the seeds' 95 % bands, of "
+            "the iterations, the probes and the error of epsilon. Dotted grey: what still moves by more "
             "than the tolerance and is no value. Points: networks pruned by that share, rewound and retrained, "
             "at their mean distance over seeds; a circle if their mean test error is at most that of dense networks plus "
             "one standard deviation, else a cross. The ladder's own next level is among them (paper C, figure 5)."
@@ -106,24 +106,24 @@ def _mean(curves: np.ndarray) -> np.ndarray:
     return np.where(num, np.nansum(curves, 0), np.nan) / np.maximum(num, 1)
 
 
+def _pieces(axes: Axes, x: np.ndarray, y: np.ndarray, where: np.ndarray, label: str, **look: Any) -> None:
+    """Draw a line where it is asked for and has values, in pieces: a gap is no run that has none."""
+    places = np.flatnonzero(where & np.isfinite(y))
+    for piece in np.split(places, np.flatnonzero(np.diff(places) > 1) + 1) if len(places) else ():
+        axes.plot(x[piece], y[piece], label=label, **look)
+
+
 def _limit(axes: Axes, own: pd.DataFrame, num_seeds: int, name: str, colour: str) -> None:
     """Draw one operator's limit: a band, solid where all seeds have a value, dashed where some have, grey where it moves."""
     grid = np.geomspace(own["distance"].min(), own["distance"].max(), 200)
-    curves = _curves(own, "clamped", grid)
+    curves, unsettled = _curves(own, "clamped", grid), _curves(own, "unsettled", grid)
     num = np.isfinite(curves).sum(0)
-    mean, unsettled = _mean(curves), _mean(_curves(own, "unsettled", grid))
-    missing = num < np.isfinite(_curves(own, "unsettled", grid)).sum(0)
-    if missing.any():
-        axes.plot(
-            grid, np.where(missing, unsettled, np.nan), color="0.55", linestyle=":", linewidth=1.2, label="limit, not settled"
-        )
+    mean, moves = _mean(curves), num < np.isfinite(unsettled).sum(0)
+    _pieces(axes, grid, _mean(unsettled), moves, "limit, not settled", color="0.55", linestyle=":", linewidth=1.2)
     low, high = (_mean(np.where(np.isfinite(curves), _curves(own, end, grid), np.nan)) for end in ("lower", "upper"))
     axes.fill_between(grid, low, high, color=colour, alpha=style.BAND, linewidth=0)
-    for every, dash in ((True, "-"), (False, "--")):
-        chosen = np.where((num == num_seeds) == every, mean, np.nan)
-        if np.isfinite(chosen).any():
-            label = f"limit, {name}" + ("" if every else ", of some seeds")
-            axes.plot(grid, chosen, color=colour, linestyle=dash, label=label)
+    _pieces(axes, grid, mean, num == num_seeds, f"limit, {name}", color=colour)
+    _pieces(axes, grid, mean, num < num_seeds, f"limit, {name}, of some seeds", color=colour, linestyle="--")
 
 
 def _counted(axes: Axes, own: pd.DataFrame, num_seeds: int) -> None:
@@ -141,7 +141,7 @@ def _predicted(axes: Axes, own: pd.DataFrame, level: int, num_seeds: int) -> Non
         if earlier < level and len(rows):
             grid = np.geomspace(rows["distance"].min(), rows["distance"].max(), 200)
             mean = _mean(_curves(rows, "clamped", grid))
-            axes.plot(grid, mean, color="0.8", linewidth=1, label="limit at earlier levels")
+            _pieces(axes, grid, mean, np.ones(len(grid), dtype=bool), "limit at earlier levels", color="0.8", linewidth=1)
     for operator in operators:
         rows = style.select(own, level=level, operator=operator)
         if len(rows):

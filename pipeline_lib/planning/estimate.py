@@ -38,13 +38,13 @@ def spectra(spec: dict[str, Any]) -> float:
     """Count the points that spectra cost, where they go on until nothing is gained.
 
     A Hessian's has no bound and takes all its iterations. The Gauss-Newton matrix's bracket closes after some
-    `1 / sqrt(resolution)` of them, the inverse root of the condition number; it comes again with fewer examples.
+    `1 / (8 sqrt(resolution))` of them, the root of the condition number; it comes again with fewer examples.
     """
     each = 1.2e-3 * spec["examples"] * spec["probes"] * len(spec["seeds"])
     most, tolerance = spec["iterations"], spec.get("tolerance")  # older records have none
     if tolerance is None:
         return each * most * len(spec["operators"])
-    closed = min(most, 1 / math.sqrt(spec["resolution"]))
+    closed = min(most, 1 / (8 * math.sqrt(spec["resolution"])))
     return each * sum(most if operator == "hessian" else 2 * closed for operator in spec["operators"])
 
 

@@ -8,9 +8,11 @@ from typing import Any
 
 from pipeline_lib.core import registry
 from pipeline_lib.experiments import comparisons
+from pipeline_lib.experiments.config import chunks
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run
 from pipeline_lib.experiments.settings.keys import said
+from pipeline_lib.experiments.settings.options import Limits
 from pipeline_lib.planning.nodes import Node
 from pipeline_lib.planning.training_nodes import MEASURED, TrainingNodes, label
 
@@ -60,7 +62,7 @@ class MeasurementNodes:
 
     def curvature(self) -> list[Node]:
         """The Hessian's spectrum of the run from W_0 at the steps that are asked for."""
-        how = {"operators": ["hessian"], "tolerance": None, "resolution": 1e-4, **said(self.e.curvature)}
+        how = {"operators": ["hessian"], "tolerance": None, "resolution": 1e-6, **said(self.e.curvature)}
         steps = how.pop("steps", [])
         return [self._hessian(step, 0, 0, self.training.pretrain(step), [], how) for step in steps]
 
@@ -78,21 +80,38 @@ class MeasurementNodes:
             )
         return made
 
+    def _at(self, stage: str, level: int, more: dict[str, Any], parents: dict[str, list[Node]] | None = None) -> Node:
+        """A measurement of the last ladder's solution at a level."""
+        run = self.solution(level)
+        spec = {"task": self.task, "seeds": self.seeds, "k": run.k, "level": level, **more}
+        own = {"data": [self.training.data], "state": [self.trained(run)], "mask": self.training.masked(run)}
+        return self.plan.add(stage, label(self.training.who, f"k{run.k}", f"L{level}"), spec, own | (parents or {}))
+
+    def _cut(self, asked: Limits, level: int) -> Node:
+        fractions, fitted = sorted(asked.fractions), level == asked.fit_level
+        cut = {"magnitude": fractions, "random": sorted({*fractions, *asked.small_fractions})}
+        more = {"repeated": sorted(asked.small_fractions) if fitted else [], "draws": asked.draws if fitted else 1}
+        return self._at("cut", level, {"scope": self.e.pruning.scope, "fractions": cut, **more})
+
     def cuts(self) -> list[Node]:
         """What is left of the last ladder's solutions when they are pruned by each of the asked ratios."""
-        asked, made = self.e.limits, []
+        asked = self.e.limits
+        return [self._cut(asked, level) for level in sorted({*asked.levels, asked.fit_level})] if asked else []
+
+    def radii(self) -> list[Node]:
+        """How far the last ladder's solutions are from where the loss no longer matches."""
+        asked = self.e.limits
         if asked is None:
             return []
-        for level in sorted({*asked.levels, asked.fit_level}):
-            run, fractions = self.solution(level), sorted(asked.fractions)
-            small = sorted({*fractions, *asked.small_fractions})
-            spec = {"task": self.task, "seeds": self.seeds, "k": run.k, "level": level, "scope": self.e.pruning.scope}
-            spec |= {"fractions": {"magnitude": fractions, "random": small}}
-            fitted = level == asked.fit_level
-            spec |= {"repeated": sorted(asked.small_fractions) if fitted else [], "draws": asked.draws if fitted else 1}
-            parents = {"data": [self.training.data], "state": [self.trained(run)], "mask": self.training.masked(run)}
-            made.append(self.plan.add("cut", label(self.training.who, f"k{run.k}", f"L{level}"), spec, parents))
-        return made
+        how: dict[str, Any] = {"examples": asked.examples, "directions": asked.directions, "fit_level": asked.fit_level}
+        how |= {"fit_fractions": sorted(asked.small_fractions), "regression": asked.regression}
+        parents = {"cuts": [self._cut(asked, asked.fit_level)], "dense": self.dense()}
+        return [self._at("radii", level, how, parents) for level in asked.levels]
+
+    def class_means(self) -> list[Node]:
+        """What class means of gradients foretell of the spectra at the last ladder's solutions."""
+        asked = self.e.limits
+        return [self._at("class_means", level, {"examples": asked.examples}) for level in asked.levels] if asked else []
 
     def _connect(self, name: str, k: int, states: list[Node], masks: list[Node], points: Any, pairs: Any) -> Node:
         asked = self.e.connectivity
@@ -133,6 +152,12 @@ class MeasurementNodes:
         ]
         return self._connect("perturbed", self.last, [self.trained(run) for run in [*runs, *moved]], [], points, pairs)
 
+    def dense(self) -> list[Node]:
+        """The dense reference: the networks of all seeds from the first rewind step, whose errors say what matches."""
+        run, order = self.solution(0, self.e.rewind[0]), self.e.orders[0]
+        groups = chunks(self.e.seeds, self.e.per_job.seeds)
+        return [TrainingNodes(self.plan, self.e, seeds, self.training.figures).train(run, (order,)) for seeds in groups]
+
     def planes(self, plane: str) -> list[Node]:
         """Planes at the asked levels of the last ladder, for the first seeds."""
         asked, made = self.e.planes, []
@@ -142,6 +167,7 @@ class MeasurementNodes:
             spec = {"task": self.task, "seeds": seeds, "k": run.k, "level": level, "plane": plane}
             spec |= {"points": asked.points, "margin": asked.margin} if asked else {}
             parents = {"data": [self.training.data], "state": [self.trained(run)], "mask": [self.training.mask(following)]}
+            parents |= {"dense": self.dense()}
             if plane == "pruning":
                 parents |= {"next": [self.trained(following)]}
             else:
@@ -182,13 +208,7 @@ class MeasurementNodes:
 
     def solutions(self, stage: str) -> list[Node]:
         """What a stage that is planned for each solution of the last ladder measures of them."""
-        made = []
-        for level in range(self.e.levels + 1):
-            run = self.solution(level)
-            spec = {"task": self.task, "seeds": self.seeds, "k": run.k, "level": level, **self.e.asked.get(stage, {})}
-            parents = {"data": [self.training.data], "state": [self.trained(run)], "mask": self.training.masked(run)}
-            made.append(self.plan.add(stage, label(self.training.who, f"k{run.k}", f"L{level}"), spec, parents))
-        return made
+        return [self._at(stage, level, self.e.asked.get(stage, {})) for level in range(self.e.levels + 1)]
 
     def measure(self, figures: Sequence[str]) -> dict[str, list[Node]]:
         """Add all that the figures ask for; nodes by stage."""
@@ -218,6 +238,8 @@ MEASURES: dict[str, Callable[[MeasurementNodes], list[Node]]] = {
     "curvature": MeasurementNodes.curvature,
     "spectra": MeasurementNodes.spectra,
     "cuts": MeasurementNodes.cuts,
+    "radii": MeasurementNodes.radii,
+    "class_means": MeasurementNodes.class_means,
     "lines_of_every_ladder": lambda nodes: _lines(nodes, nodes.e.rewind),
     "lines_of_the_last_ladder": lambda nodes: _lines(nodes, nodes.e.rewind[-1:]),
     "lines_to_perturbed": lambda nodes: [nodes.perturbed()] if nodes.e.connectivity else [],

@@ -55,7 +55,7 @@ class TrainingNodes:
     """Adds the nodes of one task and one chunk of seeds to a plan."""
 
     def __init__(self, plan: Plan, e: Grid, seeds: tuple[int, ...], figures: Sequence[str]) -> None:
-        self.plan, self.e, self.task, self.seeds = plan, e, e.task, seeds
+        self.plan, self.e, self.task, self.seeds, self.figures = plan, e, e.task, seeds, figures
         self.tables = {table for figure in figures for table in FIGURES[figure].tables}
         self.wanted = {each: self._wanted(each) for each in EACH}
         self.who = f"{e.task['name']}-{_span('s', seeds)}"

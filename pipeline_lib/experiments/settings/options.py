@@ -149,9 +149,10 @@ class Limits:
         0.02, "share of weights", "what may still move in a limit; one that moves by more is no value"
     )
     resolution: Annotated[float, In("(0, 1)")] = key(
-        1e-4, "share of the largest eigenvalue", "the smallest c = 2 epsilon / R^2 for which iterations go on"
+        1e-6, "share of the largest eigenvalue", "the smallest c = 2 epsilon / R^2 for which iterations go on"
     )
     subspace: Count = key(10, "eigenvectors", "of the largest eigenvalues, whose share in the gradient is measured")
+    directions: Count = key(8, "directions", "of each kind along which the loss is followed")
 
     def checked(self, place: str, grid: Basics) -> Limits:
         """Refuse levels beyond the ladder."""
