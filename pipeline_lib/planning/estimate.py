@@ -51,7 +51,7 @@ def spectra(spec: dict[str, Any]) -> float:
 def cuts(spec: dict[str, Any]) -> float:
     """Count the points that cuts cost: each is evaluated on both splits."""
     repeated = len(spec.get("repeated", [])) * (spec.get("draws", 1) - 1)  # older records have none
-    return 6 * (sum(map(len, spec["fractions"].values())) + repeated) * len(spec["seeds"])
+    return 6.0 * (sum(map(len, spec["fractions"].values())) + repeated) * len(spec["seeds"])
 
 
 _SIZES: dict[str, Callable[[dict[str, Any]], float]] = {"trained_steps": trained_steps, "spectra": spectra, "cuts": cuts}
