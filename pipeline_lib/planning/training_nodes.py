@@ -170,7 +170,9 @@ class TrainingNodes:
             name = label(self.who, f"L{spec['level']}", "" if run.kind == "imp" else run.kind, _words(text))
             if isinstance(change, Teaching):
                 spec = {key: spec[key] for key in ("seeds", "start")}
-                spec |= {"task": self.dynamics, "pretexts": list(change.pretexts), "order": self.e.orders[0]}
+                own = self.e.orders[0]
+                # Before the task there are other batches than in it: orders below 0 are no replicate's.
+                spec |= {"task": self.dynamics, "pretexts": list(change.pretexts), "order": -1 - own if change.restart else own}
                 spec |= {"until": change.until, "restart": change.restart}
                 steps = (change.until - (0 if change.restart else start.k)) * len(self.seeds)
                 parents = {"data": [self.data], "start": [state], "mask": mask}
