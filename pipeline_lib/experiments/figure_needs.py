@@ -119,15 +119,11 @@ def masks_at_sparse_level(e: Grid) -> set[Run]:
     return _runs(e, ["imp"], e.rewind, range(e.sparse_level), e.orders[:1])
 
 
-def _pretrained(e: Grid, pretexts: Iterable[str], durations: Iterable[str]) -> list[str]:
-    return [f"k0 | {pretext} for {duration}" for pretext in pretexts for duration in durations]
-
-
 def pretrained(e: Grid) -> set[Run]:
     """Ladders from networks pretrained on each pretext for each duration, from the first rewind step and the reference."""
     if e.pretraining is None:
         return ladders(e, e.rewind[:1])
-    texts = _pretrained(e, e.pretraining.pretexts, e.pretraining.durations)
+    texts = [f"k0 | {lesson} for {duration}" for lesson in e.pretraining.pretexts for duration in e.pretraining.durations]
     return ladders(e, [e.rewind[0], e.pretraining.reference]) | _changed(e, texts, range(e.levels + 1))
 
 
@@ -224,6 +220,7 @@ class Demand:
         steps: rewind steps that it compares, step 0 among them; one is enough for most.
         caption: what the report says under it.
         measures: what else is measured for it: names in `planning.measurement_nodes`.
+        asks: what it is told besides tables, by the names of functions in `planning.plan`.
     """
 
     runs: Needs
@@ -234,6 +231,7 @@ class Demand:
     steps: int = 1
     caption: str = ""
     measures: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
 
     @property
     def orders(self) -> int:
@@ -268,14 +266,13 @@ def _demand(name: str, said: Mapping[str, Any]) -> Demand:
     for key in ("runs", "sizes"):
         if said.get(key, "nothing") not in NEEDS:
             raise registry.unknown(f"{key} of figure {name}", said[key], list(NEEDS), "add a function to figure_needs")
-    for key in said.keys() - set(keys := ["runs", "sizes", "tables", "sparse", "option", "steps", "caption", "measures"]):
+    for key in said.keys() - set(keys := ["runs", "sizes", "tables", "sparse", "option", "steps", "caption", "measures", "asks"]):
         raise registry.unknown(f"key of figure {name}", key, keys)
     for key in {"runs", "tables", "caption"} - said.keys():
         raise ValueError(f"figure {name} must say its {key} in FIGURES of its file, got none; add it there")
-    more = {key: said[key] for key in ("sparse", "option", "steps") if key in said}
-    sizes = NEEDS[said.get("sizes", "nothing")]
-    measures = tuple(said.get("measures", ()))
-    return Demand(NEEDS[said["runs"]], tuple(said["tables"]), sizes=sizes, caption=said["caption"], measures=measures, **more)
+    more: dict[str, Any] = {key: said[key] for key in ("sparse", "option", "steps", "caption") if key in said}
+    more |= {key: tuple(said.get(key, ())) for key in ("measures", "asks")}
+    return Demand(NEEDS[said["runs"]], tuple(said["tables"]), sizes=NEEDS[said.get("sizes", "nothing")], **more)
 
 
 def _figures() -> dict[str, Demand]:

@@ -51,12 +51,21 @@ def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node
     return found
 
 
-# What a derived table's spec may ask for, by name.
+def _lessons(e: Grid) -> list[str]:
+    """Word what networks learn first as tables word it."""
+    asked = e.pretraining
+    texts = [f"k0 | {pretext} for {asked.durations[0]}" for pretext in asked.pretexts] if asked else []
+    return [str(starts.parse(text, e.task).parts["pretext"]) for text in texts]
+
+
+# What a derived table's or a figure's spec may ask for, by name.
 _FACTS: dict[str, Callable[[Experiment], dict[str, Any]]] = {
     "tasks": lambda e: {task: grid.task for task, grid in e.grids.items()},
     "sparse_levels": lambda e: {task: grid.sparse_level for task, grid in e.grids.items()},
     "pruning": lambda e: {task: "one-shot" if grid.pruning.one_shot else "iterative" for task, grid in e.grids.items()},
     "fit_levels": lambda e: {task: grid.limits.fit_level for task, grid in e.grids.items() if grid.limits},
+    "references": lambda e: {task: grid.pretraining.reference for task, grid in e.grids.items() if grid.pretraining},
+    "lessons": lambda e: {task: _lessons(grid) for task, grid in e.grids.items() if grid.pretraining},
     "regressions": lambda e: {task: grid.limits.regression for task, grid in e.grids.items() if grid.limits},
     "tolerances": lambda e: {task: grid.limits.tolerance for task, grid in e.grids.items() if grid.limits},
     "fit_fractions": lambda e: {task: list(grid.limits.small_fractions) for task, grid in e.grids.items() if grid.limits},
@@ -66,7 +75,7 @@ _FACTS: dict[str, Callable[[Experiment], dict[str, Any]]] = {
 def _facts(e: Experiment, table: str, names: Sequence[str]) -> dict[str, Any]:
     for name in names:
         if name not in _FACTS:
-            raise registry.unknown(f"what table {table} asks for", name, list(_FACTS), "add a function to planning/plan.py")
+            raise registry.unknown(f"what {table} asks for", name, list(_FACTS), "add a function to planning/plan.py")
     return {name: _FACTS[name](e) for name in names}
 
 
@@ -115,6 +124,8 @@ def _add_experiment(plan: Plan, e: Experiment) -> None:
         used = {table: [made[table]] for table in FIGURES[figure].tables if table in made}
         if len(used) == len(FIGURES[figure].tables):
             spec = {"experiment": e.name, "figure": figure, "sparse_levels": sparse_levels if FIGURES[figure].sparse else {}}
+            asks = _facts(e, figure, FIGURES[figure].asks)
+            spec |= {"told": asks} if asks else {}
             figures[figure] = plan.add("plot", label(e.name, figure), spec, dict(used))
     plan.tables[e.name], plan.figures[e.name] = made, figures
 

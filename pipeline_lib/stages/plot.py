@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from pipeline_lib.core import files, registry
 from pipeline_lib.figures.support import style
@@ -29,11 +29,13 @@ class Spec(TypedDict):
         experiment: that it is of.
         figure: which one.
         sparse_levels: of each task, where the figure shows sparse networks; else none.
+        told: what else it asks for, each by task.
     """
 
     experiment: str
     figure: str
     sparse_levels: dict[str, int]
+    told: NotRequired[dict[str, dict[str, Any]]]
 
 
 def run(job: Job[Spec]) -> None:
@@ -41,7 +43,7 @@ def run(job: Job[Spec]) -> None:
     frames = tabulation.divided({name: tabulation.read(folders[0] / "table.parquet") for name, folders in job.reads.items()})
     draw = registry.entries("figures")[job.spec["figure"]].load()
     with style.applied():
-        figure = draw(frames, sparse_levels=job.spec["sparse_levels"])
+        figure = draw(frames, sparse_levels=job.spec["sparse_levels"], **job.spec.get("told", {}))
         for suffix in ("svg", "png"):
             save = partial(style.save, figure, suffix=suffix, source=verification.mark(job.key))
             files.write_atomic(job.folder / f"figure.{suffix}", save)
