@@ -7,8 +7,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 CONFIG ?= config/config.yaml
+# Tests of a file share what they made, so a file is one process's.
+SIDE_BY_SIDE := --numprocesses $(CORES) --dist loadfile
 
-.PHONY: quickstart report test test-all test-cluster lint format bench bench-full plan gc slurm-profile soak audit docs
+.PHONY: quickstart report test test-fast test-all test-cluster lint format bench bench-full plan gc slurm-profile soak audit docs
 
 quickstart: $(VENV)/.run
 	$(SNAKEMAKE)
@@ -25,10 +27,14 @@ gc: $(VENV)/.run
 	$(BIN)/python -m pipeline_lib gc config/config.yaml config/experiments/*.yaml
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests $(SIDE_BY_SIDE)
+
+# What one runs while editing.
+test-fast: $(VENV)/.dev lint
+	$(BIN)/python -m pytest tests/unit $(SIDE_BY_SIDE)
 
 test-all: $(VENV)/.dev
-	$(BIN)/python -m pytest tests -m "not cluster"
+	$(BIN)/python -m pytest tests -m "not cluster" $(SIDE_BY_SIDE)
 
 # As root: installs what is missing of a Slurm from Debian's packages, starts it on the loopback interface, and stops it.
 test-cluster: $(VENV)/.dev $(VENV)/.slurm $(VENV)/.storage

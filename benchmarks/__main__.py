@@ -30,7 +30,7 @@ BENCHMARKS = {
     "telemetry_share": "telemetry_share.run",
     "single_h200": "h200.single",
     "cohort9_h200": "h200.cohort9",
-    "import_share": "import_share.run",
+    "quickstart": "quickstart.run",
     "plan_20k": "plan_20k.run",
     "plan_66k": "plan_66k.run",
 }

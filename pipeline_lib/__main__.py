@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
-import logging
-import os
-import shlex
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
-from typing import Any
+
+from pipeline_lib.worker import client
+
+if __name__ == "__main__" and (status := client.done_by_worker(sys.argv[1:])) is not None:
+    sys.exit(status)  # before anything else is imported
 
 from pipeline_lib.core import sources
 
 if __name__ == "__main__":
     sources.freeze()  # before more of the package is imported
+
+import argparse
+import logging
+import os
+import shlex
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 from pipeline_lib.core import allocator, locations, processors, terminal
 from pipeline_lib.planning import declared, driver, nodes

@@ -12,6 +12,7 @@ from pipeline_lib.experiments import comparisons, starts
 from pipeline_lib.tables import tabulation
 
 KINDS = ("imp", "random_prune", "reinit")
+ROOM = {"headroom": 0.8}  # far from guessing
 TASKS, SEEDS, STEPS, SPLITS = ("a", "b"), (0, 1), (0, 10), ("train", "test")
 ADAPTIVE, FINE_TUNING = "adaptive(10000)", "fine_tuning(0.01)"
 LADDERS = (comparisons.LR_REWINDING, FINE_TUNING)  # retrained in other ways
@@ -34,7 +35,17 @@ KNOWN = {
     "order",
 }
 KNOWN |= {"order_1", "order_2", "step", "step_1", "step_2", "start_step", "num_seeds", "num_weights"}
-LOST = ("curves", "telemetry", "timeline", "planes", "marks", "sets", "magnitudes", "geometry")  # have no rows of a diverged run
+LOST = (
+    "curves",
+    "validation",
+    "telemetry",
+    "timeline",
+    "planes",
+    "marks",
+    "sets",
+    "magnitudes",
+    "geometry",
+)  # have no rows of a diverged run
 APART = ("wells", "networks", "signs", "perturbations")  # do not depend on what becomes of runs
 
 
@@ -93,7 +104,7 @@ def frames() -> dict[str, pd.DataFrame]:
             rows["interpolation"] += [
                 label | {"alpha": a, "split": p, "error": scale * _value(who, a, p), "loss": 1.0} for a, p in line
             ]
-            ends = {"instability": scale * _value(who), "mean_end_error": 0.1, "max_error": 0.1 + scale * _value(who)}
+            ends = {"instability": scale * _value(who), "mean_end_error": 0.1, "max_error": 0.1 + scale * _value(who), **ROOM}
             rows["instability"] += [label | ends | {"split": split} for split in SPLITS]
         rows["distances"].append(pair | {"l2_params": _value(who, 1), "l2_weights": _value(who, 2)})
         if not s["level"]:
@@ -101,7 +112,7 @@ def frames() -> dict[str, pd.DataFrame]:
                 rows["layers"].append(pair | {"block": b, "split": "test", "rise": _value(who, b)})
                 rows["similarity"].append(pair | {"block": b, "cka": _value(who, b, "cka")})
             rows["throughout"] += [
-                pair | {"step": t, "split": "test", "instability": _value(who, t), "mean_end_error": 0.1} for t in (20, 40)
+                pair | ROOM | {"step": t, "split": "test", "instability": _value(who, t), "mean_end_error": 0.1} for t in (20, 40)
             ]
     for s in [*_changed(), *_retrained()]:
         value = _value(*s.values())
@@ -174,16 +185,37 @@ def early() -> dict[str, pd.DataFrame]:
         {"task": task, "event": event, "of": "telemetry", "step": step, "low": low, "high": high, "num_seeds": 2}
         for task, (event, step, low, high) in product(TASKS, events)
     ]
-    rows = {"telemetry": telemetry, "signs": signs, "curvature": curvature, "timeline": timeline}
+    validation = [
+        {"task": task, "seed": seed, "step": step, "validation_error": _value(task, seed, step, 1)}
+        | {"test_error": _value(task, seed, step), "chosen": step == 20}
+        for task, seed, step in product(TASKS, SEEDS, (10, 20))
+    ]
+    rows = {"validation": validation, "telemetry": telemetry, "signs": signs, "curvature": curvature, "timeline": timeline}
     return {name: table(each) for name, each in rows.items()}
 
 
 def networks() -> pd.DataFrame:
     """Two networks, the second without a sparse level and with one seed."""
     first = {"task": "a", "network": "mlp", "dataset": "digits", "num_params": 12_060, "steps": 600, "batch_size": 64}
-    first |= {"optimiser": "adam", "lr": 0.0012, "schedule": "constant", "warmup": 0, "accuracy": 0.975, "accuracy_sd": 0.004}
-    first |= {"num_seeds": 3, "density": 0.168, "pruning": "iterative"}
-    second = {"task": "b", "accuracy_sd": None, "num_seeds": 1, "density": None, "warmup": 30_000, "lr": 0.03}
+    first |= {
+        "optimiser": "adam",
+        "lr": 0.0012,
+        "schedule": "constant",
+        "warmup": 0,
+        "accuracy": 0.975,
+        "accuracy_sd": 0.004,
+        "best_accuracy": 0.98,
+    }
+    first |= {"num_seeds": 3, "density": 0.168, "density_all": 0.172, "pruning": "iterative"}
+    second = {
+        "task": "b",
+        "accuracy_sd": None,
+        "num_seeds": 1,
+        "density": None,
+        "density_all": None,
+        "warmup": 30_000,
+        "lr": 0.03,
+    }
     return pd.DataFrame([first, first | second])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,12 +11,16 @@ from torch.func import functional_call
 
 from pipeline_lib.core import algebra
 from pipeline_lib.core.parameters import blocks
+from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.types import Dataset, Split, State, Tensors
+from pipeline_lib.training.batches import Normaliser
 from pipeline_lib.training.evaluation import Score, Tally, chunks, part
 from pipeline_lib.training.precision import Numerics
 
 Pair = tuple[int, int]
 STATISTICS_IMAGES = 5000
+STATISTICS_CHUNK = 128
+_OF_BATCHNORM = ("running_mean", "running_var", "num_batches_tracked")
 
 
 @dataclass(frozen=True)
@@ -84,27 +88,35 @@ def paths(
     return {pair: [scores[ends.get((pair, a), (pair, a))] for a in weights] for pair in pairs}
 
 
-def _statistics(network: nn.Sequential, mixture: Tensors, chunks: Iterable[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
-    """Recompute BatchNorm statistics: the mean over chunks of each chunk's statistics, as torch's `update_bn` does."""
+def _drawn(split: Split) -> Split:
+    """Draw the images of statistics at random, as folders list theirs class by class; those in files are decoded here, once."""
+    chosen = torch.randperm(len(split.y), generator=torch_generator("statistics"))[:STATISTICS_IMAGES].sort().values
+    x = split.x[chosen.to(split.x.device)] if isinstance(split.x, Tensor) else split.x[chosen]
+    return Split(x, split.y[chosen.to(split.y.device)])
+
+
+def _statistics(
+    network: nn.Sequential, mixture: Tensors, images: Split, dataset: Dataset, numerics: Numerics
+) -> dict[str, Tensor]:
+    """Recompute BatchNorm statistics: the mean over chunks of each chunk's statistics, weighted by their sizes.
+
+    Chunks have one size on every device, as statistics depend on it.
+    """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    kept = [module.momentum for module in norms]
-    tensors = {name: tensor.clone() for name, tensor in mixture.items()}
-    for name, tensor in tensors.items():
-        if name.endswith(("running_mean", "num_batches_tracked")):
-            tensor.zero_()
-        elif name.endswith("running_var"):
-            tensor.fill_(1)
+    kept, device = [module.momentum for module in norms], images.y.device
+    tensors, normalise = {name: tensor.clone() for name, tensor in mixture.items()}, Normaliser(dataset, device)
     try:
-        for module in norms:
-            module.momentum = None
         network.train()
-        for x, _ in chunks:
-            functional_call(network, tensors, (x,))
+        for begin in range(0, len(images.y), STATISTICS_CHUNK):
+            x = images.x[begin : begin + STATISTICS_CHUNK].to(device)
+            for module in norms:
+                module.momentum = len(x) / (begin + len(x))  # the first chunk's replace what is there
+            functional_call(network, tensors, (numerics.lay(normalise(x)),))
     finally:
         network.eval()
         for module, momentum in zip(norms, kept, strict=True):
             module.momentum = momentum
-    return tensors
+    return {name: tensors[name] for name in mixture if name.endswith(_OF_BATCHNORM)}
 
 
 @torch.no_grad()
@@ -119,25 +131,26 @@ def recomputed_paths(
 ) -> dict[Pair, list[Score]]:
     """Evaluate as `paths` does, but with BatchNorm statistics recomputed at each point, ends included.
 
-    The statistics come from the first `STATISTICS_IMAGES` training images, without augmentation. This lowers barriers and is
-    always labelled.
+    The statistics come from `STATISTICS_IMAGES` training images that are drawn at random, the same for all points, without
+    augmentation. This lowers barriers and is always labelled.
 
     Source: `torch.optim.swa_utils.update_bn`; ambiguity G-9.
+    Differs: chunks count by their sizes.
     """
-    few = Split(dataset.train.x[:STATISTICS_IMAGES], dataset.train.y[:STATISTICS_IMAGES])
+    few = _drawn(dataset.train)
     wholes = [{**s.params, **s.buffers} for s in states]
-    found: dict[Pair, list[Score]] = {}
+    points = [(pair, alpha) for pair in pairs for alpha in weights]
+
+    def mixture(pair: Pair, alpha: float) -> dict[str, Tensor]:
+        return numerics.lay_all(algebra.lerp(wholes[pair[1]], wholes[pair[0]], alpha))
+
     with numerics.autocast(split.y.device):
-        for i, j in pairs:
-            found[i, j] = []
-            for alpha in weights:
-                mixture = numerics.lay_all(algebra.lerp(wholes[j], wholes[i], alpha))
-                tensors = _statistics(network, mixture, chunks(few, dataset, numerics))
-                tally = Tally()
-                for x, y in chunks(split, dataset, numerics):
-                    tally.add(functional_call(network, tensors, (x,)), y)
-                found[i, j].append(tally.score())
-    return found
+        own = {point: _statistics(network, mixture(*point), few, dataset, numerics) for point in points}
+        tallies = {point: Tally() for point in points}
+        for x, y in chunks(split, dataset, numerics):
+            for point, tally in tallies.items():
+                tally.add(functional_call(network, {**mixture(*point), **own[point]}, (x.clone(),)), y)
+    return {pair: [tallies[pair, alpha].score() for alpha in weights] for pair in pairs}
 
 
 @dataclass(frozen=True)

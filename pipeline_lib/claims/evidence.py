@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline_lib.core import definitions
-from pipeline_lib.tables import tabulation
+from pipeline_lib.tables import rules, tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,9 +97,9 @@ def dense_accuracy(frames: Frames, task: str, least: int) -> Found:
 
 
 def matching_accuracy(frames: Frames, task: str, least: int) -> float | None:
-    """Give the accuracy from which a network matches the dense one: its mean less max(one standard deviation, 0.2 points)."""
+    """Give the accuracy from which a network matches the dense one, by the rule of `tables.rules`."""
     dense = dense_accuracy(frames, task, least)
-    return None if dense is None else dense.value - max(dense.spread or 0.0, MATCHING_WITHIN)
+    return None if dense is None else 100 - 100 * rules.highest_matching(frames["runs"], task)
 
 
 def _accuracy(frames: Frames, task: str, sparse_level: int, kind: str, split: str, least: int) -> Curve:
@@ -177,21 +177,22 @@ def cut(found: Curve, through: int) -> Points | None:
 
 
 def stability(frames: Frames, task: str, sparse_level: int, kind: str, split: str, least: int) -> Curve:
-    """Average instability at each rewind step, where a pair with a diverged run counts as infinitely unstable."""
+    """Average instability at each rewind step, as it counts for stability: infinite for a diverged run, or one near chance."""
     rows = select(frames, "instability", task, sparse_level, kind, split)
     if rows is None:
         return {}
-    pairs = [(k, 100 * rows[rows["k"] == k]["instability"].fillna(NOWHERE)) for k in sorted(rows["k"].unique().tolist())]
+    pairs = [(k, 100 * rules.counted(rows[rows["k"] == k])) for k in sorted(rows["k"].unique().tolist())]
     return {k: Measured(float(values.mean()), None, len(values)) if len(values) >= least else None for k, values in pairs}
 
 
 def onset(found: Curve, is_good: Callable[[float], bool], reach: int) -> Found:
-    """Find the smallest good rewind step of a grid that must begin with 0 and reach `reach`; infinity if there is none."""
+    """Find the rewind step from which all are good, on a grid that must begin with 0 and reach `reach`; infinite if none is."""
     points = {k: point for k, point in found.items() if point is not None}
     if len(points) < len(found) or 0 not in points or max(points) < reach:
         return None
-    first = min((float(k) for k, point in points.items() if is_good(point.value)), default=NOWHERE)
-    return Measured(first, None, fewest(points), tuple(float(k) for k in sorted(points)))
+    steps = sorted(points)
+    first = rules.onset(steps, [is_good(points[k].value) for k in steps]).k
+    return Measured(first, None, fewest(points), tuple(map(float, steps)))
 
 
 def places_apart(first: Found, second: Found) -> Found:

@@ -7,12 +7,12 @@ import sys
 
 VARIABLE = "PIPELINE_THREADS"  # what a job was given; rules set it
 # Of OpenMP and of the libraries for linear algebra. Snakemake sets them to a job's threads.
-_ARITHMETIC = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+ARITHMETIC = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def one_for_arithmetic() -> None:
     """Let arithmetic use one thread whatever a job was given, so that results do not depend on it; if torch is there, too."""
-    os.environ.update(dict.fromkeys(_ARITHMETIC, "1"))
+    os.environ.update(dict.fromkeys(ARITHMETIC, "1"))
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pipeline_lib.core import registry
@@ -75,6 +76,11 @@ class Further:
 Change = Perturbation | Teaching | Retraining | Rule | Further
 
 
+def worded(k: int, changes: Sequence[Change]) -> str:
+    """Word what W_k becomes by changes, one after the other, without saying which of them come after masking."""
+    return " | ".join([f"k{k}", *(change.text for change in changes)])
+
+
 def _taught(step: int, changes: Sequence[Change]) -> int:
     """Give the step of the schedule after what changes teach."""
     for change in changes:
@@ -97,12 +103,15 @@ class Start:
     before: tuple[Change, ...] = ()
     after: tuple[Change, ...] = ()
 
-    @property
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    @cached_property
     def text(self) -> str:
         """The whole, in canonical wording: equal starts have equal texts."""
         return " | ".join([f"k{self.k}", *([self.change] if self.change else [])])
 
-    @property
+    @cached_property
     def change(self) -> str:
         """What becomes of W_k, in canonical wording; empty where nothing does."""
         first = next(iter(self.after), None)
@@ -110,10 +119,10 @@ class Start:
         before, after = ([change.text for change in changes] for changes in (self.before, self.after))
         return " | ".join([*before, *([] if usual else ["mask"]), *after])
 
-    @property
-    def ladder(self) -> str:
+    @cached_property
+    def ladder(self) -> Start:
         """The start of the ladder that masks come from."""
-        return " | ".join([f"k{self.k}", *(change.text for change in self.before)])
+        return Start(self.k, self.before) if self.after else self
 
     @property
     def retraining(self) -> Retraining | None:
@@ -148,7 +157,7 @@ class Start:
 
     def at(self, level: int) -> Start:
         """Leave out what has nothing to act on at a level: strategies and rules on the dense network."""
-        if level:
+        if level or not (self.retraining or self.rule):
             return self
         before, after = (
             tuple(c for c in changes if not isinstance(c, Retraining | Rule)) for changes in (self.before, self.after)

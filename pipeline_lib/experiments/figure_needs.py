@@ -11,7 +11,8 @@ from typing import Any
 
 from pipeline_lib.core import registry
 from pipeline_lib.experiments import comparisons, starts
-from pipeline_lib.experiments.runs import Run, wording
+from pipeline_lib.experiments.changes import Start
+from pipeline_lib.experiments.runs import Run
 from pipeline_lib.experiments.settings.options import Grid
 
 Needs = Callable[[Grid], set[Run]]
@@ -22,7 +23,7 @@ _OF_PAIRS = frozenset(table for said in _STAGES if said.get("each") == "pairs" f
 
 def _runs(e: Grid, kinds: Iterable[str], ks: Iterable[int], levels: Iterable[int], orders: Iterable[int]) -> set[Run]:
     levels, orders, kinds = list(levels), list(orders), list(kinds)
-    return {Run(kind, k, level, o) for kind in kinds for k in ks for level in levels for o in orders}
+    return {Run(kind, start, level, o) for start in map(Start, ks) for kind in kinds for level in levels for o in orders}
 
 
 def dense_at_first_k(e: Grid) -> set[Run]:
@@ -74,7 +75,7 @@ def ladders(e: Grid, ks: Iterable[int]) -> set[Run]:
 def _changed(e: Grid, texts: Iterable[str], levels: Iterable[int], kinds: Iterable[str] = ("imp",)) -> set[Run]:
     """Networks of the given levels and kinds under the ladder's own order, each from each of the starts."""
     found = [starts.parse(text, e.task) for text in texts]
-    return {Run(kind, s.k, level, e.orders[0], wording(s, level)) for kind in kinds for s in found for level in levels}
+    return {Run(kind, start.at(level), level, e.orders[0]) for kind in kinds for start in found for level in levels}
 
 
 def _perturbed(e: Grid, calls: Iterable[str]) -> set[Run]:
@@ -119,15 +120,15 @@ def masks_at_sparse_level(e: Grid) -> set[Run]:
     return _runs(e, ["imp"], e.rewind, range(e.sparse_level), e.orders[:1])
 
 
-def pretrained(e: Grid) -> set[Run]:
-    """Ladders from networks pretrained on each pretext for each duration, from the first rewind step and the reference."""
+def taught(e: Grid) -> set[Run]:
+    """Ladders from networks that were taught each pretext for each duration, from the first rewind step and the reference."""
     if e.pretraining is None:
         return ladders(e, e.rewind[:1])
-    texts = [f"k0 | {lesson} for {duration}" for lesson in e.pretraining.pretexts for duration in e.pretraining.durations]
+    texts = [f"k0 | {pretext} for {duration}" for pretext in e.pretraining.pretexts for duration in e.pretraining.durations]
     return ladders(e, [e.rewind[0], e.pretraining.reference]) | _changed(e, texts, range(e.levels + 1))
 
 
-def pretrained_sparse(e: Grid) -> set[Run]:
+def taught_sparse(e: Grid) -> set[Run]:
     """Sparse networks of each kind from the reference, with and without rotation first, and the ladders beside them."""
     if e.pretraining is None:
         return set()
@@ -151,7 +152,7 @@ def ladder_at_last_k(e: Grid) -> set[Run]:
 
 def ladder_and_dense(e: Grid) -> set[Run]:
     """As ladder_at_last_k, and the dense reference, from the first rewind step."""
-    return ladder_at_last_k(e) | {Run("imp", e.rewind[0], 0, e.orders[0])}
+    return ladder_at_last_k(e) | _runs(e, ["imp"], e.rewind[:1], [0], e.orders[:1])
 
 
 def robust(e: Grid) -> set[Run]:
@@ -220,7 +221,7 @@ class Demand:
         steps: rewind steps that it compares, step 0 among them; one is enough for most.
         caption: what the report says under it.
         measures: what else is measured for it: names in `planning.measurement_nodes`.
-        asks: what it is told besides tables, by the names of functions in `planning.plan`.
+        asks: what it is told besides tables, by the names of facts in `planning.plan`.
     """
 
     runs: Needs
@@ -252,7 +253,7 @@ NEEDS: dict[str, Needs] = {
         *(dense_at_first_k, dense_at_every_k, sparse_at_first_k, sparse_at_every_k, ladder_at_first_k, ladder_at_every_k),
         *(dense_throughout, imp_at_every_k, ladder_at_last_k, ladder_and_dense, masks_at_sparse_level, sizes_at_sparse_level),
         *(perturbed_signs, perturbed_by_shuffles, perturbed_keeping_signs, perturbed_by_noise, perturbed_at_sparse_level),
-        *(pretrained, pretrained_sparse, from_starts, robust, scanned, strategies, branches, rewound, adapted, nothing),
+        *(taught, taught_sparse, from_starts, robust, scanned, strategies, branches, rewound, adapted, nothing),
     )
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pipeline_lib.figures.support import style
-from pipeline_lib.tables import tabulation
+from pipeline_lib.tables import rules, tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,8 @@ FIGURES = {
         "runs": "ladder_at_every_k", "tables": ["runs"], "sparse": True,
         "caption": (
             "As accuracy_by_density, with IMP at the rewind step whose mean test accuracy is highest, chosen level by "
-            "level; choosing on the test set makes this line optimistic (paper B, figure 8)."
+            "level; choosing on the test set makes this line optimistic. Dotted: the sparsest level that matches from there "
+            "(mean error at most that of dense plus one deviation, or 0.2 points if that is more; paper B, figure 8)."
         ),
     },
     "learning_curves": {
@@ -43,6 +44,13 @@ FIGURES = {
         "caption": (
             "Error during training of dense networks from the first rewind step: on the test split, and on the mini- "
             "batches as they were trained on, with augmentation. Means and standard deviations over seeds and orders."
+        ),
+    },
+    "validation": {
+        "runs": "nothing", "tables": ["validation"], "option": "validation", "measures": ["validation"],
+        "caption": (
+            "Error of dense networks during training without some of the training images: on the test split, and on these "
+            "images. Means and standard deviations over seeds; dots are the steps that the held-out images choose."
         ),
     },
 }  # fmt: skip
@@ -54,7 +62,7 @@ Levels = dict[str, int]
 def _lines(axes: Axes, frame: pd.DataFrame) -> None:
     """Draw the dense band, and IMP and the controls from the first k."""
     first = frame[frame["k"] == frame["k"].min()]
-    style.dense_band(axes, first[first["level"] == 0]["accuracy"])
+    style.dense_band(axes, rules.dense(frame)["accuracy"])
     for kind in ("imp", "random_prune", "reinit"):
         chosen = tabulation.of_kind(first, kind)
         if len(chosen):
@@ -78,26 +86,24 @@ def _by_density(runs: pd.DataFrame, draw: Callable[[Axes, pd.DataFrame], None]) 
 
 
 def _with_best(axes: Axes, frame: pd.DataFrame) -> None:
-    """Add IMP at the rewind step of highest mean accuracy, level by level, and the sparsest level at which it matches."""
+    """Add IMP at the rewind step of highest mean accuracy, level by level, and the sparsest level that matches from there."""
     _lines(axes, frame)
     ladder = tabulation.of_kind(frame, "imp")
-    means = ladder.groupby(["level", "k"])["accuracy"].mean().reset_index()
-    means = means[means["accuracy"].notna()]
-    best = means.loc[means.groupby("level")["accuracy"].idxmax(), ["level", "k"]]
-    chosen = ladder.merge(best)
+    errors = ladder["test_error"].fillna(rules.NOWHERE)  # a step with a diverged run is the best one of no level that has others
+    means = errors.groupby([ladder["level"], ladder["k"]]).mean().reset_index()
+    best = means.loc[means.groupby("level")["test_error"].idxmin()]
+    chosen = ladder.merge(best[["level", "k"]])
     style.line(axes, chosen, "percent", "accuracy", style.COLOURS["best"], style.NAMES["best"], ".")
-    dense = frame[(frame["level"] == 0) & (frame["k"] == frame["k"].min())]["accuracy"]
-    by_level = chosen.groupby("percent")["accuracy"].agg(["mean", "std"]).fillna(0)
-    # Paper B, appendix A: the two bands of one standard deviation overlap.
-    overlap = by_level[by_level["mean"] + by_level["std"] >= dense.mean() - (dense.std() if len(dense) > 1 else 0)]
-    if len(overlap):
-        sparsest = overlap.index.min()
-        axes.axvline(sparsest, color="0.4", linestyle=":", label=f"sparsest overlap, {sparsest:.3g} %")
+    matching = rules.matches(best["test_error"].to_numpy(), rules.matching_error(rules.dense(frame)["test_error"]))
+    levels = best["level"][matching & (best["level"] > 0)]
+    found = chosen["percent"][chosen["level"].isin(levels)]
+    label = f"sparsest that matches, {found.min():.3g} %" if len(found) else "none matches"
+    axes.axvline(found.min() if len(found) else float("nan"), color="0.4", linestyle=":", label=label)
 
 
 def _rewound(axes: Axes, frame: pd.DataFrame) -> None:
     """Draw the dense band, and IMP from every k, darker with later ones."""
-    style.dense_band(axes, style.at_first_k(frame[frame["level"] == 0])["accuracy"])
+    style.dense_band(axes, rules.dense(frame)["accuracy"])
     steps = sorted(frame["k"].unique())
     for k, shade in zip(steps, style.shades(len(steps), style.COLOURS["imp"]), strict=True):
         style.line(axes, tabulation.of_kind(style.select(frame, k=k), "imp"), "percent", "accuracy", shade, f"IMP, k = {k}", ".")
@@ -129,6 +135,25 @@ def learning_curves(frames: Frames, sparse_levels: Levels) -> Figure:
         for split in ("batch", "test"):
             chosen = dense[(dense["task"] == task) & (dense["split"] == split)]
             style.line(axis, chosen, "step", "percent", style.SPLITS[split], split, ".")
+        axis.set_title(task)
+        axis.set_xlabel("step")
+        axis.set_ylabel("error (%)")
+        axis.set_ylim(bottom=0)
+        axis.legend()
+    return figure
+
+
+def validation(frames: Frames, sparse_levels: Levels) -> Figure:
+    """Error of dense networks during training on held-out images and on the test split, and the chosen steps."""
+    frame = frames["validation"]
+    frame = frame.assign(held=100 * frame["validation_error"], test=100 * frame["test_error"])
+    figure, panels = style.placed([list(frame["task"].unique())])
+    for axis, task in panels:
+        own = style.select(frame, task=task)
+        for column, split, label in (("held", "train", "held out"), ("test", "test", "test")):
+            style.line(axis, own, "step", column, style.SPLITS[split], label)
+        chosen = own[own["chosen"].astype(bool)]
+        axis.plot(chosen["step"], chosen["test"], "o", color=style.SPLITS["test"], markersize=4, label="chosen, test")
         axis.set_title(task)
         axis.set_xlabel("step")
         axis.set_ylabel("error (%)")

@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline_lib.experiments import comparisons
 from pipeline_lib.figures.support import style
+from pipeline_lib.tables import rules
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -189,18 +190,17 @@ def _heat_map(figure: Figure, axes: Axes, own: pd.DataFrame, threshold: float) -
 def level_paths(frames: Frames, sparse_levels: Levels) -> Figure:
     """Error on the path through all solutions of a ladder, the same closer by, and the highest error between any two."""
     frame = _positions(_between_levels(frames["paths"]))
-    runs = style.select(style.ladders(frames["runs"]), kind="dense")
     pairs = style.select(frames["barriers"], what="levels", split="test")
     figure, panels = style.placed([[(task, part) for part in ("path", "zoom", "pairs")] for task in frame["task"].unique()])
     for axis, (task, part) in panels:
         own = style.select(frame, task=task)
         k = own["k"].max()
-        dense = style.select(runs, task=task, k=k)["error"]
+        dense, highest = style.dense_errors(frames["runs"], task), 100 * rules.highest_matching(frames["runs"], task)
         colours = style.rewind_colours(own["k"].unique().tolist())
         axis.set_title(task if part == "path" else f"{task}, k = {k}")
         if part == "pairs":
             chosen = style.select(pairs, task=task, k=k)
-            _heat_map(figure, axis, chosen, dense.mean() + style.deviation_of(dense))
+            _heat_map(figure, axis, chosen, highest)
             continue
         _along(axis, own if part == "path" else style.select(own, k=k), colours)
         if part == "zoom":
@@ -219,7 +219,7 @@ def robustness(frames: Frames, sparse_levels: Levels) -> Figure:
     for axis, task in panels:
         changed = style.select(random, task=task)
         k = changed["k"].iloc[0]
-        dense = style.select(style.ladders(frames["runs"]), task=task, kind="dense", k=k)["error"]
+        dense = style.dense_errors(frames["runs"], task)
         style.dense_band(axis, dense - dense.mean(), "no rise, ± 1 sd of dense")
         successive = style.select(_between_levels(barriers), task=task, k=k)
         style.line(axis, successive, "level_1", "points", style.COLOURS["imp"], "next level", "o")

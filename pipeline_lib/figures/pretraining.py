@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # What each figure needs (`experiments.figure_needs`), and what the report says under it.
 FIGURES = {
     "pretraining": {
-        "runs": "pretrained", "tables": ["runs"], "sparse": True, "option": "pretraining",
+        "runs": "taught", "tables": ["runs"], "sparse": True, "option": "pretraining",
         "asks": ["references", "lessons"],
         "caption": (
             "Test accuracy of IMP whose networks are first trained on another task, a line a duration (ep: epochs), "
@@ -26,7 +26,7 @@ FIGURES = {
         ),
     },
     "sparse_pretraining": {
-        "runs": "pretrained_sparse", "tables": ["runs"], "sparse": True, "option": "pretraining",
+        "runs": "taught_sparse", "tables": ["runs"], "sparse": True, "option": "pretraining",
         "caption": (
             "Test accuracy of sparse networks that first learn to predict rotations (dashed) and of the same ones that do "
             "not: IMP networks from step k, the same masks with new initial weights, and random pruning. Means over "
@@ -163,8 +163,7 @@ def accuracy_by_start(frames: Frames, sparse_levels: Levels) -> Figure:
     for axis, task in zip(axes[0], tasks, strict=False):
         changed, own = style.select(further, task=task), style.select(plain, task=task)
         ladders = own[own["k"].isin({own["k"].min(), *changed["k"]})]
-        dense = style.at_first_k(own[own["level"] == 0])["accuracy"]
-        style.dense_band(axis, dense, across=not one_level)
+        style.dense_band(axis, 100 - style.dense_errors(frames["runs"], task), across=not one_level)
         if one_level:
             _places(axis, task, ladders[ladders["level"].isin(changed["level"])], changed)
             continue

@@ -99,9 +99,9 @@ def _ladder(runs: pd.DataFrame, change: str) -> pd.DataFrame:
     return runs[(runs["change"] == change) | ((runs["change"] == "") & (runs["level"] == 0))]
 
 
-def _errors(axes: Axes, task: str, own: pd.DataFrame, lines: Iterable[Strategy], markers: str = ".") -> None:
+def _errors(axes: Axes, task: str, own: pd.DataFrame, dense: pd.Series, lines: Iterable[Strategy], markers: str = ".") -> None:
     """Draw the test error of some ladders by density, and the dense band."""
-    style.dense_band(axes, style.select(own, change="", level=0)["error"])
+    style.dense_band(axes, dense)
     drawn = [(_ladder(own, change), colour, label, dash) for change, colour, label, dash in lines]
     style.by_density(axes, f"{task}, k = {own['k'].iloc[0]}", drawn, "error", markers)
 
@@ -149,7 +149,7 @@ def rewound_masks(frames: Frames, sparse_levels: Levels) -> Figure:
     runs = _at_last_k_of(tabulation.of_kind(style.every_start(frames), "imp"), [own_way[0]])
     figure, panels = style.placed([list(runs["task"].unique())])
     for axis, task in panels:
-        _errors(axis, task, style.select(runs, task=task), [own_way, rewound])
+        _errors(axis, task, style.select(runs, task=task), style.dense_errors(frames["runs"], task), [own_way, rewound])
     style.legend_below(figure)
     return figure
 
@@ -165,7 +165,7 @@ def retraining(frames: Frames, sparse_levels: Levels) -> Figure:
     for axis, (task, part) in panels:
         own = style.select(runs, task=task)
         if part == "error":
-            _errors(axis, task, own, ladders)
+            _errors(axis, task, own, style.dense_errors(frames["runs"], task), ladders)
             continue
         k = own["k"].iloc[0]
         for change, colour, label, dash in ladders:
@@ -200,7 +200,7 @@ def adaptive(frames: Frames, sparse_levels: Levels) -> Figure:
         named = [("", style.COLOURS["imp"], "fixed ratio"), *zip(changes, ("#E69F00", *style.PALETTE[2:]), changes, strict=False)]
         lines = [(c, colour, f"{name}, retrainings: {own[own['change'] == c]['level'].max()}", "-") for c, colour, name in named]
         if part == "error":
-            _errors(axis, task, own, lines, "o" + "x" * len(changes))
+            _errors(axis, task, own, style.dense_errors(frames["runs"], task), lines, "o" + "x" * len(changes))
             continue
         fixed = _fixed_ratio(style.select(own, change=""))
         tables = [fixed, *(style.select(ratios, task=task, k=k, change=change) for change in changes)]
@@ -220,7 +220,7 @@ def error_by_rewind(frames: Frames, sparse_levels: Levels) -> Figure:
     figure, panels = style.placed([list(runs["task"].unique())])
     for axis, task in panels:
         own = style.select(runs, task=task)
-        style.dense_band(axis, style.select(style.at_last_k(own), level=0)["error"])
+        style.dense_band(axis, style.dense_errors(frames["runs"], task))
         colours = style.rewind_colours(own["k"].unique().tolist())
         lines = [(style.select(own, k=k), colour, f"k = {k}", "-") for k, colour in colours.items()]
         style.by_density(axis, task, lines, "error")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pipeline_lib.figures.support import style
+from pipeline_lib.figures.support import gaps, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,16 +18,17 @@ FIGURES = {
         "runs": "dense_at_every_k", "tables": ["instability"],
         "caption": (
             "Instability of dense networks, the highest error on the line minus the mean error of its ends, against the "
-            "step k at which the copies part. Means and standard deviations over all seeds and pairs of orders (paper B, "
-            "figure 3)."
+            "step k at which the copies part. Means and standard deviations over all seeds and pairs of orders; points are "
+            "hollow where networks are near chance, so that little instability means nothing (paper B, figure 3)."
         ),
     },
     "instability_sparse": {
         "runs": "sparse_at_every_k", "tables": ["instability", "runs"], "sparse": True,
         "caption": (
             "Above: test instability against the rewind step for three kinds of sparse network, and for dense ones. "
-            "Below: test accuracy of the same sparse networks; the dashed line and grey band are the dense network. Means "
-            "and standard deviations over all seeds, and pairs of orders or orders (paper B, figure 7)."
+            "Below: test accuracy of the same sparse networks; the dashed line and grey band are the dense network from the "
+            "first rewind step. Means and standard deviations over all seeds, and pairs of orders or orders; above, points "
+            "are hollow where networks are near chance, so that little instability means nothing (paper B, figure 7)."
         ),
     },
     "distance_dense": {
@@ -49,7 +50,8 @@ FIGURES = {
         "caption": (
             "Instability throughout training (paper B, figure 4). The states of two copies at the same step are "
             "interpolated at steps along training: above the test instability, below the mean test error of the two. "
-            "Lines are rewind steps; means over all pairs, bands of one standard deviation."
+            "Lines are rewind steps; means over all pairs, bands of one standard deviation; points are hollow where networks "
+            "are near chance."
         ),
     },
     "instability_by_layer": {
@@ -89,6 +91,8 @@ def _kinds(frame: pd.DataFrame, sparse_levels: Levels) -> list[tuple[str, pd.Dat
 def _by_kind(axes: Axes, frame: pd.DataFrame, sparse_levels: Levels, y: str) -> None:
     for kind, rows in _kinds(frame, sparse_levels):
         style.line(axes, rows, "place", y, style.COLOURS[kind], style.NAMES[kind], "o")
+        if "headroom" in rows and y == "percent":
+            gaps.hollow_near_chance(axes, rows, "place", y, style.COLOURS[kind])
 
 
 def instability_dense(frames: Frames, sparse_levels: Levels) -> Figure:
@@ -100,7 +104,9 @@ def instability_dense(frames: Frames, sparse_levels: Levels) -> Figure:
     for axis, task in zip(axes[0], tasks, strict=False):
         own, steps = _place(frame[frame["task"] == task])
         for split in own["split"].unique():
-            style.line(axis, own[own["split"] == split], "place", "percent", style.SPLITS[split], split, "o")
+            rows = own[own["split"] == split]
+            style.line(axis, rows, "place", "percent", style.SPLITS[split], split, "o")
+            gaps.hollow_near_chance(axis, rows, "place", "percent", style.SPLITS[split])
         _finish(axis, task, "instability (points)", steps)
     return figure
 
@@ -117,7 +123,7 @@ def instability_sparse(frames: Frames, sparse_levels: Levels) -> Figure:
         _by_kind(axes[0][column], own, sparse_levels, "percent")
         _finish(axes[0][column], task, "test instability (points)", steps)
         own, steps = _place(runs[runs["task"] == task])
-        style.dense_band(axes[1][column], own[own["level"] == 0]["percent"])
+        style.dense_band(axes[1][column], 100 - style.dense_errors(runs, task))
         _by_kind(axes[1][column], own[own["level"] > 0], sparse_levels, "percent")
         density = 100 * style.at_sparse_level(own, sparse_levels)["density"].iloc[0]
         _finish(axes[1][column], f"{task}, {density:.3g} %", "test accuracy (%)", steps)
@@ -160,7 +166,10 @@ def instability_throughout(frames: Frames, sparse_levels: Levels) -> Figure:
         steps = sorted(own["k"].unique())
         for row, (value, label) in enumerate((("percent", "test instability (points)"), ("error", "test error (%)"))):
             for k, shade in zip(steps, style.shades(len(steps), style.COLOURS["imp"]), strict=True):
-                style.line(axes[row][column], own[own["k"] == k], "step", value, shade, f"k = {k}", ".")
+                rows = own[own["k"] == k]
+                style.line(axes[row][column], rows, "step", value, shade, f"k = {k}", ".")
+                if value == "percent":
+                    gaps.hollow_near_chance(axes[row][column], rows, "step", value, shade)
             axes[row][column].set_title(task)
             axes[row][column].set_xlabel("step")
             axes[row][column].set_ylabel(label)

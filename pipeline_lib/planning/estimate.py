@@ -28,13 +28,13 @@ _KEPT_RECORDS = 200  # newest jobs looked at, a stage
 Calibrate = Callable[[dict[str, Any], Path | None], tuple[float, float]]
 
 
-def trained_steps(spec: dict[str, Any]) -> int:
+def trained_steps(spec: Mapping[str, Any]) -> int:
     """Count the steps of a job's runs."""
     begun = starts.parse(spec["start"], spec["task"]).step() if "start" in spec else spec["k"]  # older records have none
     return (spec["task"]["steps"] - begun) * len(spec["members"])
 
 
-def spectra(spec: dict[str, Any]) -> float:
+def spectra(spec: Mapping[str, Any]) -> float:
     """Count the points that spectra cost, where they go on until nothing is gained.
 
     A Hessian's has no bound and takes all its iterations. The Gauss-Newton matrix's bracket closes after some
@@ -48,16 +48,16 @@ def spectra(spec: dict[str, Any]) -> float:
     return each * sum(most if operator == "hessian" else 2 * closed for operator in spec["operators"])
 
 
-def cuts(spec: dict[str, Any]) -> float:
+def cuts(spec: Mapping[str, Any]) -> float:
     """Count the points that cuts cost: each is evaluated on both splits."""
     repeated = len(spec.get("repeated", [])) * (spec.get("draws", 1) - 1)  # older records have none
     return 6.0 * (sum(map(len, spec["fractions"].values())) + repeated) * len(spec["seeds"])
 
 
-_SIZES: dict[str, Callable[[dict[str, Any]], float]] = {"trained_steps": trained_steps, "spectra": spectra, "cuts": cuts}
+_SIZES: dict[str, Callable[[Mapping[str, Any]], float]] = {"trained_steps": trained_steps, "spectra": spectra, "cuts": cuts}
 
 
-def _factor(spec: dict[str, Any], named: str | int | float) -> int | float:
+def _factor(spec: Mapping[str, Any], named: str | int | float) -> int | float:
     """Read one factor of a job's size."""
     if not isinstance(named, str):
         return named
@@ -67,18 +67,18 @@ def _factor(spec: dict[str, Any], named: str | int | float) -> int | float:
     return len(value) if isinstance(value, Sequence) else value
 
 
-def product(spec: dict[str, Any], size: Sequence[str | int | float]) -> int | float:
+def product(spec: Mapping[str, Any], size: Sequence[str | int | float]) -> int | float:
     """Multiply the factors of a job's size."""
     return math.prod(_factor(spec, named) for named in size)
 
 
-def _work(stage: str, spec: dict[str, Any]) -> float:
+def _work(stage: str, spec: Mapping[str, Any]) -> float:
     """Measure a job's size, as its stage declares it: in training steps or evaluated points; one for a job of start-up alone."""
     size = STAGES[stage].size
     return float(_SIZES[size](spec) if isinstance(size, str) else product(spec, size))
 
 
-def _kind(stage: str, spec: dict[str, Any]) -> str:
+def _kind(stage: str, spec: Mapping[str, Any]) -> str:
     """Name what jobs of one speed have in common: training is training, whichever stage asks."""
     task = spec.get("task")
     if task is None:

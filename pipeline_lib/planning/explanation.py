@@ -75,7 +75,7 @@ def _factor(values: Sequence[str | int], what: str) -> str:
 
 def _products(runs: Iterable[Run]) -> Iterator[str]:
     """Write networks as products, a line each."""
-    points: set[Point] = {(run.kind, run.start.partition(" | ")[2], run.k, run.level, run.order) for run in runs}
+    points: set[Point] = {(run.kind, run.start.change, run.k, run.level, run.order) for run in runs}
     for kinds, starts, ks, levels, orders in boxes(points):
         num = len(kinds) * len(starts) * len(ks) * len(levels) * len(orders)
         names = [_KINDS[str(kind)] for kind in kinds]

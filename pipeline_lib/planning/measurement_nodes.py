@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pipeline_lib.core import registry
-from pipeline_lib.experiments import comparisons
-from pipeline_lib.experiments.config import chunks
+from pipeline_lib.experiments import comparisons, starts
+from pipeline_lib.experiments.changes import Start
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run
-from pipeline_lib.experiments.settings.keys import said
-from pipeline_lib.experiments.settings.options import Limits
+from pipeline_lib.experiments.settings.options import Curvature, Limits
+from pipeline_lib.planning import limit_nodes
+from pipeline_lib.planning import named_stages as stages
 from pipeline_lib.planning.nodes import Node
-from pipeline_lib.planning.training_nodes import MEASURED, TrainingNodes, label
+from pipeline_lib.planning.run_nodes import wanted
+from pipeline_lib.planning.training_nodes import TrainingNodes, label
+
+if TYPE_CHECKING:
+    from pipeline_lib.stages.connect import Pair, Point
+    from pipeline_lib.stages.describe import Projection, Solution
+    from pipeline_lib.store import specs
 
 
 class MeasurementNodes:
@@ -22,13 +29,14 @@ class MeasurementNodes:
 
     def __init__(self, training: TrainingNodes) -> None:
         self.training, self.e, self.plan, self.seeds = training, training.e, training.plan, list(training.seeds)
-        self.task = {key: training.task[key] for key in MEASURED}
+        self.task = training.measured
         self.last = self.e.rewind[-1]
 
     def solution(self, level: int, k: int | None = None, change: str = "") -> Run:
         """A level of the ladder from a step, the last one if none is given, or a changed one."""
         k = self.last if k is None else k
-        return Run("imp", k, level, self.e.orders[0], f"k{k} | {change}" if change else "")
+        start = starts.parse(f"k{k} | {change}", self.e.task).at(level) if change else Start(k)
+        return Run("imp", start, level, self.e.orders[0])
 
     def trained(self, run: Run) -> Node:
         """The trained network of a run."""
@@ -36,98 +44,112 @@ class MeasurementNodes:
 
     def telemetry(self) -> list[Node]:
         """The dense network from W_0, trained once more and looked at closely."""
-        if self.e.telemetry is None:
+        asked = self.e.telemetry
+        if asked is None:
             return []
-        spec = {"task": self.training.task, "seeds": self.seeds, "order": self.e.orders[0], **said(self.e.telemetry)}
+        spec: stages.telemetry.Spec = {
+            "task": self.training.task,
+            "seeds": self.seeds,
+            "order": self.e.orders[0],
+            "steps": asked.steps,
+            "evaluate_every": asked.evaluate_every,
+        }
         parents = {"data": [self.training.data], "start": [self.training.pretrain(0)]}
         steps = self.training.task["steps"] * len(self.seeds)
-        return [self.plan.add("telemetry", self.training.who, spec, parents, num_steps=steps)]
+        return [self.plan.add(stages.telemetry, self.training.who, spec, parents, num_steps=steps)]
+
+    def validation(self) -> list[Node]:
+        """The dense network from W_0, trained once more without the images that choose its best step."""
+        asked = self.e.asked.get("validation")
+        if not asked:
+            return []
+        spec: stages.validation.Spec = {
+            "task": self.training.task,
+            "seeds": self.seeds,
+            "order": self.e.orders[0],
+            "examples": asked["examples"],
+        }
+        parents = {"data": [self.training.data], "start": [self.training.pretrain(0)]}
+        steps = self.training.task["steps"] * len(self.seeds)
+        return [self.plan.add(stages.validation, self.training.who, spec, parents, num_steps=steps)]
 
     def signs(self) -> list[Node]:
         """Signs of W_0 and every W_k, over all weights and over each ladder's survivors at the sparse level."""
         steps = sorted({0, *self.e.rewind})
         level, ks = self.e.sparse_level, list(self.e.rewind) if self.e.sparse_level else []
-        spec = {"name": self.task["name"], "seeds": self.seeds, "steps": steps, "level": level, "scopes": ks}
+        spec: stages.signs.Spec = {
+            "name": self.task["name"],
+            "seeds": self.seeds,
+            "steps": steps,
+            "level": level,
+            "scopes": ks,
+        }
         masks = [self.training.mask(self.solution(level, k)) for k in ks]
-        return [
-            self.plan.add(
-                "signs", self.training.who, spec, {"states": [self.training.pretrain(k) for k in steps], "masks": masks}
-            )
-        ]
+        parents = {"states": [self.training.pretrain(k) for k in steps], "masks": masks}
+        return [self.plan.add(stages.signs, self.training.who, spec, parents)]
 
-    def _hessian(self, step: int, k: int, level: int, state: Node, mask: list[Node], how: dict[str, Any]) -> Node:
-        spec = {"task": self.task, "seeds": self.seeds, "kind": "imp", "k": k, "level": level, "step": step, **how}
-        name = label(self.training.who, f"k{step}" if step != self.training.task["steps"] else f"k{k}-L{level}")
-        return self.plan.add("hessian", name, spec, {"data": [self.training.data], "state": [state], "mask": mask})
+    def _hessian(self, step: int, at: specs.Solutions, state: Node, mask: list[Node], asked: Curvature | Limits) -> Node:
+        spec: stages.hessian.Spec = {
+            "task": at["task"],
+            "seeds": at["seeds"],
+            "kind": "imp",
+            "k": at["k"],
+            "level": at["level"],
+            "step": step,
+            "operators": list(asked.operators) if isinstance(asked, Limits) else ["hessian"],
+            "iterations": asked.iterations,
+            "probes": asked.probes,
+            "examples": asked.examples,
+            "subspace": asked.subspace,
+            "tolerance": asked.tolerance if isinstance(asked, Limits) else None,
+            "resolution": asked.resolution if isinstance(asked, Limits) else 1e-6,
+        }
+        name = label(self.training.who, f"k{step}" if step != self.training.task["steps"] else f"k{at['k']}-L{at['level']}")
+        return self.plan.add(stages.hessian, name, spec, {"data": [self.training.data], "state": [state], "mask": mask})
+
+    def at(self, k: int, level: int) -> specs.Solutions:
+        """Say what is measured: the ladder's networks from a step at a level."""
+        return {"task": self.task, "seeds": self.seeds, "k": k, "level": level}
 
     def curvature(self) -> list[Node]:
         """The Hessian's spectrum of the run from W_0 at the steps that are asked for."""
-        how = {"operators": ["hessian"], "tolerance": None, "resolution": 1e-6, **said(self.e.curvature)}
-        steps = how.pop("steps", [])
-        return [self._hessian(step, 0, 0, self.training.pretrain(step), [], how) for step in steps]
+        asked = self.e.curvature
+        if asked is None:
+            return []
+        return [self._hessian(step, self.at(0, 0), self.training.pretrain(step), [], asked) for step in asked.steps]
 
     def spectra(self) -> list[Node]:
         """Spectra at the solutions of the last ladder, over their surviving weights."""
-        asked, made = said(self.e.limits), []
-        how = {
-            key: asked.get(key)
-            for key in ("operators", "iterations", "probes", "examples", "subspace", "tolerance", "resolution")
-        }
-        for level in asked.get("levels", []):
-            run = self.solution(level)
-            made.append(
-                self._hessian(self.training.task["steps"], run.k, level, self.trained(run), self.training.masked(run), how)
-            )
-        return made
-
-    def _at(self, stage: str, level: int, more: dict[str, Any], parents: dict[str, list[Node]] | None = None) -> Node:
-        """A measurement of the last ladder's solution at a level."""
-        run = self.solution(level)
-        spec = {"task": self.task, "seeds": self.seeds, "k": run.k, "level": level, **more}
-        own = {"data": [self.training.data], "state": [self.trained(run)], "mask": self.training.masked(run)}
-        return self.plan.add(stage, label(self.training.who, f"k{run.k}", f"L{level}"), spec, own | (parents or {}))
-
-    def _cut(self, asked: Limits, level: int) -> Node:
-        fractions, fitted = sorted(asked.fractions), level == asked.fit_level
-        cut = {"magnitude": fractions, "random": sorted({*fractions, *asked.small_fractions})}
-        more = {"repeated": sorted(asked.small_fractions) if fitted else [], "draws": asked.draws if fitted else 1}
-        return self._at("cut", level, {"scope": self.e.pruning.scope, "fractions": cut, **more})
-
-    def cuts(self) -> list[Node]:
-        """What is left of the last ladder's solutions when they are pruned by each of the asked ratios."""
-        asked = self.e.limits
-        return [self._cut(asked, level) for level in sorted({*asked.levels, asked.fit_level})] if asked else []
-
-    def radii(self) -> list[Node]:
-        """How far the last ladder's solutions are from where the loss no longer matches."""
-        asked = self.e.limits
+        asked, last = self.e.limits, self.training.task["steps"]
         if asked is None:
             return []
-        how: dict[str, Any] = {"examples": asked.examples, "directions": asked.directions, "fit_level": asked.fit_level}
-        how |= {"fit_fractions": sorted(asked.small_fractions), "regression": asked.regression}
-        parents = {"cuts": [self._cut(asked, asked.fit_level)], "dense": self.dense()}
-        return [self._at("radii", level, how, parents) for level in asked.levels]
+        runs = [self.solution(level) for level in asked.levels]
+        return [
+            self._hessian(last, self.at(run.k, run.level), self.trained(run), self.training.masked(run), asked) for run in runs
+        ]
 
-    def class_means(self) -> list[Node]:
-        """What class means of gradients foretell of the spectra at the last ladder's solutions."""
-        asked = self.e.limits
-        return [self._at("class_means", level, {"examples": asked.examples}) for level in asked.levels] if asked else []
-
-    def _connect(self, name: str, k: int, states: list[Node], masks: list[Node], points: Any, pairs: Any) -> Node:
+    def _connect(self, name: str, k: int, states: list[Node], masks: list[Node], points: list[Point], pairs: list[Pair]) -> Node:
         asked = self.e.connectivity
         assert asked is not None
-        spec = {"task": self.task, "seeds": self.seeds, "k": k, "alphas": asked.alphas, "splits": list(asked.splits)}
-        spec |= {"points": points, "pairs": pairs}
+        spec: stages.connect.Spec = {
+            "task": self.task,
+            "seeds": self.seeds,
+            "k": k,
+            "alphas": asked.alphas,
+            "splits": list(asked.splits),
+            "points": points,
+            "pairs": pairs,
+        }
         parents = {"data": [self.training.data], "states": states, "masks": masks}
-        return self.plan.add("connect", label(self.training.who, f"k{k}", name), spec, parents)
+        return self.plan.add(stages.connect, label(self.training.who, f"k{k}", name), spec, parents)
 
     def levels(self, k: int) -> Node:
         """Lines between the solutions of a ladder, and to their projections: successive ones, or all pairs where asked for."""
         last, every = self.e.levels, self.e.connectivity is not None and k in self.e.connectivity.rewind
         runs = [self.solution(level, k) for level in range(last + 1)]
-        points = [{"state": level, "mask": None} for level in range(last + 1)]
+        points: list[Point] = [{"state": level, "mask": None} for level in range(last + 1)]
         points += [{"state": level, "mask": level} for level in range(last)]
-        pairs = [
+        pairs: list[Pair] = [
             {"what": "levels", "start": f"k{k}", "level_1": i, "level_2": j, "i": i, "j": j}
             for i in range(last)
             for j in range(i + 1, last + 1 if every else i + 2)
@@ -145,46 +167,53 @@ class MeasurementNodes:
         last = range(self.e.levels)
         runs = [self.solution(level) for level in last]
         moved = [self.solution(level, change=comparisons.ROBUST) for level in last]
-        points = [{"state": i, "mask": None} for i in range(2 * len(runs))]
-        pairs = [
-            {"what": "perturbed", "start": run.start, "level_1": i, "level_2": i, "i": i, "j": len(runs) + i}
+        points: list[Point] = [{"state": i, "mask": None} for i in range(2 * len(runs))]
+        pairs: list[Pair] = [
+            {"what": "perturbed", "start": run.start.text, "level_1": i, "level_2": i, "i": i, "j": len(runs) + i}
             for i, run in enumerate(moved)
         ]
         return self._connect("perturbed", self.last, [self.trained(run) for run in [*runs, *moved]], [], points, pairs)
 
-    def dense(self) -> list[Node]:
-        """The dense reference: the networks of all seeds from the first rewind step, whose errors say what matches."""
-        run, order = self.solution(0, self.e.rewind[0]), self.e.orders[0]
-        groups = chunks(self.e.seeds, self.e.per_job.seeds)
-        return [TrainingNodes(self.plan, self.e, seeds, self.training.figures).train(run, (order,)) for seeds in groups]
-
     def planes(self, plane: str) -> list[Node]:
         """Planes at the asked levels of the last ladder, for the first seeds."""
-        asked, made = self.e.planes, []
+        asked, made = self.e.planes, list[Node]()
         seeds = [seed for seed in self.seeds if asked and seed in self.e.seeds[: asked.seeds]]
-        for level in asked.levels if asked and seeds else ():
+        if asked is None or not seeds:
+            return made
+        for level in asked.levels:
             run, following = self.solution(level), self.solution(level + 1)
-            spec = {"task": self.task, "seeds": seeds, "k": run.k, "level": level, "plane": plane}
-            spec |= {"points": asked.points, "margin": asked.margin} if asked else {}
+            spec: stages.slice.Spec = {
+                "task": self.task,
+                "seeds": seeds,
+                "k": run.k,
+                "level": level,
+                "plane": plane,
+                "points": asked.points,
+                "margin": asked.margin,
+            }
             parents = {"data": [self.training.data], "state": [self.trained(run)], "mask": [self.training.mask(following)]}
-            parents |= {"dense": self.dense()}
+            parents |= {"dense": limit_nodes.dense(self)}
             if plane == "pruning":
                 parents |= {"next": [self.trained(following)]}
             else:
                 parents |= {"random": [self.training.pruned(run, "random", self.e.pruning.fraction)]}
-            made.append(self.plan.add("slice", label(self.training.who, f"k{run.k}", f"L{level}", plane), spec, parents))
+            made.append(self.plan.add(stages.slice, label(self.training.who, f"k{run.k}", f"L{level}", plane), spec, parents))
         return made
 
     def ladder(self) -> Node:
         """Magnitudes and distances of the last ladder's solutions, projections and starts."""
         runs = [self.solution(level) for level in range(self.e.levels + 1)]
         masks = [self.training.mask(run) for run in runs[1:]]
-        solutions = [{"start": f"k{self.last}", "level": i, "state": i, "mask": i - 1 if i else None} for i in range(len(runs))]
-        projections = [{"level": i, "state": i - 1, "mask": i - 1} for i in range(1, len(runs))]
+        solutions: list[Solution] = [
+            {"start": f"k{self.last}", "level": i, "state": i, "mask": i - 1 if i else None} for i in range(len(runs))
+        ]
+        projections: list[Projection] = [{"level": i, "state": i - 1, "mask": i - 1} for i in range(1, len(runs))]
         return self._describe("ladder", [self.trained(run) for run in runs], masks, solutions, projections)
 
-    def _describe(self, name: str, states: list[Node], masks: list[Node], solutions: Any, projections: Any) -> Node:
-        spec = {
+    def _describe(
+        self, name: str, states: list[Node], masks: list[Node], solutions: list[Solution], projections: list[Projection]
+    ) -> Node:
+        spec: stages.describe.Spec = {
             "name": self.task["name"],
             "seeds": self.seeds,
             "k": self.last,
@@ -192,23 +221,31 @@ class MeasurementNodes:
             "projections": projections,
         }
         parents = {"rewind": [self.training.pretrain(self.last)], "states": states, "masks": masks}
-        return self.plan.add("describe", label(self.training.who, f"k{self.last}", name), spec, parents)
+        return self.plan.add(stages.describe, label(self.training.who, f"k{self.last}", name), spec, parents)
 
     def retrained(self, change: str) -> Node:
         """Magnitudes of networks that were retrained in another way."""
         runs = [self.solution(level, change=change) for level in range(1, self.e.levels + 1)]
-        solutions = [{"start": run.start, "level": run.level, "state": i, "mask": i} for i, run in enumerate(runs)]
+        solutions: list[Solution] = [
+            {"start": run.start.text, "level": run.level, "state": i, "mask": i} for i, run in enumerate(runs)
+        ]
         name = "".join(letter if letter.isalnum() else "_" for letter in change).strip("_")
         states = [self.trained(run) for run in runs]
         return self._describe(name, states, [self.training.mask(run) for run in runs], solutions, [])
 
     def wells(self) -> list[Node]:
         """Planted wells, which need no network."""
-        return [self.plan.add("wells", "wells", self.e.asked["lemma"], {})] if self.e.asks("lemma") else []
+        return [self.plan.add_declared("wells", "wells", self.e.asked["lemma"], {})] if self.e.asks("lemma") else []
 
     def solutions(self, stage: str) -> list[Node]:
         """What a stage that is planned for each solution of the last ladder measures of them."""
-        return [self._at(stage, level, self.e.asked.get(stage, {})) for level in range(self.e.levels + 1)]
+        made = []
+        for level in range(self.e.levels + 1):
+            run = self.solution(level)
+            spec = {**self.at(run.k, level), **self.e.asked.get(stage, {})}
+            parents = {"data": [self.training.data], "state": [self.trained(run)], "mask": self.training.masked(run)}
+            made.append(self.plan.add_declared(stage, label(self.training.who, f"k{run.k}", f"L{level}"), spec, parents))
+        return made
 
     def measure(self, figures: Sequence[str]) -> dict[str, list[Node]]:
         """Add all that the figures ask for; nodes by stage."""
@@ -218,7 +255,7 @@ class MeasurementNodes:
                 raise registry.unknown("measures of a figure", name, list(MEASURES), "add it in planning/measurement_nodes.py")
             for node in MEASURES[name](self):
                 found[node.stage].append(node)
-        for stage in self.training.wanted["solutions"]:
+        for stage in wanted(self.e, figures, "solutions"):
             found[stage] += self.solutions(stage)
         return found
 
@@ -234,12 +271,13 @@ def _retrained(nodes: MeasurementNodes, before: str) -> list[Node]:
 # What figures may ask for under `measures`, by name.
 MEASURES: dict[str, Callable[[MeasurementNodes], list[Node]]] = {
     "telemetry": MeasurementNodes.telemetry,
+    "validation": MeasurementNodes.validation,
     "signs": MeasurementNodes.signs,
     "curvature": MeasurementNodes.curvature,
     "spectra": MeasurementNodes.spectra,
-    "cuts": MeasurementNodes.cuts,
-    "radii": MeasurementNodes.radii,
-    "class_means": MeasurementNodes.class_means,
+    "cuts": limit_nodes.cuts,
+    "radii": limit_nodes.radii,
+    "class_means": limit_nodes.class_means,
     "lines_of_every_ladder": lambda nodes: _lines(nodes, nodes.e.rewind),
     "lines_of_the_last_ladder": lambda nodes: _lines(nodes, nodes.e.rewind[-1:]),
     "lines_to_perturbed": lambda nodes: [nodes.perturbed()] if nodes.e.connectivity else [],

@@ -14,11 +14,16 @@ from pipeline_lib.experiments.experiment import Config
 from pipeline_lib.planning.declared import STAGES
 from pipeline_lib.planning.keys.fingerprint import CODE, Named, asked, fingerprint, reached
 from pipeline_lib.planning.keys.reach import Code
+from pipeline_lib.planning.named_stages import Named as NamedStage
+from pipeline_lib.planning.named_stages import SpecT
 from pipeline_lib.store import environment
 from pipeline_lib.store.environment import Environment
 from pipeline_lib.store.verification import RECORD
 
 _LABEL = re.compile(r"[A-Za-z0-9_-]+")
+
+
+Parents = Mapping[str, Sequence["Node"]]
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Node:
 
     stage: str
     label: str
-    spec: dict[str, Any]
+    spec: Mapping[str, Any]
     parents: dict[str, tuple[str, ...]]
     key: str
     num_steps: int = 0
@@ -56,7 +61,7 @@ class Node:
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
-def node_key(stage: str, spec: dict[str, Any], code: str, parents: dict[str, tuple[str, ...]], place: str = "") -> str:
+def node_key(stage: str, spec: Mapping[str, Any], code: str, parents: dict[str, tuple[str, ...]], place: str = "") -> str:
     """Hash all that an artifact's content depends on; `place` words the environment where that is to count."""
     hashed = [stage, spec, code, parents, *([place] if place else [])]
     return hashlib.sha256(_encode(hashed).encode()).hexdigest()[:12]
@@ -69,7 +74,7 @@ def on_device(stage: str) -> bool:
 
 
 # Where a spec names the registered functions of each kind that its stage may ask for. Others have no part in its key.
-_NAMES: dict[str, Callable[[dict[str, Any]], Iterable[str]]] = {
+_NAMES: dict[str, Callable[[Mapping[str, Any]], Iterable[str]]] = {
     "networks": lambda spec: [spec["task"]["network"]["name"]],
     "datasets": lambda spec: [spec["dataset"]["name"]],
     "optimisers": lambda spec: [spec["task"]["optimiser"]["name"]],
@@ -88,7 +93,7 @@ _NAMES: dict[str, Callable[[dict[str, Any]], Iterable[str]]] = {
 }
 
 
-def named_functions(stage: str, spec: dict[str, Any], code: Code = CODE) -> Named:
+def named_functions(stage: str, spec: Mapping[str, Any], code: Code = CODE) -> Named:
     """List the registered functions that decide an artifact: those that its spec names, of the kinds that its stage asks for."""
     asks, before = asked(stage, (), code), None
     while asks != before:  # functions may ask for others
@@ -100,7 +105,7 @@ def named_functions(stage: str, spec: dict[str, Any], code: Code = CODE) -> Name
     return named
 
 
-def stage_code(stage: str, spec: dict[str, Any]) -> str:
+def stage_code(stage: str, spec: Mapping[str, Any]) -> str:
     """Fingerprint a node's code."""
     return fingerprint(stage, named_functions(stage, spec))
 
@@ -119,12 +124,16 @@ class Plan:
     asked: dict[str, int] = field(default_factory=lambda: {"runs": 0, "steps": 0})
     kept: dict[str, str] = field(default_factory=dict)
 
-    def add(self, stage: str, label: str, spec: dict[str, Any], parents: Mapping[str, Sequence[Node]], **counts: int) -> Node:
-        """Add a node, or return the equal one that is already there.
+    def add(self, stage: NamedStage[SpecT], label: str, spec: SpecT, parents: Parents, **counts: int) -> Node:
+        """Add a node of one of `named_stages`, with that stage's spec, or return the equal one that is already there.
 
         Raises:
             ValueError: the label could leave the results folder, or mean something to a shell.
         """
+        return self.add_declared(str(stage), label, spec, parents, **counts)
+
+    def add_declared(self, stage: str, label: str, spec: Mapping[str, Any], parents: Parents, **counts: int) -> Node:
+        """Add, as `add` does, a node of a stage whose name, and part of whose spec, are read from what files declare."""
         if not _LABEL.fullmatch(label):
             raise ValueError(f"label must be letters, digits, _ and -, got {label!r}; rename what it comes from")
         keys = {role: tuple(node.key for node in nodes) for role, nodes in parents.items() if nodes}
@@ -138,7 +147,7 @@ class Plan:
         """Look up the nodes that a node reads, by role."""
         return {role: [self.nodes[key] for key in keys] for role, keys in node.parents.items()}
 
-    def key(self, stage: str, spec: dict[str, Any], parents: dict[str, tuple[str, ...]]) -> str:
+    def key(self, stage: str, spec: Mapping[str, Any], parents: dict[str, tuple[str, ...]]) -> str:
         """Give the key that the code of today, and in strict plans the environment, gives to a spec and parents."""
         place = self.place.words(on_device(stage)) if self.place else ""
         return node_key(stage, spec, stage_code(stage, spec), parents, place)

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pipeline_lib.claims import verdicts
 from pipeline_lib.core import registry
+from pipeline_lib.core.definitions import chance
 from pipeline_lib.experiments import starts
 from pipeline_lib.experiments.config import CLAIMS, chunks
 from pipeline_lib.experiments.experiment import Config, Experiment
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run, with_ancestors
 from pipeline_lib.experiments.settings.options import Grid
+from pipeline_lib.planning import named_stages as stages
 from pipeline_lib.planning.declared import COLUMNS, DERIVED, TABLES
 from pipeline_lib.planning.measurement_nodes import MeasurementNodes
 from pipeline_lib.planning.nodes import Node, Plan
+from pipeline_lib.planning.run_nodes import RunNodes
+from pipeline_lib.planning.task_list import examples
 from pipeline_lib.planning.training_nodes import TrainingNodes, label
 from pipeline_lib.tables import columns
+
+if TYPE_CHECKING:
+    from pipeline_lib.stages.derive import Facts
+    from pipeline_lib.store import specs
 
 
 def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node]]:
@@ -29,8 +37,7 @@ def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node
     for figure in figures:
         runs = with_ancestors(e, FIGURES[figure].runs(e))
         plan.asked["runs"] += len(runs) * len(e.seeds)
-        begun = (starts.parse(run.start, e.task).step() if run.start else run.k for run in runs)
-        plan.asked["steps"] += sum(e.task["steps"] - step for step in begun) * len(e.seeds)
+        plan.asked["steps"] += sum(e.task["steps"] - run.start.step() for run in runs) * len(e.seeds)
         needed |= runs
         sized |= FIGURES[figure].sizes(e)
     by_start: dict[Run, set[int]] = {}
@@ -38,9 +45,10 @@ def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node
         by_start.setdefault(replace(run, order=e.orders[0]), set()).add(run.order)
     found: dict[str, list[Node]] = defaultdict(list)
     for seeds in chunks(e.seeds, e.per_job.seeds):
-        training = TrainingNodes(plan, e, seeds, figures)
+        training = TrainingNodes(plan, e, seeds)
+        measured = RunNodes(training, figures)
         for run, orders in by_start.items():
-            for stage, nodes in training.measure(run, orders).items():
+            for stage, nodes in measured.measure(run, orders).items():
                 found[stage] += nodes
         for run in sorted(sized):
             training.start(run)
@@ -58,25 +66,32 @@ def _lessons(e: Grid) -> list[str]:
     return [str(starts.parse(text, e.task).parts["pretext"]) for text in texts]
 
 
-# What a derived table's or a figure's spec may ask for, by name.
-_FACTS: dict[str, Callable[[Experiment], dict[str, Any]]] = {
-    "tasks": lambda e: {task: grid.task for task, grid in e.grids.items()},
-    "sparse_levels": lambda e: {task: grid.sparse_level for task, grid in e.grids.items()},
-    "pruning": lambda e: {task: "one-shot" if grid.pruning.one_shot else "iterative" for task, grid in e.grids.items()},
-    "fit_levels": lambda e: {task: grid.limits.fit_level for task, grid in e.grids.items() if grid.limits},
-    "references": lambda e: {task: grid.pretraining.reference for task, grid in e.grids.items() if grid.pretraining},
-    "lessons": lambda e: {task: _lessons(grid) for task, grid in e.grids.items() if grid.pretraining},
-    "regressions": lambda e: {task: grid.limits.regression for task, grid in e.grids.items() if grid.limits},
-    "tolerances": lambda e: {task: grid.limits.tolerance for task, grid in e.grids.items() if grid.limits},
-    "fit_fractions": lambda e: {task: list(grid.limits.small_fractions) for task, grid in e.grids.items() if grid.limits},
-}
+def _facts(e: Experiment) -> Facts:
+    """Say what a derived table's or a figure's spec may ask for, by name."""
+    limits = {task: grid.limits for task, grid in e.grids.items() if grid.limits}
+    return {
+        "tasks": {task: cast("specs.Task", grid.task) for task, grid in e.grids.items()},
+        "sparse_levels": _sparse_levels(e),
+        "pruning": {task: "one-shot" if grid.pruning.one_shot else "iterative" for task, grid in e.grids.items()},
+        "fit_levels": {task: asked.fit_level for task, asked in limits.items()},
+        "fit_fractions": {task: list(asked.small_fractions) for task, asked in limits.items()},
+        "regressions": {task: asked.regression for task, asked in limits.items()},
+        "tolerances": {task: asked.tolerance for task, asked in limits.items()},
+        "references": {task: grid.pretraining.reference for task, grid in e.grids.items() if grid.pretraining},
+        "lessons": {task: _lessons(grid) for task, grid in e.grids.items() if grid.pretraining},
+    }
 
 
-def _facts(e: Experiment, table: str, names: Sequence[str]) -> dict[str, Any]:
+def _sparse_levels(e: Experiment) -> dict[str, int]:
+    return {task: grid.sparse_level for task, grid in e.grids.items()}
+
+
+def _asked(said: Facts, table: str, names: Sequence[str]) -> Facts:
+    facts: Mapping[str, Any] = said
     for name in names:
-        if name not in _FACTS:
-            raise registry.unknown(f"what {table} asks for", name, list(_FACTS), "add a function to planning/plan.py")
-    return {name: _FACTS[name](e) for name in names}
+        if name not in facts:
+            raise registry.unknown(f"what table {table} asks for", name, list(facts), "add it to planning/plan.py")
+    return cast("Facts", {name: facts[name] for name in names})
 
 
 def _starts(nodes: Sequence[Node], e: Grid) -> dict[str, Any]:
@@ -88,6 +103,10 @@ def _starts(nodes: Sequence[Node], e: Grid) -> dict[str, Any]:
     return {text: starts.parse(text, e.task).parts for text in texts}
 
 
+def _table(e: Experiment, table: str) -> specs.Table:
+    return {"experiment": e.name, "table": table, "columns": columns.spelled(COLUMNS[table])}
+
+
 def _tables(plan: Plan, e: Experiment) -> dict[str, Node]:
     nodes: dict[str, dict[str, Node]] = defaultdict(dict)
     parts: dict[str, dict[str, Any]] = defaultdict(dict)
@@ -96,37 +115,40 @@ def _tables(plan: Plan, e: Experiment) -> dict[str, Node]:
             nodes[stage] |= {node.key: node for node in found}
             parts[stage] |= _starts(found, grid)
     made: dict[str, Node] = {}
-
-    def add(stage: str, table: str, parents: Mapping[str, Sequence[Node]], **more: Any) -> None:
-        spec = {"experiment": e.name, "table": table, "columns": columns.spelled(COLUMNS[table]), **more}
-        made[table] = plan.add(stage, label(e.name, table), spec, parents)
-
     for table, stage in TABLES.items():
         if nodes[stage]:
-            has_start = any(column.name == "start" for column in COLUMNS[table])
-            taken_apart = {"starts": dict(sorted(parts[stage].items()))} if has_start else {}
-            add("tabulate", table, {"parts": list(nodes[stage].values())}, **taken_apart)
+            has = {column.name for column in COLUMNS[table]}
+            tabulated: stages.tabulate.Spec = _table(e, table)
+            if "start" in has:
+                tabulated["starts"] = dict(sorted(parts[stage].items()))
+            if "headroom" in has:
+                tabulated["chance"] = {task: chance(examples(grid.task["dataset"])[1]) for task, grid in e.grids.items()}
+            read = {"parts": list(nodes[stage].values())}
+            made[table] = plan.add(stages.tabulate, label(e.name, table), tabulated, read)
+    facts = _facts(e)
     for table, derived in DERIVED.items():
         if all(source in made for source in derived.sources):
-            sources = [source for source in (*derived.sources, *derived.optional) if source in made]
-            add("derive", table, {source: [made[source]] for source in sources}, **_facts(e, table, derived.asks))
+            spec: stages.derive.Spec = {**_table(e, table), **_asked(facts, table, derived.asks)}
+            read = {source: [made[source]] for source in (*derived.sources, *derived.optional) if source in made}
+            made[table] = plan.add(stages.derive, label(e.name, table), spec, read)
     if e.claims:
         claims = [verdicts.to_dict(claim) for name in e.claims for claim in verdicts.load(CLAIMS / f"{name}.yaml")]
-        parents = {table: [node] for table, node in made.items()}
-        add("judge", "claims", parents, claims=claims, sparse_levels=_FACTS["sparse_levels"](e))
+        judged: stages.judge.Spec = {**_table(e, "claims"), "claims": claims, "sparse_levels": _sparse_levels(e)}
+        read = {table: [node] for table, node in made.items()}
+        made["claims"] = plan.add(stages.judge, label(e.name, "claims"), judged, read)
     return made
 
 
 def _add_experiment(plan: Plan, e: Experiment) -> None:
     made, figures = _tables(plan, e), {}
-    sparse_levels = _FACTS["sparse_levels"](e)
     for figure in e.figures:
         used = {table: [made[table]] for table in FIGURES[figure].tables if table in made}
         if len(used) == len(FIGURES[figure].tables):
-            spec = {"experiment": e.name, "figure": figure, "sparse_levels": sparse_levels if FIGURES[figure].sparse else {}}
-            asks = _facts(e, figure, FIGURES[figure].asks)
-            spec |= {"told": asks} if asks else {}
-            figures[figure] = plan.add("plot", label(e.name, figure), spec, dict(used))
+            sparse_levels = _sparse_levels(e) if FIGURES[figure].sparse else {}
+            spec: stages.plot.Spec = {"experiment": e.name, "figure": figure, "sparse_levels": sparse_levels}
+            if FIGURES[figure].asks:
+                spec["told"] = _asked(_facts(e), figure, FIGURES[figure].asks)
+            figures[figure] = plan.add(stages.plot, label(e.name, figure), spec, used)
     plan.tables[e.name], plan.figures[e.name] = made, figures
 
 

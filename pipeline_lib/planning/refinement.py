@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline_lib.core.definitions import STABLE_BELOW
-from pipeline_lib.tables import tabulation
+from pipeline_lib.tables import rules, tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def next_step(means: Mapping[int, float], until: float) -> int | None:
+def next_step(stable: Mapping[int, bool], until: float) -> int | None:
     """Choose the rewind step to measure next.
 
-    The onset lies between the last unstable step and the first stable one after it. Their middle is next, unless the gap is at
-    most `until` times the stable one, or nothing lies between.
+    The onset lies between the last unstable step and the next one. Their middle is next, unless the gap is at most `until` times
+    the onset, or nothing lies between.
 
     Args:
-        means: mean test instability by rewind step, a share; NaN counts as unstable.
+        stable: whether networks are, by rewind step.
         until: relative width at which to stop.
 
     Returns:
         The step, or None where the onset is narrow enough, or outside the grid.
     """
-    steps = sorted(means)
-    stable = [k for k in steps if means[k] < STABLE_BELOW]
-    first = next((k for k in stable if all(means[later] < STABLE_BELOW for later in steps if later >= k)), None)
-    if first is None or first == steps[0]:
+    steps = sorted(stable)
+    onset = rules.onset(steps, [stable[k] for k in steps])
+    if not (math.isfinite(onset.k) and math.isfinite(onset.before)):
         return None
-    last = max(k for k in steps if k < first)
-    if first - last <= max(1, until * first):
-        return None
-    return (last + first) // 2
+    first, last = int(onset.k), int(onset.before)
+    return None if first - last <= max(1, until * first) else (last + first) // 2
 
 
 def refined(frame: pd.DataFrame, grids: Mapping[str, Sequence[int]], level: int, until: float) -> dict[str, list[int]]:
@@ -53,7 +50,7 @@ def refined(frame: pd.DataFrame, grids: Mapping[str, Sequence[int]], level: int,
     longer = {}
     for task, steps in grids.items():
         own = chosen[chosen["task"] == task]
-        found = next_step(dict(zip(own["k"].astype(int), own["instability"], strict=True)), until) if len(own) else None
+        found = next_step(dict(zip(own["k"].tolist(), own["stable"].tolist(), strict=True)), until) if len(own) else None
         if found is not None:
             longer[task] = sorted({*steps, found})
     return longer

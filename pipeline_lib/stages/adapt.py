@@ -55,7 +55,7 @@ STAGE = {
 }  # fmt: skip
 
 
-class Spec(specs.Trained, specs.Seeds):
+class Spec(specs.Training, specs.Seeds):
     """Next masks, by ratios that a rule chooses.
 
     Args:

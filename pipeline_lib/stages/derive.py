@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from pipeline_lib.core import registry
 from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job
@@ -18,8 +20,8 @@ STAGE = {
 }  # fmt: skip
 
 
-class Spec(specs.Table, total=False):
-    """A table of tables, with what its declaration asks for; each is by task.
+class Facts(TypedDict, total=False):
+    """What a declaration may ask for; each is by task.
 
     Args:
         tasks: whole tasks.
@@ -29,6 +31,8 @@ class Spec(specs.Table, total=False):
         fit_fractions: shares of survivors that it is fitted to.
         regressions: of what its squares are.
         tolerances: by how much a limit may still move.
+        references: rewind step of the ladder that pretraining is compared with.
+        lessons: what networks learn first, as tables word it.
     """
 
     tasks: dict[str, specs.Task]
@@ -38,6 +42,12 @@ class Spec(specs.Table, total=False):
     fit_fractions: dict[str, list[float]]
     regressions: dict[str, str]
     tolerances: dict[str, float]
+    references: dict[str, int]
+    lessons: dict[str, list[str]]
+
+
+class Spec(specs.Table, Facts):
+    """A table of tables, with what its declaration asks for."""
 
 
 def run(job: Job[Spec]) -> None:

@@ -27,7 +27,7 @@ STAGE = {
                 "of": ["run 1", "run 2"],
                 "columns": [
                     "task", "seed", "order_1", "order_2", "kind", "k", "level", "step", "split", "mean_end_error", "max_error",
-                    "instability",
+                    "instability", "headroom", "headroom_share",
                 ],
             },
         },

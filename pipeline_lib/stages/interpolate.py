@@ -41,8 +41,8 @@ STAGE = {
                 "columns": [
                     "task", "seed", "order_1", "order_2", "kind", "k", "level", "density", "split", "batchnorm",
                     "mean_end_error", "max_error", "instability", "barrier", "loss_barrier", "midpoint_error",
-                    ["stable", "bool", "-", "instability is below 0.02"],
-                    ["onset", "bool", "-", "k is the smallest one whose mean instability over all pairs is below 0.02"],
+                    "headroom", "headroom_share", "stable",
+                    ["onset", "bool", "-", "k is the first from which networks are stable at all later ones too, by their means"],
                 ],
             },
             "distances": {

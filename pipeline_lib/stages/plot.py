@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 from pipeline_lib.core import files, registry
 from pipeline_lib.figures.support import style
+from pipeline_lib.stages.derive import Facts
 from pipeline_lib.store import verification
 from pipeline_lib.store.job import Job
 from pipeline_lib.tables import tabulation
@@ -35,7 +36,7 @@ class Spec(TypedDict):
     experiment: str
     figure: str
     sparse_levels: dict[str, int]
-    told: NotRequired[dict[str, dict[str, Any]]]
+    told: NotRequired[Facts]
 
 
 def run(job: Job[Spec]) -> None:

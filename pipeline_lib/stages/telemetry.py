@@ -60,7 +60,7 @@ STAGE = {
 }  # fmt: skip
 
 
-class Spec(specs.Trained, specs.Seeds):
+class Spec(specs.Training, specs.Seeds):
     """Dense runs that are looked at closely.
 
     Args:

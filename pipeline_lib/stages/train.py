@@ -61,7 +61,7 @@ STAGE = {
 }  # fmt: skip
 
 
-class Spec(specs.Trained):
+class Spec(specs.Training):
     """Runs from one start.
 
     Args:

@@ -70,7 +70,7 @@ class Measured(TypedDict):
     task: MeasuredTask
 
 
-class Trained(TypedDict):
+class Training(TypedDict):
     """Networks of a task that are trained."""
 
     task: Task
@@ -117,9 +117,11 @@ class Table(TypedDict):
         table: which one.
         columns: spelled out, name, type, unit and meaning each.
         starts: the parts of the starts that occur in a measured table that has them, by their text.
+        chance: the error of guessing, by task, for a measured table of pairs.
     """
 
     experiment: str
     table: str
     columns: list[list[str]]
     starts: NotRequired[dict[str, dict[str, Any]]]
+    chance: NotRequired[dict[str, float]]

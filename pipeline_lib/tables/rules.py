@@ -46,9 +46,9 @@ def dense(frame: pd.DataFrame) -> pd.DataFrame:
     """Keep the dense reference of each task: one network a seed, from the first rewind step under the ladder's own order.
 
     Args:
-        frame: rows of runs or of their curves, with `task`, `kind`, `level`, `k` and `order`.
+        frame: rows of runs or of their curves, with `task`, `kind`, `k` and `order`.
     """
-    own = frame[(frame["level"] == 0) & frame["kind"].isin(["imp", "dense"])]
+    own = frame[frame["kind"] == "dense"]
     for name in ("k", "order"):
         own = own[own[name] == own.groupby("task")[name].transform("min")]
     return own

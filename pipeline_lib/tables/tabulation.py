@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline_lib.core.definitions import STABLE_BELOW
+from pipeline_lib.experiments.runs import FRESH
 from pipeline_lib.store import environment, seals, verification
 from pipeline_lib.store.job import Job
-from pipeline_lib.tables import columns
+from pipeline_lib.tables import columns, rules
 from pipeline_lib.tables.columns import Column
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 # Columns that tabulation adds to what was measured, and the key where the measurement names none.
-_ADDED = ("stable", "onset", "environment", *(part.name for part in columns.PARTS))
+_ADDED = ("headroom", "headroom_share", "stable", "onset", "environment", *(part.name for part in columns.PARTS))
 Columns = Sequence[Column]
 
 
@@ -52,18 +53,29 @@ def computed(rows: list[dict[str, object]], job: Job[Any]) -> pa.Table:
     return to_arrow([own | row for row in rows], columns.read(job.spec["columns"]))
 
 
+def with_headroom(frame: pd.DataFrame, chance: Mapping[str, float]) -> pd.DataFrame:
+    """Add what instability could at most be, and instability as a share of it, to a table of pairs.
+
+    Args:
+        frame: with `task`, `mean_end_error` and `instability`.
+        chance: the error of guessing, by task.
+    """
+    headroom = (frame["task"].map(dict(chance)).astype(float) - frame["mean_end_error"]).clip(lower=0)
+    return frame.assign(headroom=headroom, headroom_share=frame["instability"] / headroom.where(headroom > 0))
+
+
 def with_onset(frame: pd.DataFrame) -> pd.DataFrame:
     """Add `stable` a pair and `onset` a setting to the instability table.
 
     The onset is judged on the mean over all pairs of a task, kind, level and split at one k (G-10).
     """
     setting = ["task", "kind", "level", "split", "batchnorm"]
-    known = frame.assign(instability=frame["instability"].fillna(float("inf")))  # a diverged run is not stable
-    means = known.groupby([*setting, "k"], as_index=False)["instability"].mean()
-    stable = means[means["instability"] < STABLE_BELOW].groupby(setting, as_index=False)["k"].min()
-    marked = frame.merge(stable.rename(columns={"k": "onset_k"}), on=setting, how="left")
-    onset = (marked["k"] == marked["onset_k"]).to_numpy()
-    return frame.assign(stable=frame["instability"] < STABLE_BELOW, onset=onset)
+    marked = frame.assign(stable=rules.counted(frame) < STABLE_BELOW, onset=False)
+    for _, group in frame.groupby(setting):
+        steps = sorted(group["k"].unique().tolist())
+        k = rules.onset(steps, [rules.is_stable(group[group["k"] == step]) for step in steps]).k
+        marked.loc[group.index[group["k"] == k], "onset"] = True
+    return marked
 
 
 def _part(path: Path) -> pd.DataFrame:
@@ -96,13 +108,19 @@ def with_parts(frame: pd.DataFrame, starts: Mapping[str, Mapping[str, Any]]) -> 
     return frame.astype(dict.fromkeys(words, object))
 
 
-def tabulate(parts: Iterable[Path], columns: Columns, starts: Mapping[str, Mapping[str, Any]] | None = None) -> pa.Table:
+def tabulate(
+    parts: Iterable[Path],
+    columns: Columns,
+    starts: Mapping[str, Mapping[str, Any]] | None = None,
+    chance: Mapping[str, float] | None = None,
+) -> pa.Table:
     """Join the measurements of an experiment to one sorted table.
 
     Args:
         parts: Parquet files of the same measurement.
         columns: of the table.
         starts: the parts of each start, by its text, for a table that has `start`.
+        chance: the error of guessing, by task, for a table that has `headroom`.
     """
     import pandas as pd
     import pyarrow as pa
@@ -114,6 +132,8 @@ def tabulate(parts: Iterable[Path], columns: Columns, starts: Mapping[str, Mappi
     # A column without any value has no type in a part.
     typed = [part.dropna(axis=1, how="all") for part in frames] or [pd.DataFrame(columns=names)]
     frame = pd.concat(typed, ignore_index=True).reindex(columns=names)
+    orders = [name for name in names if name.startswith("order")]  # the ladder's own order has one number at all levels
+    frame[orders] = frame[orders] % FRESH
     keys = ["task", "what", "kind", "start", "k", "level", "level_1", "level_2", "seed", "order", "order_1", "order_2"]
     keys += ["plane", "split", "batchnorm", "step", "alpha"]
     every = [column.name for column in columns]
@@ -122,6 +142,8 @@ def tabulate(parts: Iterable[Path], columns: Columns, starts: Mapping[str, Mappi
     frame = frame.sort_values([key for key in keys if key in frame.columns], ignore_index=True)
     if "change" in every:
         frame = with_parts(frame, starts or {})
+    if "headroom" in every:
+        frame = with_headroom(frame, chance or {})
     if "onset" in every:
         frame = with_onset(frame)
     return pa.Table.from_pandas(frame[every], schema(columns), preserve_index=False)

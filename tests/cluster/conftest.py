@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import checkout as co
 import slurm
 
-# A ladder of one level and a second order at both, one member a job: a pretraining, four trainings, two interpolations.
+# A ladder of one level and a second order at both, one member a job: a `pretrain`, four trainings, two interpolations.
 LADDER: co.Config = {
     "per_job": {"seeds": 1, "orders": 1},
     "tasks": {"toy": co.TOY},

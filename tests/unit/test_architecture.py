@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "pipeline_lib"
 # Packages in the order in which they know of each other: none imports from a later one.
 ORDER = (
-    *("core", "networks", "datasets", "training", "pruning", "perturbations", "pretexts", "analysis", "experiments", "store"),
+    *("core", "worker", "networks", "datasets", "training", "pruning", "perturbations", "pretexts", "analysis"),
+    *("experiments", "store"),
     *("tables", "claims", "figures", "stages", "notebook", "planning", "__main__"),
 )
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -19,9 +19,11 @@ from typing import Any
 
 import pandas as pd
 import yaml
+from filelock import FileLock
 
 PROJECT = Path(__file__).resolve().parents[2]
 FOLDERS = ("pipeline_lib", "workflow", "config")
+CONFIG_NAME = "experiment.yaml"
 Config = dict[str, Any]
 
 TOY = {"base": "digits_mlp", "network": {"name": "mlp", "widths": [16, 8]}, "steps": 30, "evaluate_every": 15}
@@ -71,7 +73,7 @@ SINGLE: Config = {
     },
 }
 
-# Paper A's figures: perturbed and pretrained starts, telemetry, curvature; one seed, one level.
+# Paper A's figures: perturbed and taught starts, telemetry, curvature; one seed, one level.
 EARLY: Config = {
     "per_job": {"seeds": 1, "orders": 1},
     "tasks": {"toy": TOY},
@@ -251,17 +253,21 @@ def blank(root: Path, config: Config) -> Checkout:
         shutil.copytree(PROJECT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
     for path in (path for path in PROJECT.iterdir() if path.is_file()):
         shutil.copy(path, root)
-    checkout = Checkout(root, root / "experiment.yaml")
+    checkout = Checkout(root, root / CONFIG_NAME)
     checkout.configure(config)
     return checkout
 
 
 @cache
 def finished(base: Path, name: str) -> Checkout:
-    """Run an experiment to its end, once a session. Tests work on copies of it."""
-    checkout = blank(base / f"finished-{name}", {"tiny": TINY, "single": SINGLE, "early": EARLY, "unmasking": UNMASKING}[name])
-    succeed(checkout)
-    return checkout
+    """Run an experiment to its end, once a session, whichever of its processes asks first. Tests work on copies of it."""
+    root, done = base / f"finished-{name}", base / f"finished-{name}.done"
+    with FileLock(base / f"finished-{name}.lock"):
+        if not done.exists():
+            shutil.rmtree(root, ignore_errors=True)
+            succeed(blank(root, {"tiny": TINY, "single": SINGLE, "early": EARLY, "unmasking": UNMASKING}[name]))
+            done.touch()
+    return Checkout(root, root / CONFIG_NAME)
 
 
 def copy(source: Checkout, root: Path) -> Checkout:

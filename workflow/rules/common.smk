@@ -5,8 +5,9 @@ import shlex
 from pipeline_lib.core import processors, terminal
 from pipeline_lib.experiments import figure_needs
 from pipeline_lib.planning import adopted, declared, driver
-from pipeline_lib.planning import inventory, ledger, publication
+from pipeline_lib.planning import closing, inventory, ledger, publication
 from pipeline_lib.store import lease, verification
+from pipeline_lib.worker import start
 
 ENVIRONMENT = str(ROOT / "environment.yml")
 
@@ -159,6 +160,9 @@ def check_request():
         config["kept"] = refused_by(adopted.report, PLAN.results, keys)
 
 
+WORKERS = []  # of this run: one, or none
+
+
 def begin():
     """Take hold of the results folder, and remove what would pass for this run's results."""
     refused_by(lease.Lease, PLAN.results, ROOT)
@@ -169,13 +173,24 @@ def begin():
             ),
             file=sys.stderr,
         )
+    if workflow.local_exec and not workflow.deployment_settings.deployment_method:
+        num_jobs = sum(1 for _ in workflow.dag.needrun_jobs())
+        WORKERS.append(start.start(PLAN.results, num_jobs))
 
 
 def finish():
-    """Write the index, and say which tables mix environments."""
+    """End the worker, write the index, and say which tables mix environments, what was found and where it is."""
+    stop_workers()
     driver.write_index(PLAN.results)
-    for line in ledger.mixtures(PLAN.results, PLAN.published):
+    told = ledger.mixtures(PLAN.results, PLAN.published)
+    for line in [*told, *closing.lines(PLAN.results, PLAN.published)]:
         print(terminal.printable(line), file=sys.stderr)
+
+
+def stop_workers():
+    """End the worker of this run, after its jobs."""
+    while WORKERS:
+        start.stop(WORKERS.pop())
 
 
 def up_to_date():

@@ -76,6 +76,11 @@ class Basics:
     per_job: PerJob
     seeds: Replicates = key(3, "replicates", "a number, or a list; each has its own initialisation and data streams")
     orders: Replicates = key(3, "replicates", "orders of SGD noise from step k on; the first is the ladder's own")
+    ladder_order: Literal["same", "fresh"] = key(
+        "same",
+        "",
+        "whether all levels of a ladder train under the same order of SGD noise (paper C), or each under its own (paper B)",
+    )
     rewind: RewindSteps = key((0,), "steps", "rewind steps k, or lengths in epochs such as `4ep`")
     levels: Level = key(0, "levels", "levels of iterative magnitude pruning")
     sparse_level: Level = key(lambda e: e.levels, "levels", "the level whose stability is measured", "as `levels`")

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline_lib.core.definitions import NEAR_CHANCE
+
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
     from matplotlib.transforms import Transform
+    from pandas.core.groupby import SeriesGroupBy
+
+Colour = str | tuple[float, ...]
 
 NO_VALUE = "no value: diverged or no weight left"
 LOST = "runs that diverged or have no weight left"
 OFF_AXIS = "at the edge: zero, off the log axis"
 NOTHING = "nothing was measured"
+HOLLOW = "near chance: no verdict"  # how hollow points are explained
 _DONE = "explained"  # a figure is saved in two formats
 
 
@@ -63,6 +70,36 @@ def _has_more(axes: Axes) -> bool:
     filled = [array is None or np.isfinite(np.ma.filled(array, np.nan)).any() for array in arrays]
     words = any(text.get_text() for text in axes.texts)
     return bool(words or axes.tables or axes.images or any(a and f for a, f in zip(areas, filled, strict=True)))
+
+
+def mark_partly_known(axes: Axes, group: SeriesGroupBy[Any, Any], colour: Colour) -> None:
+    """Mark means that some of their runs have no value for, as a gap is, and say of how many they are.
+
+    Args:
+        axes: where the means are drawn.
+        group: the values by place.
+        colour: of their line.
+    """
+    known, asked, mean = group.count(), group.size(), group.mean()
+    partly = mean.index[(known < asked) & mean.notna()]
+    if len(partly):
+        axes.plot(partly, [float("nan")] * len(partly), color=colour)
+    said = ""
+    for at in partly:
+        words = f"n = {known[at]} of {asked[at]}"
+        if words != said:
+            axes.annotate(words, (at, mean[at]), (0, 5), textcoords="offset points", ha="center", fontsize=7, color=colour)
+        said = words
+
+
+def hollow_near_chance(axes: Axes, frame: pd.DataFrame, x: str, y: str, colour: Colour) -> None:
+    """Make the points hollow at which nothing can be said of stability, as networks are about as good as guessing."""
+    means = frame.groupby(x)[[y, "headroom"]].mean()
+    means = means[means["headroom"] < NEAR_CHANCE]
+    if len(means):
+        label = None if HOLLOW in axes.get_legend_handles_labels()[1] else HOLLOW
+        (points,) = axes.plot(means.index, means[y], color=colour, label=label)
+        points.set(marker="o", markersize=5, markerfacecolor="white", linestyle="", zorder=3)
 
 
 def explain(figure: Figure) -> None:

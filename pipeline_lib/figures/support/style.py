@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pipeline_lib.figures.support import gaps
+from pipeline_lib.tables import rules
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Colour = str | tuple[float, ...]
+Colour = gaps.Colour
 Key = TypeVar("Key")
 
 # Okabe and Ito's colour-blind-safe palette; each kind of network keeps its colour in every figure.
@@ -167,9 +168,7 @@ def line(axes: Axes, frame: pd.DataFrame, x: str, y: str, colour: Colour, label:
     mean, deviation = group.mean(), group.std().fillna(0)
     axes.plot(mean.index, mean, color=colour, label=label, marker=marker or None, markersize=4, linestyle=dash)
     axes.fill_between(mean.index, mean - deviation, mean + deviation, color=colour, alpha=BAND, linewidth=0)
-    partly = mean.index[(group.count() < group.size()) & mean.notna()]
-    if len(partly):
-        axes.plot(partly, [float("nan")] * len(partly), color=colour)  # a mean without some of its runs is marked as a gap is
+    gaps.mark_partly_known(axes, group, colour)
 
 
 def by_block(frame: pd.DataFrame, y: str, label: str, top: float | None = None) -> Figure:
@@ -194,6 +193,11 @@ def by_block(frame: pd.DataFrame, y: str, label: str, top: float | None = None) 
 def deviation_of(values: pd.Series) -> float:
     """Give the standard deviation, 0 for a single value."""
     return float(values.std()) if len(values) > 1 else 0.0
+
+
+def dense_errors(runs: pd.DataFrame, task: str) -> pd.Series:
+    """Give the errors, in percent, of a task's dense reference: one network a seed, in every figure the same."""
+    return 100 * rules.dense(runs[runs["task"] == task])["test_error"]
 
 
 def dense_band(axes: Axes, values: pd.Series, label: str = "dense, ± 1 sd", across: bool = True) -> None:

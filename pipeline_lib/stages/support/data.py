@@ -139,7 +139,7 @@ def read(job: Job[Any], device: torch.device = CPU) -> Dataset:
     return Dataset(train, test, meta["num_classes"], tuple(meta["mean"]), tuple(meta["std"]))
 
 
-def world(job: Job[specs.Measured] | Job[specs.Trained]) -> World:
+def world(job: Job[specs.Measured] | Job[specs.Training]) -> World:
     """Read the data set that a job measures on, onto the device that it is to work on, and build its task's network."""
     task = job.spec["task"]
     dataset = read(job, pick(numerics(task)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.experiments import comparisons
 from pipeline_lib.tables import rules, tabulation
-from pipeline_lib.tables.derived.stability import NUM_SAMPLES
+from pipeline_lib.tables.derived._resampling import NUM_SAMPLES
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pipeline_lib.core.definitions import MATCHING_WITHIN, STABLE_BELOW
-from pipeline_lib.core.rng import numpy_generator
+from pipeline_lib.core.definitions import STABLE_BELOW
+from pipeline_lib.tables import rules
+from pipeline_lib.tables.derived._resampling import interval, resamples
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +23,11 @@ TABLES = {
             ["deviation", "double", "1", "standard deviation over all pairs"],
             ["error", "double", "1", "standard error: deviation / sqrt(num_pairs), as if pairs were independent"],
             ["seed_error", "double", "1", "standard error of the mean over seeds, which does not assume that"],
-            ["num_pairs", "int64", "1", "pairs"],
+            ["with_own", "double", "1", "mean over the pairs that have the ladder's own run; null for none"],
+            ["without_own", "double", "1", "mean over the other pairs, which have no run of a ladder; null for none"],
+            "headroom", "headroom_share", "stable",
+            ["num_pairs", "int64", "1", "pairs that were asked for"],
+            ["num_known", "int64", "1", "of them pairs with a value; where a run diverged, means and errors are null"],
             "num_seeds",
         ],
     },
@@ -29,16 +35,20 @@ TABLES = {
         "from": ["instability", "runs"],
         "columns": [
             "task", "kind", "level",
-            ["of", "string", "-", "stability (test instability below 0.02) or matching (accuracy of dense less sd or 0.002)"],
-            ["k", "int64", "steps", "smallest rewind step of the grid with the property; null if none has it"],
-            ["low", "int64", "steps", "2.5 % quantile of k over bootstrap samples of seeds; null beyond the grid"],
-            ["high", "int64", "steps", "97.5 % quantile of k over bootstrap samples of seeds; null beyond the grid"],
-            ["found", "double", "1", "share of bootstrap samples in which a step of the grid has the property"],
+            ["of", "string", "-", "stability (mean over pairs, as `stable`) or matching (error of dense plus sd or 0.002)"],
+            ["k", "int64", "steps", "first rewind step from which all later ones have the property; null if the last has not"],
+            ["first_k", "int64", "steps", "first rewind step with the property, whatever later ones do; null if none has it"],
+            ["before", "int64", "steps", "last rewind step of the grid before k, so that the onset lies between; null for none"],
+            ["low", "int64", "steps", "lower end of the interval of k over seeds; null beyond the grid"],
+            ["high", "int64", "steps", "upper end of the interval of k over seeds; null beyond the grid"],
+            ["interval", "string", "-", "95 % bootstrap over seeds, of dense and sparse together; below 5 seeds their range"],
+            ["found", "double", "1", "share of resamples of seeds in which a step of the grid has the property"],
             "num_seeds",
         ],
     },
     "networks": {
         "from": ["runs"],
+        "with": ["curves", "validation"],
         "asks": ["tasks", "sparse_levels", "pruning"],
         "columns": [
             "task",
@@ -53,8 +63,15 @@ TABLES = {
             ["warmup", "int64", "steps", "length of the linear warm-up"],
             ["accuracy", "double", "1", "mean test accuracy of the dense network over seeds"],
             ["accuracy_sd", "double", "1", "its standard deviation"],
+            ["late_accuracy", "double", "1", "mean test accuracy over the last quarter of training: less noisy than at its end"],
+            ["late_sd", "double", "1", "its standard deviation over seeds"],
+            ["best_accuracy", "double", "1", "mean over seeds of the best test accuracy during training; optimistic"],
+            ["best_sd", "double", "1", "its standard deviation"],
+            ["validated_accuracy", "double", "1", "mean test accuracy at the step that held-out images choose; null without"],
+            ["validated_sd", "double", "1", "its standard deviation"],
             "num_seeds",
-            ["density", "double", "1", "share of weights left at the sparse level; null without one"],
+            ["density", "double", "1", "share of prunable weights left at the sparse level; null without one"],
+            ["density_all", "double", "1", "share of all parameters left there, never pruned ones included; null without one"],
             ["pruning", "string", "-", "iterative or one-shot"],
         ],
     },
@@ -63,53 +80,76 @@ TABLES = {
 Frames = dict[str, "pd.DataFrame"]
 Rows = list[dict[str, Any]]
 
-NUM_SAMPLES = 1000
-_NOWHERE = float("inf")
-
 
 def means(frames: Frames, spec: dict[str, Any]) -> Rows:
-    """Average instability over the pairs of each setting, with both standard errors."""
+    """Average instability over the pairs of each setting, with both standard errors; null where a pair has no value."""
     setting = ["task", "kind", "k", "level", "split", "batchnorm"]
-    rows = []
+    rows, first = [], frames["instability"].groupby("task")["order_1"].min()
     for key, group in frames["instability"].groupby(setting, sort=True):
-        values, by_seed = group["instability"], group.groupby("seed")["instability"].mean()
+        values, seeds = group["instability"], group.groupby("seed")["instability"]
+        mean, by_seed = values.mean(skipna=False), seeds.agg(lambda own: own.mean(skipna=False))
+        deviation, headroom = values.std(skipna=False), group["headroom"].mean(skipna=False)
+        own = (group[["order_1", "order_2"]] == first[str(key[0])]).any(axis=1)
         rows.append(
             dict(zip(setting, key, strict=True))
-            | {"density": group["density"].mean(), "instability": values.mean(skipna=False), "deviation": values.std()}
-            | {"error": values.std() / len(values) ** 0.5, "seed_error": by_seed.std() / len(by_seed) ** 0.5}
-            | {"num_pairs": len(values), "num_seeds": len(by_seed)}
+            | {"density": group["density"].mean(), "instability": mean, "deviation": deviation}
+            | {"error": deviation / len(values) ** 0.5, "seed_error": by_seed.std(skipna=False) / len(by_seed) ** 0.5}
+            | {"with_own": values[own].mean(skipna=False), "without_own": values[~own].mean(skipna=False)}
+            | {"headroom": headroom, "headroom_share": mean / headroom if headroom > 0 else None}
+            | {"stable": rules.is_stable(group), "num_pairs": len(values), "num_known": int(values.count())}
+            | {"num_seeds": len(by_seed)}
         )
     return rows
 
 
-def _by_seed(frame: pd.DataFrame, value: str) -> tuple[list[int], np.ndarray]:
-    """Average a value by rewind step and seed: the steps, and an array (steps, seeds); infinite where one is missing."""
-    table = frame.groupby(["k", "seed"])[value].mean().unstack("seed").fillna(_NOWHERE)
-    return table.index.tolist(), table.to_numpy()
+def _by_seed(values: pd.Series, frame: pd.DataFrame) -> pd.DataFrame:
+    """Average values by rewind step (rows) and seed (columns); infinite where one is missing."""
+    return values.groupby([frame["k"], frame["seed"]]).mean().unstack("seed").fillna(rules.NOWHERE)
 
 
-def _first(steps: list[int], good: np.ndarray) -> float:
-    return next((float(k) for k, has in zip(steps, good, strict=True) if has), _NOWHERE)
+def _step(value: float) -> int | None:
+    return int(value) if math.isfinite(value) else None
 
 
-def _onset(steps: list[int], values: np.ndarray, is_good: Callable[[np.ndarray], np.ndarray], *name: str | int) -> dict[str, Any]:
-    """Find the first good step, and bootstrap it over seeds.
+def _onset(table: pd.DataFrame, is_good: Callable[[np.ndarray], np.ndarray], *name: str | int) -> dict[str, Any]:
+    """Find from which step on networks have a property, and resample that over seeds.
 
     Args:
-        steps: the grid of rewind steps, ascending.
-        values: (steps, seeds).
-        is_good: means over seeds, (steps,) -> whether each has the property.
+        table: rewind steps by seeds; the columns are what is resampled.
+        is_good: (resamples, seeds) numbers of columns -> (steps, resamples), whether each step has the property.
         name: of the random draw.
     """
     import numpy as np
 
-    num_seeds = values.shape[1]
-    chosen = numpy_generator("bootstrap", *name).integers(0, num_seeds, (NUM_SAMPLES, num_seeds))
-    samples = np.sort([_first(steps, is_good(values[:, sample].mean(1))) for sample in chosen])
-    low, high = (samples[int(share * (NUM_SAMPLES - 1))] for share in (0.025, 0.975))
-    whole = _first(steps, is_good(values.mean(1)))
-    k, low, high = (None if step == _NOWHERE else int(step) for step in (whole, low, high))
-    return {"k": k, "low": low, "high": high, "found": float(np.isfinite(samples).mean()), "num_seeds": num_seeds}
+    num, steps = len(table.columns), [int(k) for k in table.index]
+    samples, probabilities = resamples(num, *name)
+    places = rules.lasting_places(is_good(samples))
+    found = np.array([*steps, rules.NOWHERE])[places]
+    low, high, words = interval(found, probabilities, num)
+    whole = rules.onset(steps, is_good(np.arange(num)[None])[:, 0])
+    return {
+        **{"k": _step(whole.k), "first_k": _step(whole.first_k), "before": _step(whole.before)},
+        **{"low": _step(low), "high": _step(high), "interval": words},
+        **{"found": float(probabilities[np.isfinite(found)].sum()), "num_seeds": num},
+    }
+
+
+def _stability(group: pd.DataFrame, *name: str | int) -> dict[str, Any]:
+    table = _by_seed(rules.counted(group), group)
+    values = table.to_numpy()
+    return _onset(table, lambda samples: values[:, samples].mean(-1) < STABLE_BELOW, "stability", *name)
+
+
+def _matching(group: pd.DataFrame, dense: pd.DataFrame, *name: str | int) -> dict[str, Any]:
+    """Resample the seeds of sparse networks and of the dense reference together: each sparse one belongs to its dense one."""
+    table = _by_seed(group["test_error"], group)
+    values = table.to_numpy()
+    reference = dense.groupby("seed")["test_error"].mean().reindex(table.columns).to_numpy()
+
+    def is_good(samples: np.ndarray) -> np.ndarray:
+        return rules.matches(values[:, samples].mean(-1), rules.matching_error(reference[samples]))
+
+    return _onset(table, is_good, "matching", *name)
 
 
 def _names(key: Any) -> tuple[str, str, int]:
@@ -120,25 +160,41 @@ def _names(key: Any) -> tuple[str, str, int]:
 def onsets(frames: Frames, spec: dict[str, Any]) -> Rows:
     """Estimate from which rewind step networks are stable, and from which sparse ones match the dense network.
 
-    Source: paper B, sections 3 and 4; rules of ambiguities G-10 and G-11; intervals by the bootstrap over seeds.
+    Source: paper B, sections 3 and 4; rules of ambiguities G-10 and G-11; intervals by resampling seeds.
     """
     rows: Rows = []
     pairs = frames["instability"]
     pairs = pairs[(pairs["split"] == "test") & (pairs["batchnorm"] == "averaged")]
     for key, group in pairs.groupby(["task", "kind", "level"], sort=True):
         task, kind, level = _names(key)
-        found = _onset(*_by_seed(group, "instability"), lambda mean: mean < STABLE_BELOW, "stability", task, kind, level)
-        rows.append({"task": task, "kind": kind, "level": level, "of": "stability"} | found)
-    own = frames["runs"][frames["runs"]["order"] == frames["runs"]["order"].min()]
-    for key, group in own[own["level"] > 0].groupby(["task", "kind", "level"], sort=True):
+        who = {"task": task, "kind": kind, "level": level, "of": "stability"}
+        rows.append(who | _stability(group, task, kind, level))
+    runs, dense = frames["runs"], rules.dense(frames["runs"])
+    own = runs[(runs["order"] == runs.groupby("task")["order"].transform("min")) & (runs["level"] > 0)]
+    for key, group in own.groupby(["task", "kind", "level"], sort=True):
         task, kind, level = _names(key)
-        dense = own[(own["task"] == task) & (own["level"] == 0)]
-        error = dense[dense["k"] == dense["k"].min()]["test_error"]
-        most = error.mean() + max(error.std() if len(error) > 1 else 0.0, MATCHING_WITHIN)
-        steps, values = _by_seed(group, "test_error")
-        found = _onset(steps, values, lambda mean, most=most: mean <= most, "matching", task, kind, level)  # type: ignore[misc]
-        rows.append({"task": task, "kind": kind, "level": level, "of": "matching"} | found)
+        who = {"task": task, "kind": kind, "level": level, "of": "matching"}
+        rows.append(who | _matching(group, dense[dense["task"] == task], task, kind, level))
     return rows
+
+
+def _during(curves: pd.DataFrame | None, task: str, steps: int) -> dict[str, float | None]:
+    """Sum up the dense reference's test accuracy during training, a value a seed."""
+    if curves is None:
+        return dict.fromkeys(("late_accuracy", "late_sd", "best_accuracy", "best_sd"))
+    own = rules.dense(curves[(curves["task"] == task) & (curves["split"] == "test")])
+    accuracy = 1 - own["error"]
+    late = accuracy[own["step"] > 0.75 * steps].groupby(own["seed"]).mean()
+    best = accuracy.groupby(own["seed"]).max()
+    return {"late_accuracy": late.mean(), "late_sd": late.std(), "best_accuracy": best.mean(), "best_sd": best.std()}
+
+
+def _validated(frame: pd.DataFrame | None, task: str) -> dict[str, float | None]:
+    """Sum up the test accuracy at the steps that held-out images choose."""
+    if frame is None:
+        return {"validated_accuracy": None, "validated_sd": None}
+    accuracy = 1 - frame[(frame["task"] == task) & frame["chosen"]]["test_error"]
+    return {"validated_accuracy": accuracy.mean(), "validated_sd": accuracy.std()}
 
 
 def networks(frames: Frames, spec: dict[str, Any]) -> Rows:
@@ -146,13 +202,18 @@ def networks(frames: Frames, spec: dict[str, Any]) -> Rows:
     rows = []
     for name, task in spec["tasks"].items():
         runs = frames["runs"][frames["runs"]["task"] == name]
-        dense = runs[(runs["level"] == 0) & (runs["k"] == runs["k"].min()) & (runs["order"] == runs["order"].min())]
-        sparse = runs[(runs["level"] == spec["sparse_levels"][name]) & (runs["level"] > 0)]["density"]
+        dense = rules.dense(runs)
+        sparse = runs[(runs["level"] == spec["sparse_levels"][name]) & (runs["level"] > 0) & (runs["num_kept"] > 0)]
+        unpruned = 1 - sparse["num_kept"] / sparse["density"] / sparse["num_params"]  # biases, norms, a head
+        whole = sparse["num_kept"] / sparse["num_params"] + unpruned
         parts = {part: task[part]["name"] for part in ("network", "dataset", "optimiser", "schedule")}
         rows.append(
             {"task": name, "num_params": int(dense["num_params"].iloc[0]), "lr": float(task["optimiser"]["lr"]), **parts}
             | {"steps": task["steps"], "batch_size": task["batch_size"], "warmup": task["schedule"].get("warmup", 0)}
             | {"accuracy": 1 - dense["test_error"].mean(), "accuracy_sd": dense["test_error"].std(), "num_seeds": len(dense)}
-            | {"density": sparse.mean() if len(sparse) else None, "pruning": spec["pruning"][name]}
+            | _during(frames.get("curves"), name, task["steps"])
+            | _validated(frames.get("validation"), name)
+            | {"density": sparse["density"].mean() if len(sparse) else None}
+            | {"density_all": whole.mean() if len(sparse) else None, "pruning": spec["pruning"][name]}
         )
     return rows

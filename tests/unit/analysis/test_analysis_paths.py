@@ -5,11 +5,13 @@ from unittest import mock
 import pytest
 import torch
 import toys
+from torch.func import functional_call
 
 from pipeline_lib.analysis.paths import alphas, distances, paths, recomputed_paths, summarise, with_midpoint
 from pipeline_lib.core import algebra
 from pipeline_lib.core.parameters import prunable
-from pipeline_lib.core.types import State
+from pipeline_lib.core.types import Dataset, Split, State
+from pipeline_lib.training.batches import Normaliser
 from pipeline_lib.training.evaluation import Score, chunks, evaluate
 from pipeline_lib.training.precision import Numerics
 
@@ -140,12 +142,15 @@ def test_the_midpoint_counts_for_itself_alone_where_it_is_no_grid_point():
 
 
 def test_recomputed_statistics_are_those_of_update_bn():
-    """Oracle: torch's own `update_bn` over the same chunks, then plain evaluation."""
-    net = toys.norm_net()
+    """Oracle: torch's own `update_bn` over the same chunks, all of one size, then plain evaluation."""
+    net, data = toys.norm_net(), toys.dataset(num_train=40)
     states = _states(net, 2)
-    with mock.patch("pipeline_lib.training.evaluation.chunk_size", lambda split: 10):
-        found = recomputed_paths(net, states, [(0, 1)], [0.0, 0.5, 1.0], DATA.test, DATA, Numerics())[0, 1]
-        images = [x for x, _ in chunks(DATA.train, DATA, Numerics())]
+    with (
+        mock.patch("pipeline_lib.analysis.paths.STATISTICS_CHUNK", 10),
+        mock.patch("pipeline_lib.training.evaluation.chunk_size", lambda split: 10),
+    ):
+        found = recomputed_paths(net, states, [(0, 1)], [0.0, 0.5, 1.0], data.test, data, Numerics())[0, 1]
+        images = [x for x, _ in chunks(data.train, data, Numerics())]
         for alpha, score in zip([0.0, 0.5, 1.0], found, strict=True):
             module = toys.norm_net()
             mixture = [algebra.lerp(b, a, alpha) for a, b in zip(_parts(states[0]), _parts(states[1]), strict=True)]
@@ -153,10 +158,32 @@ def test_recomputed_statistics_are_those_of_update_bn():
             torch.optim.swa_utils.update_bn(images, module)
             tensors = {n: t.detach() for n, t in module.state_dict().items()}
             own = State({n: tensors[n] for n in mixture[0]}, {n: tensors[n] for n in mixture[1]})
-            expected = evaluate(net, own, DATA.test, DATA)
+            expected = evaluate(net, own, data.test, data)
             assert score.error == expected.error
             assert score.loss == pytest.approx(expected.loss, rel=1e-6)
-            assert score.loss != pytest.approx(evaluate(net, State(*mixture), DATA.test, DATA).loss, rel=1e-4)
+            assert score.loss != pytest.approx(evaluate(net, State(*mixture), data.test, data).loss, rel=1e-4)
+
+
+def test_statistics_come_from_images_of_all_classes_in_chunks_of_one_size_that_count_by_their_sizes():
+    """The first images of a folder lie class by class; the last chunk is smaller, and on GPUs evaluation's are larger."""
+    net = toys.norm_net()
+    (state,) = _states(net, 1)
+    x = toys.split(300).x
+    data = Dataset(Split(x, torch.arange(300) // 100), DATA.test, 3, DATA.mean, DATA.std)
+    seen: list[torch.Tensor] = []
+    handle = net.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]) if module.training else None)
+    with mock.patch("pipeline_lib.analysis.paths.STATISTICS_IMAGES", 150):
+        found = recomputed_paths(net, [state, state], [(0, 1)], [1.0], data.test, data, Numerics())
+    handle.remove()
+    assert [len(each) for each in seen] == [128, 22]
+    drawn = {float(image.sum()) for each in seen for image in each}
+    assert all(len(drawn & set(Normaliser(data)(x[100 * i : 100 * i + 100]).sum((1, 2, 3)).tolist())) > 20 for i in range(3))
+    stem = functional_call(net[0], {"weight": state.params["stem.weight"]}, (torch.cat(seen),))
+    own = {**state.params, **state.buffers}
+    own["body.bn.running_mean"] = stem.mean((0, 2, 3))
+    own["body.bn.running_var"] = (128 * stem[:128].var((0, 2, 3)) + 22 * stem[128:].var((0, 2, 3))) / 150
+    expected = evaluate(net, State({n: own[n] for n in state.params}, {n: own[n] for n in state.buffers}), data.test, data)
+    assert found[0, 1][0].loss == pytest.approx(expected.loss, rel=1e-5)
 
 
 def test_recomputing_leaves_the_states_and_the_network_as_they_were():

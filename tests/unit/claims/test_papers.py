@@ -124,9 +124,9 @@ def test_starts_are_worded_as_tables_word_them(paper):
 
 def _rows(grid: Grid, run: Run, rng: np.random.Generator) -> list[dict[str, Any]]:
     task = grid.task
-    who = {"task": task["name"], "order": run.order, "kind": run.kind, "k": run.k, "start": run.start or f"k{run.k}"}
-    who |= {"level": run.level, "density": 0.8**run.level, "num_params": 7, "steps": task["steps"]}
-    worst = 0.3 if "(" in run.start else 0.2  # whatever is changed does harm
+    who = {"task": task["name"], "order": run.order, "kind": run.kind, "k": run.k, "start": run.start.text}
+    who |= {"level": run.level, "density": 0.8**run.level, "num_params": 7, "num_kept": 5, "steps": task["steps"]}
+    worst = 0.3 if "(" in run.start.text else 0.2  # whatever is changed does harm
     return [who | {"seed": seed, "test_error": rng.uniform(worst - 0.1, worst)} for seed in SEEDS]
 
 
@@ -158,9 +158,9 @@ def _signs(grid: Grid) -> list[dict[str, Any]]:
 
 def _sizes(grid: Grid, runs: set[Run], rng: np.random.Generator) -> list[dict[str, Any]]:
     """Perturbed starts of the level of figure 8."""
-    made = [run for run in runs if run.level == grid.sparse_level and "(" in run.start and " for " not in run.start]
+    made = [run for run in runs if run.level == grid.sparse_level and "(" in run.start.text and " for " not in run.start.text]
     return [
-        {"task": grid.task["name"], "seed": seed, "kind": run.kind, "start": run.start, "k": run.k, "level": run.level}
+        {"task": grid.task["name"], "seed": seed, "kind": run.kind, "start": run.start.text, "k": run.k, "level": run.level}
         | {"layer": "all", "mean": 0.001, "deviation": rng.uniform(0.01, 0.1)}
         for run in sorted(made)
         for seed in SEEDS

@@ -43,7 +43,7 @@ def _runs(node: Node) -> Rows:
     left = (0.6 if start.rule else 0.8) ** level * (1 - start.further.fraction if start.further else 1)
     error = (0.1 if level <= _reaches(node) else 0.2) + 0.0005 * level
     who = {key: spec[key] for key in ("kind", "k", "level", "start")} | {"task": task["name"], "density": left}
-    who |= {"num_params": 7, "steps": task["steps"]}
+    who |= {"num_params": 7, "num_kept": 5, "steps": task["steps"]}
     error += _numbers(who["task"], spec["start"], level).uniform(0, 0.001)
     rows = [who | {"seed": s, "order": o, "test_error": error + 0.01 * (-1) ** s} for s, o in spec["members"]]
     return {"runs": rows}

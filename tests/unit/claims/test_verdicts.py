@@ -187,7 +187,7 @@ def test_a_neighbour_on_the_grid_is_near_enough(paper, places):
 def _frames(instability: tuple[float, ...]) -> dict[str, pd.DataFrame]:
     """Pairs of the dense toys at steps 0, 10 and 20."""
     row = {"task": "toy", "seed": 0, "order_1": 0, "order_2": 1, "kind": "dense", "level": 0, "density": 1.0, "split": "test"}
-    more = {"batchnorm": "averaged", "mean_end_error": 0.1, "max_error": 0.2}
+    more = {"batchnorm": "averaged", "mean_end_error": 0.1, "max_error": 0.2, "headroom": 0.8}
     rows = [row | more | {"k": 10 * i, "instability": value} for i, value in enumerate(instability)]
     return {"instability": pd.DataFrame(rows)}
 

@@ -14,7 +14,7 @@ DATASETS = registry.entries("datasets")
 
 
 def test_the_data_sets_are_these():
-    assert set(DATASETS) == {"digits", "mnist", "fashionmnist", "cifar10", "cifar100", "image_folder"}
+    assert set(DATASETS) == {"digits", "mnist", "mnist_scaled", "fashionmnist", "cifar10", "cifar100", "image_folder"}
 
 
 @pytest.mark.parametrize("name", DATASETS)

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import toys
 from PIL import Image
 
+from pipeline_lib.analysis.paths import recomputed_paths
 from pipeline_lib.core.jpegs import Jpegs
 from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.core.types import Dataset, Images
 from pipeline_lib.datasets.image_folders import image_folder
+from pipeline_lib.training.precision import Numerics
 
 # Written out of order; listed in order.
 FILES = {
@@ -191,3 +195,20 @@ def test_images_that_lie_in_no_class_are_counted(root):
         (val / name).rmdir()
     rule = f"data set must have one folder a class under {val}"
     assert _message(root) == f"{rule}, got none but 3 images in no class; move them into folders"
+
+
+def test_statistics_on_a_line_decode_each_image_once(root, monkeypatch):
+    data, decoded = _load(root), list[int]()
+    original = Jpegs.__getitem__
+
+    def counted(self: Jpegs, which: object) -> torch.Tensor:
+        found = original(self, which)
+        decoded.append(len(found))
+        return found
+
+    monkeypatch.setattr(Jpegs, "__getitem__", counted)
+    body = OrderedDict(bn=torch.nn.BatchNorm2d(2), flatten=torch.nn.Flatten(), fc=torch.nn.Linear(32, 2))
+    net = torch.nn.Sequential(OrderedDict(stem=torch.nn.Conv2d(3, 2, 3), body=torch.nn.Sequential(body)))
+    states = [toys.scrambled(net, seed) for seed in (0, 1)]
+    recomputed_paths(net, states, [(0, 1)], [0.0, 0.5, 1.0], data.test, data, Numerics())
+    assert sorted(decoded) == [3, 5]  # the test images and the drawn training images, whatever the points

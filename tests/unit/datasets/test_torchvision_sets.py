@@ -15,6 +15,7 @@ import torch
 from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.core.types import Dataset
 from pipeline_lib.datasets import _archives, torchvision_sets
+from pipeline_lib.training.batches import Normaliser
 
 GREY = {"MNIST": torchvision_sets.mnist, "FashionMNIST": torchvision_sets.fashionmnist}
 COLOUR = {"CIFAR10": torchvision_sets.cifar10, "CIFAR100": torchvision_sets.cifar100}
@@ -283,3 +284,18 @@ def test_a_forged_set_is_refused_before_it_is_unpickled(name, tmp_path):
     with pytest.raises(ValueError, match=f"^data set {name} must be under"):
         SETS[name](tmp_path)
     assert not (tmp_path / "created").exists()
+
+
+def test_scaled_mnist_has_images_of_one_norm_or_pixels_in_one_range(tmp_path):
+    _write_grey(tmp_path, "MNIST")
+    plain = torchvision_sets.mnist(tmp_path, 12)
+    ranged = torchvision_sets.mnist_scaled(tmp_path, 12, "unit_range")
+    assert torch.allclose(Normaliser(ranged)(ranged.train.x), plain.train.x / 255, atol=1e-6)
+    unit = torchvision_sets.mnist_scaled(tmp_path, 12)
+    for split, before in ((unit.train, plain.train.x), (unit.test, plain.test.x)):
+        seen = Normaliser(unit)(split.x).flatten(1)
+        assert seen.norm(dim=1).numpy() == pytest.approx(1, abs=2e-3)
+        directions = before.float().flatten(1) / before.float().flatten(1).norm(dim=1, keepdim=True)
+        assert torch.allclose(seen, directions, atol=1e-3)
+    assert torch.equal(unit.train.y, plain.train.y)
+    assert len(torchvision_sets.mnist_scaled(tmp_path, 5).train.y) == 5

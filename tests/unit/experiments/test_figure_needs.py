@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import toys
 
-from pipeline_lib.experiments import comparisons, config, figure_needs
+from pipeline_lib.experiments import comparisons, config, figure_needs, starts
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run, with_ancestors
 from pipeline_lib.planning import declared
@@ -14,25 +14,35 @@ from pipeline_lib.planning import declared
 def _experiment(**more: Any) -> config.Grid:
     given = {"rewind": [3, 0], "levels": 2, "orders": [4, 5], "controls": ["reinit"], "figures": ["paths_dense"]}
     given |= {"throughout": {"every": 2, "rewind": [3]}, "perturbed": [3], "starts": ["k3 | sphere(2)"]}
-    given |= {"pretraining": {"pretexts": ["blur"], "durations": [5, 1], "reference": 3}, "telemetry": {}, "curvature": {}}
+    given |= {
+        "pretraining": {"pretexts": ["blur"], "durations": [5, 1], "reference": 3},
+        "telemetry": {},
+        "curvature": {},
+        "validation": {},
+    }
     given |= {"retraining": ["lr_rewinding", "fine_tuning(0.5)"], "connectivity": {}, "planes": {}, "lemma": {}}
     given |= {"limits": {"levels": [0, 2], "fractions": [0.2, 0.5]}, "adaptive": {"levels": 1}}
     return config.resolve(toys.raw_config(**(given | more))).experiments["tiny"].grids["toy"]
 
 
-DENSE_FIRST = {Run("imp", 0, 0, 4), Run("imp", 0, 0, 5)}
-DENSE_ALL = DENSE_FIRST | {Run("imp", 3, 0, 4), Run("imp", 3, 0, 5)}
-SPARSE_FIRST = {Run(kind, 0, 2, o) for kind in ("imp", "reinit") for o in (4, 5)}
-SPARSE_ALL = DENSE_ALL | SPARSE_FIRST | {Run(kind, 3, 2, o) for kind in ("imp", "reinit") for o in (4, 5)}
-LADDER_FIRST = {Run("imp", 0, level, 4) for level in (0, 1, 2)} | {Run("reinit", 0, level, 4) for level in (1, 2)}
-LADDER_ALL = LADDER_FIRST | {Run("imp", 3, level, 4) for level in (0, 1, 2)}
-
-REFERENCE = {Run("imp", 0, 0, 4)}  # the dense networks that all others are compared with
-LADDERS = {Run("imp", k, level, 4) for k in (0, 3) for level in (0, 1, 2)}
+def _run(kind: str, k: int, level: int, order: int, text: str = "") -> Run:
+    return Run(kind, starts.parse(text or f"k{k}", TASK), level, order)
 
 
-def _changed(*starts: str, k: int = 3, kinds: tuple[str, ...] = ("imp",), levels: tuple[int, ...] = (0, 1, 2)) -> set[Run]:
-    return {Run(kind, k, level, 4, start) for kind in kinds for start in starts for level in levels}
+TASK = _experiment().task
+DENSE_FIRST = {_run("imp", 0, 0, 4), _run("imp", 0, 0, 5)}
+DENSE_ALL = DENSE_FIRST | {_run("imp", 3, 0, 4), _run("imp", 3, 0, 5)}
+SPARSE_FIRST = {_run(kind, 0, 2, o) for kind in ("imp", "reinit") for o in (4, 5)}
+SPARSE_ALL = DENSE_ALL | SPARSE_FIRST | {_run(kind, 3, 2, o) for kind in ("imp", "reinit") for o in (4, 5)}
+LADDER_FIRST = {_run("imp", 0, level, 4) for level in (0, 1, 2)} | {_run("reinit", 0, level, 4) for level in (1, 2)}
+LADDER_ALL = LADDER_FIRST | {_run("imp", 3, level, 4) for level in (0, 1, 2)}
+
+REFERENCE = {_run("imp", 0, 0, 4)}  # the dense networks that all others are compared with
+LADDERS = {_run("imp", k, level, 4) for k in (0, 3) for level in (0, 1, 2)}
+
+
+def _changed(*texts: str, k: int = 3, kinds: tuple[str, ...] = ("imp",), levels: tuple[int, ...] = (0, 1, 2)) -> set[Run]:
+    return {_run(kind, k, level, 4, text) for kind in kinds for text in texts for level in levels}
 
 
 def _perturbed(*calls: str) -> set[Run]:
@@ -40,9 +50,9 @@ def _perturbed(*calls: str) -> set[Run]:
 
 
 KINDS = ("imp", "reinit", "random_prune")
-ALONE = {Run(kind, 3, level, 4) for kind in KINDS[1:] for level in (1, 2)}
-LAST = {Run("imp", 3, level, 4) for level in (0, 1, 2)}
-SPARSE_LEVEL = {Run("imp", k, 2, 4) for k in (0, 3)}
+ALONE = {_run(kind, 3, level, 4) for kind in KINDS[1:] for level in (1, 2)}
+LAST = {_run("imp", 3, level, 4) for level in (0, 1, 2)}
+SPARSE_LEVEL = {_run("imp", k, 2, 4) for k in (0, 3)}
 
 EXPECTED = {
     "paths_dense": DENSE_FIRST,
@@ -63,6 +73,7 @@ EXPECTED = {
     "table_1": DENSE_FIRST,
     "accuracy_by_rewind": LADDERS,
     "telemetry": set(),
+    "validation": set(),
     "timeline": set(),
     "curvature": set(),
     "perturbation_sizes": set(),
@@ -92,7 +103,7 @@ EXPECTED = {
     | _changed("k3 | mask | prune(0.2, magnitude)", levels=(2,)),  # below the last level it is the ladder's next one
     "magnitudes": LAST | _changed("k3 | mask | lr_rewinding", "k3 | mask | fine_tuning(0.5)", levels=(1, 2)),
     "retraining": LAST | _changed("k3 | lr_rewinding", "k3 | fine_tuning(0.5)", levels=(1, 2)),
-    "rewound_masks": {Run("imp", 3, 0, 4)}
+    "rewound_masks": {_run("imp", 3, 0, 4)}
     | _changed("k3 | lr_rewinding", "k3 | lr_rewinding | mask | weight_rewinding", levels=(1, 2)),
     "adaptive": LAST | _changed("k3 | adaptive(10000)", levels=(1,)),
     "lemma": set(),
@@ -111,13 +122,13 @@ def test_a_figure_is_drawn_from_tables_that_exist(figure):
 
 
 def test_the_ancestors_are_the_ladder_below():
-    found = with_ancestors(_experiment(), [Run("reinit", 3, 2, 5)])
-    assert found == {Run("reinit", 3, 2, 5), Run("imp", 3, 0, 4), Run("imp", 3, 1, 4)}
+    found = with_ancestors(_experiment(), [_run("reinit", 3, 2, 5)])
+    assert found == {_run("reinit", 3, 2, 5), _run("imp", 3, 0, 4), _run("imp", 3, 1, 4)}
 
 
 def test_the_ancestors_of_a_strategy_are_its_own_ladder_but_for_the_dense_network():
-    tuned = Run("imp", 3, 2, 4, "k3 | lr_rewinding | mask | weight_rewinding")
-    ladder = {Run("imp", 3, 0, 4), Run("imp", 3, 1, 4, "k3 | lr_rewinding")}
+    tuned = _run("imp", 3, 2, 4, "k3 | lr_rewinding | mask | weight_rewinding")
+    ladder = {_run("imp", 3, 0, 4), _run("imp", 3, 1, 4, "k3 | lr_rewinding")}
     assert with_ancestors(_experiment(), [tuned]) == {tuned} | ladder
 
 
@@ -133,7 +144,8 @@ def _default(**more: Any) -> set[str]:
 
 
 OPTIONS: dict[str, Any] = {
-    "throughout": {"every": 2}, "layerwise": True, "similarity": {}, "perturbed": [2], "starts": ["k2 | noise(1)"],
+    "throughout": {"every": 2}, "layerwise": True, "similarity": {}, "validation": {},
+    "perturbed": [2], "starts": ["k2 | noise(1)"],
     "pretraining": {"durations": [1], "reference": 2}, "telemetry": {}, "curvature": {"steps": [0]},
     "connectivity": {}, "planes": {}, "limits": {}, "adaptive": {}, "retraining": ["lr_rewinding"], "lemma": {},
 }  # fmt: skip
@@ -164,7 +176,7 @@ def test_perturbed_networks_of_a_figure_have_the_masks_of_their_ladder():
     assert masks == {n.key for n in made.nodes.values() if n.stage == "prune" and n.spec["k"] == 2}
 
 
-def test_pretrained_networks_have_a_ladder_of_their_own():
+def test_taught_networks_have_a_ladder_of_their_own():
     options = {"pretexts": ["blur(2)"], "durations": [3], "reference": 2}
     made = toys.make_plan(toys.raw_config(pretraining=options, figures=["pretraining"], levels=1, seeds=1))
     (taught,) = [node for node in made.nodes.values() if node.stage == "teach"]

@@ -53,13 +53,13 @@ def test_teachings_come_before_the_mask_and_perturbations_after():
     start = _parse("k0 | blur for 2ep | shuffle | rotation for 1ep")
     assert [type(change) for change in start.before] == [Teaching]
     assert [type(change) for change in start.after] == [Perturbation, Teaching]
-    assert start.ladder == "k0 | blur(4) for 2ep"
+    assert start.ladder.text == "k0 | blur(4) for 2ep"
 
 
 def test_the_mask_moves_the_border():
     dense, sparse = _parse("k500 | rotation for 1ep"), _parse("k500 | mask | rotation for 1ep")
     assert (len(dense.before), len(dense.after)) == (1, 0)
-    assert (len(sparse.before), len(sparse.after), sparse.ladder) == (0, 1, "k500")
+    assert (len(sparse.before), len(sparse.after), sparse.ladder.text) == (0, 1, "k500")
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_perturbation_may_be_of_one_layer():
 
 def test_strategies_and_rules_are_of_the_ladder_or_of_one_network():
     ladder, branch = _parse("k500 | adaptive | lr_rewinding"), _parse("k500 | mask | lr_rewinding")
-    assert (ladder.ladder, branch.ladder) == ("k500 | adaptive(10000) | lr_rewinding", "k500")
+    assert (ladder.ladder.text, branch.ladder.text) == ("k500 | adaptive(10000) | lr_rewinding", "k500")
     assert ladder.rule and ladder.retraining and branch.retraining and not branch.rule
     assert _parse("k500 | lr_rewinding | mask | weight_rewinding").retraining == _parse("k500 | weight_rewinding").retraining
     assert (_parse("k500").retraining, _parse("k500 | mask | prune(0.3)").further) == (

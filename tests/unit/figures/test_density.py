@@ -46,6 +46,32 @@ def test_the_best_rewind_step_is_chosen_level_by_level():
     assert (x, y) == ([25, 50, 100], pytest.approx([80, 90, 90]))
 
 
+def _best_label(runs: pd.DataFrame) -> list[str]:
+    with style.applied():
+        return [label for label in _lines(density.best_rewind({"runs": runs}, {"toy": 2})) if "match" in label]
+
+
+def test_the_best_rewind_step_matches_by_the_rule_of_the_tables():
+    """Bands of one deviation overlap at level 1, where mean errors match from no k."""
+    dense = [_run(0, 0, error, seed) for seed, error in enumerate((0.08, 0.09, 0.10))]
+    spread = [_run(1, k, error, seed) for k in (0, 9) for seed, error in enumerate((0.10, 0.11, 0.12))]
+    assert _best_label(made_up.table([*dense, *spread])) == ["none matches"]
+    assert _best_label(made_up.table([*dense, *spread, *[_run(2, 9, 0.0999, s) for s in range(3)]])) == [
+        "sparsest that matches, 25 %"
+    ]
+
+
+def test_a_step_with_a_diverged_run_is_not_the_best_and_a_level_of_such_steps_is_a_gap():
+    nan = float("nan")
+    good = [_run(0, 0, 0.1, s) for s in (0, 1)] + [_run(1, 0, 0.2, s) for s in (0, 1)]
+    lost = [_run(1, 9, error, s) for s, error in enumerate((0.1, nan))] + [_run(2, k, nan, s) for s in (0, 1) for k in (0, 9)]
+    runs = made_up.table([*good, *lost, *[_run(3, 0, 0.3, s) for s in (0, 1)]])
+    with style.applied():
+        x, y = _lines(density.best_rewind({"runs": runs}, {"toy": 2}))["IMP, best k"]
+    assert (x, y) == ([12.5, 25, 50, 100], pytest.approx([70, nan, 80, 90], nan_ok=True))
+    assert _best_label(runs) == ["none matches"]
+
+
 def test_learning_curves_are_of_dense_networks_from_the_first_k():
     point = {"task": "toy", "seed": 0, "k": 0, "level": 0, "step": 5, "split": "test", "error": 0.25}
     others = [point | {"k": 9, "error": 0.9}, point | {"level": 1, "error": 0.8}, point | {"split": "batch", "error": 0.5}]

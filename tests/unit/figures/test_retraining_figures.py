@@ -95,9 +95,9 @@ def test_adaptive_ratios_are_drawn_beside_the_fixed_one_and_retrainings_are_coun
 
 
 def test_error_has_a_line_a_rewind_step_in_its_colour(draw):
-    steps = [RUN | {"k": k, "start": f"k{k}", "test_error": 0.5} for k in (0, 5)]
+    steps = [RUN | {"k": k, "start": f"k{k}", "test_error": 0.5} for k in (10, 15)]
     (axes,) = draw(retraining.error_by_rewind, runs=[*LADDER, *steps, ONCE | {"kind": "reinit"}]).axes
-    rewound = {"k = 0": ([100], [50]), "k = 5": ([100], [50]), "k = 9": ([25, 50, 100], [40, 20, 20])}
+    rewound = {"k = 10": ([100], [50]), "k = 15": ([100], [50]), "k = 9": ([25, 50, 100], [40, 20, 20])}
     assert _lines(axes) == DENSE | rewound
     assert [line.get_color() for line in axes.lines[1::2]] == ["#762A83", "#009E73"]
 

@@ -4,7 +4,7 @@ import made_up
 import pytest
 
 from pipeline_lib.figures import rewinding
-from pipeline_lib.figures.support import style
+from pipeline_lib.figures.support import gaps, style
 
 PAIR = {"batchnorm": "averaged"} | {
     "task": "toy",
@@ -15,6 +15,7 @@ PAIR = {"batchnorm": "averaged"} | {
     "split": "test",
     "instability": 0.4,
     "l2_params": 3.0,
+    "headroom": 0.8,
 }
 PAIRS = made_up.table(
     [
@@ -26,7 +27,7 @@ PAIRS = made_up.table(
         PAIR | {"level": 2, "kind": "random_prune", "instability": 0.7, "l2_params": 8.0},
     ]
 )
-RUN = {"task": "toy", "seed": 0, "kind": "imp", "k": 0, "level": 0, "density": 1.0, "test_error": 0.1}
+RUN = {"task": "toy", "seed": 0, "kind": "imp", "k": 0, "level": 0, "order": 0, "density": 1.0, "test_error": 0.1}
 RUNS = made_up.table([RUN, RUN | {"k": 500}, RUN | {"level": 2, "density": 0.25, "test_error": 0.3}])
 
 
@@ -52,6 +53,34 @@ def test_sparse_instability_is_above_accuracy():
     assert above == {"IMP": ([0], [60]), "random pruning": ([0], [70]), "dense": ([0, 1], [40, 0])}
     assert below["IMP"] == ([0], [70])
     assert below["dense, ± 1 sd"][1] == [90, 90]
+
+
+def test_the_dense_band_is_the_first_ks_whatever_else_was_run():
+    """It read 90 % from first-k runs in one figure and 85 % from all orders and steps in another."""
+    runs = made_up.table([*RUNS.to_dict("records"), RUN | {"order": 1, "test_error": 0.3}, RUN | {"k": 500, "test_error": 0.2}])
+    with style.applied():
+        figure = rewinding.instability_sparse({"instability": PAIRS, "runs": runs}, {"toy": 2})
+    band = next(line for line in figure.axes[1].lines if line.get_label() == "dense, ± 1 sd")
+    style.close(figure)
+    assert list(band.get_ydata()) == [90, 90]
+
+
+def test_points_near_chance_are_hollow():
+    lost = made_up.table([PAIR | {"kind": "random_prune", "level": 2, "instability": 0.0075, "headroom": 0.0}])
+    with style.applied():
+        figure = rewinding.instability_sparse({"instability": lost, "runs": RUNS}, {"toy": 2})
+    (hollow,) = [line for line in figure.axes[0].lines if line.get_label() == gaps.HOLLOW]
+    style.close(figure)
+    assert (list(hollow.get_ydata()), hollow.get_markerfacecolor()) == ([0.75], "white")
+
+
+def test_a_mean_without_a_diverged_pair_says_of_how_many_it_is():
+    pairs = made_up.table([PAIR | {"seed": s, "k": k, "instability": None if s == 8 else 0.1} for s in range(9) for k in (0, 5)])
+    with style.applied():
+        figure = rewinding.instability_dense({"instability": pairs}, {"toy": 2})
+    words = [text.get_text() for text in figure.axes[0].texts]
+    style.close(figure)
+    assert words == ["n = 8 of 9"]
 
 
 def test_distances_of_dense_networks():

@@ -265,7 +265,7 @@ def test_a_further_round_is_a_whole_config(tmp_path):
         driver.refined(made, raw, 0, 0.1)
     row = {"task": "toy", "kind": "dense", "level": 0, "density": 1.0, "split": "test", "batchnorm": "averaged"}
     row |= {"deviation": 0.0, "error": 0.0, "seed_error": 0.0, "num_pairs": 3, "num_seeds": 1}
-    rows = [row | {"k": 0, "instability": 0.3}, row | {"k": 5, "instability": 0.0}]
+    rows = [row | {"k": k, "instability": value, "stable": value < 0.02} for k, value in ((0, 0.3), (5, 0.0))]
     artifacts.write_table(tmp_path / "tiny" / "means.parquet", tabulation.to_arrow(rows, declared.COLUMNS["means"]))
     found = config.resolve(driver.refined(made, raw, 0, 0.1))
     assert found.experiments["tiny"].grids["toy"].rewind == (0, 2, 5)

@@ -234,3 +234,17 @@ def test_following_a_step_outside_the_grid_is_refused():
 def test_following_must_be_asked_for():
     with pytest.raises(ValueError, match="throughout must be given for figure instability_throughout, got none"):
         _plan(figures=["instability_throughout"])
+
+
+def test_levels_with_fresh_orders_train_under_noise_of_their_own():
+    """Paper B's algorithm 2 draws anew each round; the dense network and further orders stay the same artifacts."""
+    same, fresh = (_plan(figures=["instability_sparse"], seeds=1, levels=2, ladder_order=order) for order in ("same", "fresh"))
+    assert _keys(same, *MEASURED) == _keys(_plan(figures=["instability_sparse"], seeds=1, levels=2), *MEASURED)
+    trained = [node for node in fresh.nodes.values() if node.stage == "train" and node.label.endswith("-o0")]
+    noise = {(node.spec["k"], node.spec["level"]): node.spec["members"][0][1] for node in trained}
+    assert len(set(noise.values())) == 3
+    assert all(noise[k, level] == noise[2, level] for k, level in noise)
+    kept = _keys(same, "train") & _keys(fresh, "train")
+    assert {same.nodes[key].spec["level"] for key in kept} == {0}
+    pairs = [node.spec["pairs"] for node in fresh.nodes.values() if node.stage == "interpolate" and node.spec["level"] == 2]
+    assert pairs == [[[0, noise[0, 2], 1]]] * 2

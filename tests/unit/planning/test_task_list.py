@@ -14,6 +14,7 @@ PARAMETERS = {
     "inception_imagenet": 27_161_264,
     "lenet_fashionmnist": 266_610,
     "lenet_mnist": 266_610,
+    "lenet_mnist_lth": 266_610,
     "resnet18": 11_181_642,
     "resnet18_cifar100": 11_220_132,
     "resnet20": 272_474,

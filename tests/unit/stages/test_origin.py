@@ -199,6 +199,12 @@ def _watched(world: _World, row: Any) -> None:
     np.testing.assert_array_equal(again["mean_magnitude"], [row.mean_magnitude])
 
 
+def _validated(world: _World, row: Any) -> None:
+    own = tabulation.read(world.folder(row.key) / "validation.parquet")
+    (again,) = own[(own["seed"] == row.seed) & (own["step"] == row.step)]["test_error"]
+    assert again == row.test_error
+
+
 def _signs(world: _World, row: Any) -> None:
     assert [world.state(key, row.seed).step for key in (row.key, row.other_key)] == [row.step_1, row.step_2]
     if row.scope == "all":
@@ -281,7 +287,7 @@ def _of_fit(world: _World, row: Any) -> None:
 CHECKS: dict[str, Callable[[_World, Any], None]] = {
     "runs": _run, "curves": _last_point, "interpolation": _end, "instability": _mean_of_ends, "distances": _apart,
     "throughout": _kept_ends, "layers": _first_of_block, "similarity": _alike, "perturbations": _change,
-    "telemetry": _watched, "signs": _signs,
+    "telemetry": _watched, "signs": _signs, "validation": _validated,
     "spectrum": _loss, "curvature": _loss, "paths": _between, "barriers": _barrier, "planes": _plane, "marks": _mark,
     "cuts": _cut, "magnitudes": _largest, "geometry": _points, "ratios": _ratio, "fits": _solution, "limits": _of_fit,
     "sets": _plane,

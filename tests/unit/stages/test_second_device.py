@@ -99,7 +99,7 @@ def test_every_derivative_gives_the_same_bits_on_another_device(name):
     assert toys.same(here, {name: tensor.to(CPU) for name, tensor in there.items()})
 
 
-@pytest.mark.parametrize("stage", ["train", "trace", "pretrain", "teach", "telemetry", "hessian", "slice"])
+@pytest.mark.parametrize("stage", ["train", "trace", "pretrain", "teach", "telemetry", "validation", "hessian", "slice"])
 @pytest.mark.usefixtures("second")
 def test_a_job_that_is_told_to_stop_saves_and_goes_on(usual, tmp_path, monkeypatch, stage):
     made = every_stage.plan(tmp_path)

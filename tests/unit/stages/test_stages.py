@@ -76,7 +76,8 @@ def test_there_is_a_row_a_run_and_an_alpha(frames):
 def test_the_tables_have_exactly_their_documented_columns(frames):
     for name, frame in frames.items():
         assert list(frame.columns) == [column.name for column in declared.COLUMNS[name]]
-        nullable = ["k", "low", "high"] if name == "onsets" else ["last_finite_step", "further_criterion", "further_fraction"]
+        nullable = ["last_finite_step", "further_criterion", "further_fraction", "headroom_share"]
+        nullable += ["k", "first_k", "before", "low", "high"] if name == "onsets" else []
         assert not frame.drop(columns=nullable, errors="ignore").isna().any(axis=None)
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline_lib.experiments.runs import FRESH
 from pipeline_lib.planning import declared
 from pipeline_lib.store import artifacts
 from pipeline_lib.tables import tabulation
@@ -21,6 +22,26 @@ def _pair(k: int, instability: float, **more: Any) -> dict[str, Any]:
     return row | {"instability": instability, "barrier": 0.0, "loss_barrier": 0.0, "midpoint_error": 0.1} | more
 
 
+def _marked(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    return tabulation.with_onset(tabulation.with_headroom(pd.DataFrame(rows), {"toy": 0.9, "other": 0.9}))
+
+
+def test_networks_at_chance_are_not_stable():
+    """Both ends at 92 % error of ten classes, 0.75 points apart from the line's highest: nothing was left to lose."""
+    lost = [_pair(k, 0.0075, mean_end_error=0.92) for k in (0, 10)]
+    marked = _marked([*lost, _pair(20, 0.0075, mean_end_error=0.72), _pair(30, 0.0075, mean_end_error=0.69)])
+    assert marked["headroom"].tolist() == pytest.approx([0, 0, 0.18, 0.21])
+    assert marked["headroom_share"].tolist() == pytest.approx([float("nan")] * 2 + [0.0075 / 0.18, 0.0075 / 0.21], nan_ok=True)
+    assert marked["stable"].tolist() == [False, False, False, True]
+    assert marked["onset"].tolist() == [False, False, False, True]
+
+
+def test_the_onset_is_the_first_k_from_which_all_later_ones_are_stable():
+    values = {0: 0.5, 100: 0.019, 250: 0.03, 500: 0.01, 2000: 0.0}
+    marked = _marked([_pair(k, v) for k, v in values.items()])
+    assert marked["k"][marked["onset"]].tolist() == [500]
+
+
 def test_the_onset_is_the_smallest_k_whose_mean_instability_is_below_two_points():
     rows = [
         _pair(0, 0.3),
@@ -30,13 +51,13 @@ def test_the_onset_is_the_smallest_k_whose_mean_instability_is_below_two_points(
         _pair(20, 0.03),
         _pair(20, 0.0, seed=1),
     ]
-    marked = tabulation.with_onset(pd.DataFrame([*rows, _pair(50, 0.0), _pair(50, 0.0, seed=1)]))
+    marked = _marked([*rows, _pair(50, 0.0), _pair(50, 0.0, seed=1)])
     assert marked["stable"].tolist() == [False, False, True, False, False, True, True, True]
     assert marked["onset"].tolist() == [False, False, False, False, True, True, False, False]
 
 
 def test_two_points_exactly_are_not_stable():
-    marked = tabulation.with_onset(pd.DataFrame([_pair(0, 0.02), _pair(1, 0.0199)]))
+    marked = _marked([_pair(0, 0.02), _pair(1, 0.0199)])
     assert marked["stable"].tolist() == [False, True]
     assert marked["onset"].tolist() == [False, True]
 
@@ -49,14 +70,14 @@ def test_each_setting_has_its_own_onset_or_none():
         for s, onset in zip(settings, onsets, strict=True)
         for k in range(3)
     ]
-    marked = tabulation.with_onset(pd.DataFrame(rows))
+    marked = _marked(rows)
     found = [marked["k"][3 * i : 3 * i + 3][marked["onset"][3 * i : 3 * i + 3]].tolist() for i in range(5)]
     assert found == [[] if onset is None else [onset] for onset in onsets]
 
 
 def test_marking_keeps_the_rows_in_their_order():
     frame = pd.DataFrame([_pair(5, 0.0), _pair(0, 0.4), _pair(5, 0.1, split="train")])
-    pd.testing.assert_frame_equal(tabulation.with_onset(frame)[list(frame.columns)], frame)
+    pd.testing.assert_frame_equal(_marked(frame.to_dict("records"))[list(frame.columns)], frame)
 
 
 @pytest.mark.parametrize("table", declared.COLUMNS)
@@ -67,7 +88,7 @@ def test_the_schema_documents_every_column(table):
 
 
 def test_columns_are_put_in_order_with_types_and_metadata():
-    row = _pair(0, 0.5, stable=False, onset=False, environment="here")
+    row = _pair(0, 0.5, headroom=0.8, headroom_share=0.625, stable=False, onset=False, environment="here")
     made = tabulation.to_arrow([dict(reversed(row.items()))], declared.COLUMNS["instability"])
     assert made.column_names == [c.name for c in declared.COLUMNS["instability"]]
     assert made.schema.field("instability").type == pa.float64()
@@ -92,12 +113,19 @@ def _parts(tmp_path: Path, rows: list[dict[str, Any]]) -> list[Path]:
 
 def test_a_table_does_not_depend_on_the_order_of_its_parts(tmp_path):
     parts = _parts(tmp_path, [_pair(2, 0.0), _pair(0, 0.5, seed=1), _pair(0, 0.4), _pair(0, 0.3, kind="reinit", level=1)])
-    first = tabulation.tabulate(parts, declared.COLUMNS["instability"])
-    assert first.equals(tabulation.tabulate(parts[::-1], declared.COLUMNS["instability"]), check_metadata=True)
+    chance = {"toy": 0.9}
+    first = tabulation.tabulate(parts, declared.COLUMNS["instability"], chance=chance)
+    assert first.equals(tabulation.tabulate(parts[::-1], declared.COLUMNS["instability"], chance=chance), check_metadata=True)
     assert first.column_names == [c.name for c in declared.COLUMNS["instability"]]
     assert list(zip(*(first[n].to_pylist() for n in ("kind", "k", "seed", "onset")), strict=True)) == [
         ("dense", 0, 0, False), ("dense", 0, 1, False), ("dense", 2, 0, True), ("reinit", 0, 0, False),
     ]  # fmt: skip
+
+
+def test_the_ladders_own_order_has_one_number_at_all_levels(tmp_path):
+    parts = _parts(tmp_path, [_pair(0, 0.1), _pair(0, 0.1, level=3, order_1=3 * FRESH)])
+    made = tabulation.tabulate(parts, declared.COLUMNS["instability"], chance={"toy": 0.9})
+    assert (made["order_1"].to_pylist(), made["order_2"].to_pylist()) == ([0, 0], [1, 1])
 
 
 def test_a_part_without_rows_or_with_nulls_alone_keeps_the_types(tmp_path):

@@ -28,7 +28,7 @@ def draw(request):
 
 
 def test_the_schemes_are_these():
-    assert set(DRAWS) == {"kaiming_normal", "glorot_normal", "kaiming_uniform"}
+    assert set(DRAWS) == {"kaiming_normal", "glorot_normal", "glorot_truncated", "kaiming_uniform"}
 
 
 def test_every_tensor_has_the_templates_name_shape_and_place(draw):
@@ -54,6 +54,7 @@ def test_weights_are_kaiming_normal_and_biases_uniform():
     [
         ("kaiming_normal", (2 / FAN_IN) ** 0.5, (2 / CONV_IN) ** 0.5),
         ("glorot_normal", (2 / (FAN_IN + FAN_OUT)) ** 0.5, (2 / (CONV_IN + CONV_OUT)) ** 0.5),
+        ("glorot_truncated", (2 / (FAN_IN + FAN_OUT)) ** 0.5, (2 / (CONV_IN + CONV_OUT)) ** 0.5),
         ("kaiming_uniform", (3 * FAN_IN) ** -0.5, (3 * CONV_IN) ** -0.5),
     ],
 )
@@ -66,6 +67,15 @@ def test_the_standard_deviation_is_the_formula(name, linear, conv):
         tolerance = 4 / (2 * weight.numel()) ** 0.5
         assert weight.std().item() == pytest.approx(expected, rel=tolerance)
         assert abs(weight.mean().item()) < 4 * expected / weight.numel() ** 0.5
+
+
+def test_truncated_glorot_is_cut_off_at_two_deviations_and_has_no_biases():
+    params = DRAWS["glorot_truncated"](mlp((1, 28, 28), 10), torch_generator("x")).params
+    weight, wanted = params["stem.fc1.weight"].double().flatten(), (2 / (FAN_IN + FAN_OUT)) ** 0.5
+    whole = wanted / stats.truncnorm.std(-2, 2)
+    assert 1.99 < weight.abs().max() / whole <= 2
+    assert stats.kstest((weight / whole).numpy(), stats.truncnorm(-2, 2).cdf).pvalue > 0.01
+    assert all(not tensor.any() for name, tensor in params.items() if name.endswith(".bias"))
 
 
 @pytest.mark.parametrize("name", ["kaiming_normal", "glorot_normal"])
@@ -108,8 +118,9 @@ def test_kaiming_uniform_is_torchs_default_draw_for_draw():
         torch.testing.assert_close(ours[name], tensor.detach(), rtol=1e-6, atol=1e-8)
 
 
-def test_biases_are_uniform_within_the_root_of_the_fan_in(draw):
-    bias = draw(mlp((1, 7, 7), 3, (2000,)), torch_generator("x")).params["stem.fc1.bias"]
+@pytest.mark.parametrize("name", sorted(set(DRAWS) - {"glorot_truncated"}))
+def test_biases_are_uniform_within_the_root_of_the_fan_in(name):
+    bias = DRAWS[name](mlp((1, 7, 7), 3, (2000,)), torch_generator("x")).params["stem.fc1.bias"]
     assert bias.abs().max() <= 1 / 7
     assert stats.kstest((bias.double().numpy() * 7 + 1) / 2, "uniform").pvalue > 0.01
 

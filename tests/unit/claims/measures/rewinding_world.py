@@ -84,7 +84,7 @@ def world() -> Frames:
     for kind, (place, k), seed in product(INSTABILITY, enumerate(STEPS), SEEDS):
         pair = _pair(kind, k, seed)
         for split, values in (("test", INSTABILITY), ("train", TRAIN_INSTABILITY)):
-            own = pair | {"split": split, "instability": values[kind][place] * (1 + seed / 10) / 100}
+            own = pair | {"split": split, "instability": values[kind][place] * (1 + seed / 10) / 100, "headroom": 0.8}
             rows["instability"] += [own | {"batchnorm": "averaged"}, own | {"batchnorm": "recomputed", "instability": 0.0}]
         rows["distances"].append(pair | {"l2_params": DISTANCE[kind][place] * (1 + seed / 10), "l2_weights": 1.0})
         rows["interpolation"] += _lines(kind, place, seed)

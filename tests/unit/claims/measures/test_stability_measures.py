@@ -29,6 +29,8 @@ def test_places_between_onsets(frames):
     assert value(unstable, **places) == -float("inf")
     assert ask(edit(unstable, "runs", "test_error", 0.5, kind="imp", level=SPARSE), **places) is None
     train = edit(frames, "instability", "instability", 0.0, kind="dense", level=0, split="train", k=0)
+    assert value(train, name="split_onset_places", kind="dense", reach=20) == 0  # a later step is not stable
+    train = edit(train, "instability", "instability", 0.0, kind="dense", level=0, split="train", k=10)
     assert value(train, name="split_onset_places", kind="dense", reach=20) == -2
 
 

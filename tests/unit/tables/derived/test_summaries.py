@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import made_up
@@ -10,13 +11,28 @@ import pytest
 from pipeline_lib.core import registry
 from pipeline_lib.planning import declared
 from pipeline_lib.tables import tabulation
-from pipeline_lib.tables.derived import early, stability
+from pipeline_lib.tables.derived import _resampling, early, stability
 
 
 def _pairs(values: dict[tuple[int, int], list[float]], **more: Any) -> pd.DataFrame:
     """Rows from (k, seed) -> instabilities of its pairs."""
-    who = {"task": "toy", "kind": "dense", "level": 0, "density": 1.0, "split": "test", "batchnorm": "averaged"} | more
-    return pd.DataFrame([who | {"k": k, "seed": s, "instability": v} for (k, s), each in values.items() for v in each])
+    who = {
+        "task": "toy",
+        "kind": "dense",
+        "level": 0,
+        "density": 1.0,
+        "split": "test",
+        "batchnorm": "averaged",
+        "headroom": 0.8,
+    } | more
+    orders = [{"order_1": 0, "order_2": 1}, {"order_1": 0, "order_2": 2}, {"order_1": 1, "order_2": 2}]
+    return pd.DataFrame(
+        [
+            who | {"k": k, "seed": s, "instability": v} | o
+            for (k, s), each in values.items()
+            for v, o in zip(each, orders, strict=False)
+        ]
+    )
 
 
 def _runs(errors: dict[tuple[int, int, int], float]) -> pd.DataFrame:
@@ -47,9 +63,26 @@ def test_each_setting_has_its_own_mean():
     }  # fmt: skip
 
 
-def test_a_diverged_pair_leaves_no_mean():
-    rows = stability.means({"instability": _pairs({(0, 0): [0.1, float("nan")]})}, {})
-    assert rows[0]["instability"] != rows[0]["instability"]
+def test_a_diverged_pair_leaves_no_mean_and_no_errors_of_the_others():
+    """Nine pairs, one of which diverged, had the deviation of eight divided by three."""
+    values = {(0, s): [0.1, 0.2, float("nan") if s == 2 else 0.3] for s in range(3)}
+    (row,) = stability.means({"instability": _pairs(values)}, {})
+    assert all(math.isnan(row[name]) for name in ("instability", "deviation", "error", "seed_error"))
+    assert (row["num_pairs"], row["num_known"], row["stable"]) == (9, 8, False)
+
+
+def test_means_with_and_without_the_ladders_own_run():
+    (row,) = stability.means({"instability": _pairs({(0, s): [0.1, 0.2, 0.6] for s in (0, 1)})}, {})
+    assert (row["with_own"], row["without_own"]) == (pytest.approx(0.15), pytest.approx(0.6))
+    (row,) = stability.means({"instability": _pairs({(0, 0): [0.1]})}, {})
+    assert math.isnan(row["without_own"])
+
+
+def test_means_say_how_much_instability_could_be():
+    (row,) = stability.means({"instability": _pairs({(0, 0): [0.01, 0.02]}, headroom=0.3)}, {})
+    assert (row["headroom"], row["headroom_share"], row["stable"]) == (pytest.approx(0.3), pytest.approx(0.05), True)
+    (row,) = stability.means({"instability": _pairs({(0, 0): [0.0075]}, headroom=0.0)}, {})
+    assert (row["headroom_share"], row["stable"]) == (None, False)
 
 
 def _stability(pairs: pd.DataFrame) -> dict[str, Any]:
@@ -79,6 +112,49 @@ def test_some_samples_may_have_an_onset_where_the_mean_has_none():
     found = _stability(_pairs({(0, 0): [0.5], (0, 1): [0.5], (9, 0): [0.0], (9, 1): [0.5]}))
     assert (found["k"], found["low"], found["high"]) == (None, 9, None)
     assert 0.15 < found["found"] < 0.35  # a quarter of the samples holds seed 0 alone
+
+
+def test_networks_at_chance_have_no_onset():
+    """Both ends at 92 % error, instability 0.75 points: it read stable from k = 0 with certainty."""
+    pairs = _pairs({(k, s): [0.0075] for k in (0, 50) for s in range(3)}, headroom=0.0)
+    found = _stability(pairs)
+    assert (found["k"], found["first_k"], found["found"]) == (None, None, 0.0)
+
+
+def test_an_onset_has_both_readings_and_the_grids_resolution():
+    values = {0: 0.5, 100: 0.019, 250: 0.03, 500: 0.01, 2000: 0.0}
+    found = _stability(_pairs({(k, s): [v] for k, v in values.items() for s in range(3)}))
+    assert (found["k"], found["first_k"], found["before"]) == (500, 100, 250)
+    assert _stability(_pairs({(0, 0): [0.0], (9, 0): [0.0]}))["before"] is None
+    assert _stability(_pairs({(0, 0): [0.5], (9, 0): [0.5]}))["before"] == 9
+
+
+def test_an_interval_of_few_seeds_is_named_their_range():
+    values = {(k, s): [0.0 if k >= 5 * s else 0.5] for s in range(5) for k in (0, 5, 10, 15, 20)}
+    few = _stability(_pairs({(k, s): v for (k, s), v in values.items() if s < 4}))
+    assert (few["low"], few["high"], few["interval"]) == (0, 15, "range over seeds")
+    found = _stability(_pairs(values))
+    assert found["interval"] == "95 % bootstrap"
+    # The onset of a resample is its latest seed's. All five come from seeds 0 and 1 in (2 / 5) ** 5 = 1 % of resamples.
+    assert (found["low"], found["high"]) == (10, 20)
+
+
+def test_all_resamples_of_few_seeds_count_by_their_probability():
+    for num in (1, 3, 5, 7):
+        samples, probabilities = _resampling.resamples(num)
+        assert probabilities.sum() == pytest.approx(1)
+        assert len(samples) == math.comb(2 * num - 1, num)
+        assert probabilities[(samples == 0).all(1)].tolist() == pytest.approx([num**-num])
+    assert _resampling.resamples(8, "a")[0].shape == (1000, 8)
+
+
+def test_seeds_of_dense_and_sparse_networks_are_resampled_together():
+    """Each sparse network is 0.1 points worse than its own dense one, so that every resample matches."""
+    dense = {(0, 0, s): error for s, error in enumerate((0.08, 0.09, 0.10))}
+    sparse = {(1, k, s): error + 0.001 for (_, _, s), error in dense.items() for k in (0, 5)}
+    rows = stability.onsets({"instability": _pairs({(0, 0): [0.0]}), "runs": _runs(dense | sparse)}, {})
+    (found,) = [row for row in rows if row["of"] == "matching"]
+    assert (found["k"], found["low"], found["high"], found["found"]) == (0, 0, 0, 1.0)
 
 
 def test_a_seed_without_values_is_never_stable():
@@ -120,13 +196,21 @@ def _task(**more: Any) -> dict[str, Any]:
 
 
 def test_networks_lists_recipes_and_dense_accuracy():
-    runs = _runs({(0, 0, 0): 0.02, (0, 0, 1): 0.03, (0, 9, 0): 0.5, (1, 0, 0): 0.9}).assign(num_params=266_610, density=1.0)
-    runs.loc[runs["level"] == 1, "density"] = 0.8
+    runs = _runs({(0, 0, 0): 0.02, (0, 0, 1): 0.03, (0, 9, 0): 0.5, (1, 0, 0): 0.9}).assign(
+        num_params=266_610, density=1.0, num_kept=266_200
+    )
+    runs.loc[runs["level"] == 1, ["density", "num_kept"]] = (0.8, 0.8 * 266_200)
     spec = {"tasks": {"toy": _task()}, "sparse_levels": {"toy": 1}, "pruning": {"toy": "iterative"}}
-    (row,) = stability.networks({"runs": runs}, spec)
+    errors = [(0, 6_000, 0.5), (0, 20_000, 0.01), (0, 24_000, 0.02), (1, 20_000, 0.05), (1, 24_000, 0.03)]
+    who = {"task": "toy", "kind": "dense", "k": 0, "order": 0, "split": "test"}
+    curves = pd.DataFrame([who | {"seed": seed, "step": step, "error": error} for seed, step, error in errors])
+    (row,) = stability.networks({"runs": runs, "curves": pd.concat([curves, curves.assign(split="batch", error=0)])}, spec)
+    assert (row["late_accuracy"], row["best_accuracy"]) == (pytest.approx(1 - (0.015 + 0.04) / 2), pytest.approx(0.98))
+    assert (row["late_sd"], row["best_sd"]) == (pytest.approx(0.025 / 2**0.5), pytest.approx(0.02 / 2**0.5))
     assert row["accuracy"] == pytest.approx(0.975)
     assert row["accuracy_sd"] == pytest.approx(0.005 * 2**0.5)
     assert (row["num_seeds"], row["density"], row["lr"], row["steps"]) == (2, pytest.approx(0.8), 0.0012, 24_000)
+    assert row["density_all"] == pytest.approx((0.8 * 266_200 + 410) / 266_610)
     dense = stability.networks({"runs": runs[runs["level"] == 0]}, spec | {"sparse_levels": {"toy": 0}})
     assert dense[0]["density"] is None
 
@@ -292,7 +376,7 @@ def test_smoothing_averages_a_window_of_steps():
 
 @pytest.mark.parametrize("table", ["means", "onsets", "networks", "correlations", "timeline"])
 def test_every_derived_table_has_its_function_and_its_columns(table):
-    runs = _runs({(0, 0, 0): 0.1, (1, 0, 0): 0.2}).assign(num_params=5, density=1.0)
+    runs = _runs({(0, 0, 0): 0.1, (1, 0, 0): 0.2}).assign(num_params=5, density=1.0, num_kept=5)
     spec = {"tasks": {"toy": _task()}, "sparse_levels": {"toy": 1}, "pruning": {"toy": "iterative"}}
     frames = {"instability": _pairs({(0, 0): [0.1, 0.2]}), "runs": runs, **_perturbed([0.1, 0.2, 0.4]), "telemetry": _telemetry()}
     rows = registry.entries("derived")[table].load()(frames, spec)

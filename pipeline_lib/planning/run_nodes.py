@@ -1,0 +1,121 @@
+"""What is measured of each run and of pairs of runs from one start, for one task and one chunk of seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from pipeline_lib.experiments.config import chunks
+from pipeline_lib.experiments.figure_needs import FIGURES
+from pipeline_lib.experiments.runs import Run, noise
+from pipeline_lib.experiments.settings.groups import stage_options
+from pipeline_lib.experiments.settings.options import Grid
+from pipeline_lib.planning import named_stages as stages
+from pipeline_lib.planning.declared import STAGES
+from pipeline_lib.planning.nodes import Node, Parents
+from pipeline_lib.planning.training_nodes import TrainingNodes, label, span
+
+if TYPE_CHECKING:
+    from pipeline_lib.store import specs
+
+# The orders of one job, and its node.
+Jobs = list[tuple[tuple[int, ...], Node]]
+
+
+def wanted(e: Grid, figures: Iterable[str], each: str) -> list[str]:
+    """List the stages that are planned for each of something: by what figures ask for, and the config where it may."""
+    unasked = stage_options().keys() - e.asked
+    tables = {table for figure in figures for table in FIGURES[figure].tables}
+    found = [stage for stage in STAGES.values() if stage.each == each and tables.intersection(stage.tables)]
+    return [stage.name for stage in found if stage.name not in unasked]
+
+
+class RunNodes:
+    """Adds measurements of runs and pairs to a plan, from the nodes of their training."""
+
+    def __init__(self, training: TrainingNodes, figures: Sequence[str]) -> None:
+        self.training, self.e, self.plan, self.seeds = training, training.e, training.plan, training.seeds
+        self.follows = any("throughout" in FIGURES[figure].tables for figure in figures)
+        self.of_runs, self.of_pairs = (wanted(self.e, figures, each) for each in ("runs", "pairs"))
+
+    def measure(self, run: Run, orders: Iterable[int]) -> dict[str, list[Node]]:
+        """Train the given orders from one start, and compare them; nodes by the stage that a table is measured by."""
+        kept = self._kept(run)
+        jobs = [(group, self.training.train(run, group, kept)) for group in self._apart(orders)]
+        found = {"train": [node for _, node in jobs]}
+        found |= {stage: self._compare(stage, run, jobs, kept) for stage in dict.fromkeys(["interpolate", *self.of_pairs])}
+        return found | {stage: self._each(stage, run, jobs) for stage in self.of_runs}
+
+    def _kept(self, run: Run) -> tuple[int, ...]:
+        """List the steps at which a run's states are kept: those of `throughout` after its start, and the last."""
+        asked, last = self.e.throughout, self.training.task["steps"]
+        if not self.follows or asked is None or run.level or run.start.change or run.k not in asked.rewind:
+            return ()
+        steps = range((run.k // asked.every + 1) * asked.every, last, asked.every)
+        return tuple(sorted({*steps, last}))
+
+    def _apart(self, orders: Iterable[int]) -> list[tuple[int, ...]]:
+        """Group orders into jobs; the ladder's own is always a job of its own."""
+        first = self.e.orders[0]
+        rest = sorted(set(orders) - {first})
+        return [(first,), *chunks(rest, self.e.per_job.orders)]
+
+    def _name(self, run: Run, orders: Sequence[int]) -> str:
+        return label(self.training.who, f"k{run.k}", f"L{run.level}", "" if run.level == 0 else run.kind, span("o", orders))
+
+    def _each(self, stage: str, run: Run, jobs: Jobs) -> list[Node]:
+        """Measure the networks of each job."""
+        made = []
+        for orders, node in jobs:
+            spec: specs.Members = {
+                "task": self.training.measured,
+                "kind": run.kind,
+                "k": run.k,
+                "level": run.level,
+                "members": self.training.members(run, orders),
+            }
+            parents = {"data": [self.training.data], "state": [node], "mask": self.training.masked(run)}
+            asked = {**spec, **self.e.asked.get(stage, {})}
+            made.append(self.plan.add_declared(stage, self._name(run, orders), asked, parents))
+        return made
+
+    def _compare(self, stage: str, run: Run, jobs: Jobs, kept: tuple[int, ...]) -> list[Node]:
+        """Compare each job's runs among themselves and with all earlier ones of the same seed."""
+        made: list[Node] = []
+        seen: list[int] = []
+        nodes: list[Node] = []
+        for orders, node in jobs:
+            seen, nodes = [*seen, *orders], [*nodes, node]
+            both = [(i, j) for j in orders for i in seen if i < j]
+            pairs = [[s, *(noise(self.e, run.level, each) for each in pair)] for s in self.seeds for pair in both]
+            spec: specs.Pairs = {
+                "task": self.training.measured,
+                "kind": run.kind,
+                "k": run.k,
+                "level": run.level,
+                "pairs": pairs,
+            }
+            parents = {"data": [self.training.data], "states": nodes}
+            made += self._compared(stage, spec, kept, self._name(run, orders), parents) if pairs else []
+        return made
+
+    def _compared(self, stage: str, pairs: specs.Pairs, kept: tuple[int, ...], name: str, parents: Parents) -> list[Node]:
+        """Compare pairs as closely as the config says; not at all where that is not asked for."""
+        e = self.e
+        if stage == "interpolate":
+            lines: stages.interpolate.Spec = {
+                **pairs,
+                "alphas": e.alphas,
+                "splits": list(e.splits),
+                "batchnorm": list(e.batchnorm),
+            }
+            return [self.plan.add(stages.interpolate, name, lines, parents)]
+        if stage == "follow":
+            if not kept or e.throughout is None:
+                return []
+            followed: stages.follow.Spec = {**pairs, "alphas": e.throughout.alphas, "keep": list(kept)}
+            return [self.plan.add(stages.follow, name, followed, parents)]
+        if stage == "layers":
+            by_layer: stages.layers.Spec = {**pairs, "alphas": e.alphas}
+            return [self.plan.add(stages.layers, name, by_layer, parents)] if e.layerwise and not pairs["level"] else []
+        return [self.plan.add_declared(stage, name, {**pairs, **e.asked.get(stage, {})}, parents)]

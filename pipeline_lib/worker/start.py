@@ -1,0 +1,55 @@
+"""How a run gets its worker."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline_lib.core import locations, processors
+from pipeline_lib.worker.client import SOCKET, VARIABLE
+
+LIBRARIES = ("yaml", "numpy", "pyarrow.parquet", "torch", "safetensors.torch", "pandas", "matplotlib.pyplot", "seaborn")
+FROM = 4  # jobs for which it pays to load all libraries once
+
+
+def start(results: Path, num_jobs: int, libraries: Sequence[str] = LIBRARIES) -> subprocess.Popen[bytes] | None:
+    """Start the worker of this run, and let the jobs that this process starts find it.
+
+    It ends when this process does, as that holds the other end of its standard input.
+
+    Args:
+        results: the results folder, for caches where the home folder cannot be written.
+        num_jobs: that the run is going to do.
+        libraries: what to load, as far as it is there.
+
+    Returns:
+        Its process, if one is of use: on Linux, where a process may be forked whatever libraries it has loaded, for several jobs.
+    """
+    if sys.platform != "linux" or num_jobs < FROM or VARIABLE in os.environ:
+        return None
+    folder = tempfile.mkdtemp(prefix="rewind-")  # for this user alone
+    locations.keep_caches(results)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(Path(folder, SOCKET)))
+    listener.listen(128)
+    environment = os.environ | dict.fromkeys(processors.ARITHMETIC, "1")
+    command = [sys.executable, str(Path(__file__).with_name("server.py")), folder, str(listener.fileno()), *libraries]
+    with listener:
+        made = subprocess.Popen(
+            command, stdin=subprocess.PIPE, start_new_session=True, env=environment, pass_fds=[listener.fileno()]
+        )
+    os.environ[VARIABLE] = folder
+    return made
+
+
+def stop(worker: subprocess.Popen[bytes] | None) -> None:
+    """End the worker, and wait for it, so that what it used counts as its driver's."""
+    if worker and worker.stdin:
+        os.environ.pop(VARIABLE, None)
+        worker.stdin.close()
+        worker.wait()
