@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pipeline_lib.experiments.config import chunks
+from pipeline_lib.experiments.runs import Run
+from pipeline_lib.experiments.settings.options import Grid, Limits
 from pipeline_lib.planning import named_stages as stages
+from pipeline_lib.planning.nodes import Node, Plan
 from pipeline_lib.planning.training_nodes import TrainingNodes, label
 
 if TYPE_CHECKING:
-    from pipeline_lib.experiments.runs import Run
-    from pipeline_lib.experiments.settings.options import Grid, Limits
-    from pipeline_lib.planning.nodes import Node, Plan
     from pipeline_lib.store import specs
 
 
+@runtime_checkable
 class Nodes(Protocol):
     """What is taken of `measurement_nodes.MeasurementNodes`."""
 
