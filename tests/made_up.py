@@ -285,7 +285,7 @@ def ladder() -> dict[str, pd.DataFrame]:
                 ways = {kind: limit * share for kind, share in (("random", 0.7), ("magnitude", 0.8), ("curvature", 0.5))}
                 known = who | {"level": level, "distance": distance, "gauss_newton": limit, "hessian": limit, "num_radii": 8}
                 rows["measured_limits"] += [known | {"direction": kind, "share": share} for kind, share in ways.items()]
-                tops = {"gauss_newton": 3.0 / i, "hessian": 3.1 / i, "class_means": 2.0 / i}
+                tops = {"gauss_newton": 3 * limit, "hessian": 3.1 * limit, "class_means": 2 * limit}
                 rows["outliers"].append(who | {"level": level, "rank": i} | tops)
     distances = product((1.0, 2.0), (0, 5, 10))
     wells = [
