@@ -30,6 +30,7 @@ GRID: dict[str, Any] = {
         "instability_sparse", "instability_throughout", "instability_by_layer", "similarity_by_layer", "validation", "telemetry",
         "sign_changes", "curvature", "noise", "accuracy_by_start", "landscape", "level_paths", "pruning_planes",
         "direction_planes", "spectra", "pruning_limits", "magnitudes", "adaptive", "lemma",
+        "measured_limits", "outliers",
     ],
 }  # fmt: skip
 

@@ -248,7 +248,7 @@ def _lines(who: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, An
 
 def ladder() -> dict[str, pd.DataFrame]:
     """Ladders of three levels: paths, distances, magnitudes, spectra, and how much can be pruned."""
-    names = ("paths", "barriers", "geometry", "magnitudes", "ratios", "cuts", "limits", "spectrum")
+    names = ("paths", "barriers", "geometry", "magnitudes", "ratios", "cuts", "limits", "spectrum", "measured_limits", "outliers")
     rows = {name: list[dict[str, Any]]() for name in names}
     for task, seed, k in product(TASKS, SEEDS, STEPS):
         who = {"task": task, "seed": seed, "k": k}
@@ -276,9 +276,17 @@ def ladder() -> dict[str, pd.DataFrame]:
             rows["cuts"].append(at | {"distance": _value(*at.values()), "train_error": 0.1, "test_error": 0.1})
         for level, operator, i in product(range(3), ("hessian", "gauss_newton"), range(1, 4)):
             at = who | {"level": level, "operator": operator}
-            rows["limits"].append(at | {"epsilon": 0.1, "distance": i / (3 + seed), "clamped": _value(*at.values()) / i})
+            limit, distance = _value(*at.values()) / i, i / (3 + seed)
+            band = {"clamped": limit, "unsettled": limit, "lower": 0.9 * limit, "upper": min(1.1 * limit, 1.0)}
+            rows["limits"].append(at | {"epsilon": 0.1, "distance": distance, "c": 0.2 / distance**2} | band)
             node = {"node": i * _value(*at.values()) - 1, "weight": 1 / 3, "index": i - 1, "vector": "rademacher", "probe": 0}
-            rows["spectrum"].append(at | {"kind": "imp", "step": 20} | node)
+            rows["spectrum"].append(at | {"kind": "imp", "step": 20, "num_examples": 100} | node)
+            if operator == "hessian":
+                ways = {kind: limit * share for kind, share in (("random", 0.7), ("magnitude", 0.8), ("curvature", 0.5))}
+                known = who | {"level": level, "distance": distance, "gauss_newton": limit, "hessian": limit, "num_radii": 8}
+                rows["measured_limits"] += [known | {"direction": kind, "share": share} for kind, share in ways.items()]
+                tops = {"gauss_newton": 3 * limit, "hessian": 3.1 * limit, "class_means": 2 * limit}
+                rows["outliers"].append(who | {"level": level, "rank": i} | tops)
     distances = product((1.0, 2.0), (0, 5, 10))
     wells = [
         {"dimension": 10, "epsilon": 0.1, "distance": r, "subspace": d, "probability": d / 10 / r, "threshold": 4 * r}

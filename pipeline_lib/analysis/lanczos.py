@@ -13,6 +13,7 @@ from torch import Tensor
 
 Matvec = Callable[[Tensor], Tensor]
 Monitor = Callable[[Sequence["Krylov"]], None]
+Enough = Callable[[Sequence["Tridiagonal"]], bool]
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ def side_by_side(
     breakdown: float | None = None,
     resume: Sequence[Krylov] = (),
     monitor: Monitor | None = None,
+    enough: Enough | None = None,
 ) -> list[Tridiagonal]:
     """Run Lanczos from several starts, each by itself, in step, so that their products can share work.
 
@@ -125,6 +127,7 @@ def side_by_side(
             them: from the starts.
         monitor: told after each block of products how far all runs are. The bases are the runs' own: they grow, and what is
             in them stays.
+        enough: told after each block of products what was found of each start; once it says so, all runs are done.
 
     Returns:
         T of each start.
@@ -148,6 +151,8 @@ def side_by_side(
         products = matvecs(torch.stack([states[i].basis[-1] for i in going]))
         for i, product in zip(going, products, strict=True):
             states[i] = _advance(runs[i], product)
+        if enough and enough([state.found for state in states]):
+            states = [Krylov(starts.new_empty(0, starts.shape[1]), state.found) for state in states]
         if monitor:
             monitor(tuple(states))
     return [state.found for state in states]
@@ -179,9 +184,9 @@ def lanczos(matvec: Matvec, start: Float[Tensor, " n"], num_iterations: int, bre
     return side_by_side(lambda block: matvec(block[0])[None], start[None], num_iterations, breakdown)[0]
 
 
-def halved(tridiagonal: Tridiagonal) -> Tridiagonal:
-    """Return what half as many iterations would have found; it costs no product."""
-    num = max(1, len(tridiagonal.diagonal) // 2)
+def cut_short(tridiagonal: Tridiagonal, share: float) -> Tridiagonal:
+    """Return what that share of the iterations would have found, rounded down, at least one; it costs no product."""
+    num = max(1, int(share * len(tridiagonal.diagonal)))
     residual = float(tridiagonal.off_diagonal[num - 1]) if len(tridiagonal.off_diagonal) >= num else tridiagonal.residual
     return Tridiagonal(tridiagonal.diagonal[:num], tridiagonal.off_diagonal[: num - 1], residual)
 

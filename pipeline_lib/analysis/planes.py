@@ -89,17 +89,22 @@ def through(corners: tuple[State, State, State], prunable: Sequence[str], follow
     return Plane(corners, tuple(prunable), np.array([[0.0, 0.0], [length, 0.0], [along, height]]), follow)
 
 
-def covering(plane: Plane, num: int, margin: float) -> tuple[np.ndarray, np.ndarray]:
-    """Place `num` values on each axis such that they cover the corners and on each side `margin` times their extent more."""
+NOWHERE = np.empty((0, 2))
+
+
+def covering(plane: Plane, num: int, margin: float, also: np.ndarray = NOWHERE) -> tuple[np.ndarray, np.ndarray]:
+    """Place `num` values on each axis: they cover the corners, on each side `margin` times their extent more, and `also`."""
     low, high = plane.places.min(0), plane.places.max(0)
-    x, y = np.linspace(low - margin * (high - low), high + margin * (high - low), num).T
+    ends = np.stack([low - margin * (high - low), high + margin * (high - low), *also])
+    x, y = np.linspace(ends.min(0), ends.max(0), num).T
     return x, y
 
 
-def centred(plane: Plane, num: int, margin: float) -> tuple[np.ndarray, np.ndarray]:
-    """Place `num` values on each axis around the origin, alike on both, up to `1 + margin` times the farthest corner."""
-    far = np.linalg.norm(plane.places, axis=1).max()
-    values = (1 + margin) * far * (2 * np.arange(num) - (num - 1)) / (num - 1)
+def centred(plane: Plane, num: int, margin: float, also: np.ndarray = NOWHERE) -> tuple[np.ndarray, np.ndarray]:
+    """Place `num` values on each axis around the origin, alike, up to `1 + margin` times the farthest corner, and `also`."""
+    far = (1 + margin) * np.linalg.norm(plane.places, axis=1).max()
+    far = max(far, np.abs(also).max(initial=0.0))
+    values = far * (2 * np.arange(num) - (num - 1)) / (num - 1)
     return values, values
 
 

@@ -12,10 +12,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline_lib.analysis.lanczos import Matvec, Ritz, Tridiagonal, halved, ritz, side_by_side, with_node
+from pipeline_lib.analysis.lanczos import Enough, Matvec, Ritz, Tridiagonal, cut_short, ritz, side_by_side, with_node
 
 Function = Callable[[np.ndarray], np.ndarray]
 NEGATIVE = ("clamped", "absolute", "dropped")
+_EARLIER = (
+    8  # shorter runs, from half the iterations on, that tell how far a quadrature still moves; one alone can agree by chance
+)
+
+_INVARIANT = 1e-5
 
 
 @dataclass(frozen=True)
@@ -36,24 +41,51 @@ class Spectrum:
         return [ritz(probe) for probe in self.probes]
 
     @cached_property
-    def half(self) -> list[Ritz]:
-        """Ritz pairs of each probe after half the iterations."""
-        return [ritz(halved(probe)) for probe in self.probes]
+    def exact(self) -> bool:
+        """Whether each probe's space is invariant up to float32's rounding."""
+        sizes = [np.abs(pairs.values).max() for pairs in self.full]
+        return all(probe.residual <= _INVARIANT * size for probe, size in zip(self.probes, sizes, strict=True))
+
+    @cached_property
+    def earlier(self) -> list[list[Ritz]]:
+        """Ritz pairs of each probe after half the iterations, and after several numbers up to all; those of all where exact."""
+        if self.exact:
+            return [self.full]
+        shares = np.linspace(0.5, 1, _EARLIER, endpoint=False)
+        return [[ritz(cut_short(probe, share)) for probe in self.probes] for share in shares.tolist()]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over probes and its two errors; they are different things, and neither stands for the other.
+    """A mean over probes and its errors; that of the probes and that of the quadrature are different things.
 
     Args:
         value: mean over probes, with all iterations; NaN where nothing counts.
-        standard_error: of the mean over probes; NaN for a single one.
-        change: from half the iterations to all of them: how far the quadrature still moves.
+        standard_error: of the mean over probes, from how they differ; NaN for a single one.
+        change: to all iterations from that number of them, half or more, whose value was farthest from this one.
+        deviation: the most that random signs can make a mean of traces deviate, from the spectrum; NaN for a ratio of traces.
+        num: probes.
     """
 
     value: float
     standard_error: float
     change: float
+    deviation: float = math.nan
+    num: int = 0
+
+    @property
+    def spread(self) -> float:
+        """Half the width of a 95 % interval for what endless probes would give; of a ratio by Student's t, NaN for one probe."""
+        from scipy.special import stdtrit
+
+        if math.isfinite(self.deviation):
+            return float(stdtrit(math.inf, 0.975)) * self.deviation
+        return float(stdtrit(self.num - 1, 0.975)) * self.standard_error if self.num > 1 else math.nan
+
+    @property
+    def band(self) -> float:
+        """Half the width of a band for the exact value: |change| and the spread over probes."""
+        return abs(self.change) + self.spread
 
 
 def rademacher(like: Float[Tensor, " n"], generators: Sequence[torch.Generator]) -> Float[Tensor, "num_probes n"]:
@@ -68,6 +100,7 @@ def spectrum(
     num_iterations: int,
     probes: Sequence[torch.Generator],
     breakdown: float | None = None,
+    enough: Enough | None = None,
 ) -> Spectrum:
     """Probe an operator with random signs: one Lanczos run a probe, in step.
 
@@ -77,12 +110,13 @@ def spectrum(
         num_iterations: products a probe; more of these beat more probes.
         probes: generator of each probe's signs; drawing moves it on.
         breakdown: see `lanczos.side_by_side`.
+        enough: see there; `resolution.settled` makes one.
 
     Source: Ubaru, Chen and Saad, Fast estimation of tr(f(A)) via stochastic Lanczos quadrature, 2017.
     """
     if not probes:
         raise ValueError("probes must have at least one generator, got none; each makes one random vector")
-    return Spectrum(len(like), side_by_side(matvecs, rademacher(like, probes), num_iterations, breakdown))
+    return Spectrum(len(like), side_by_side(matvecs, rademacher(like, probes), num_iterations, breakdown, enough=enough))
 
 
 def _ratio(pairs: Sequence[Ritz], above: Function, below: Function) -> tuple[float, float]:
@@ -97,20 +131,34 @@ def _ratio(pairs: Sequence[Ritz], above: Function, below: Function) -> tuple[flo
     return float(value), float(error)
 
 
-def _estimate(found: Spectrum, above: Function, below: Function = np.ones_like) -> Estimate:
-    value, error = _ratio(found.full, above, below)
-    return Estimate(value, error, value - _ratio(found.half, above, below)[0])
+def _deviation(found: Spectrum, summand: Function) -> float:
+    """Bound the deviation of `s^T f(A) s / n` over random signs s: `sqrt(2 / n var f(lambda))`, of a mean of probes' forms.
+
+    Its variance is `2 sum_{i != j} f(A)_ij^2 / n^2`; a multiple of the identity adds nothing to it.
+    """
+    first = _ratio(found.full, summand, np.ones_like)[0]
+    second = _ratio(found.full, lambda v: summand(v) ** 2, np.ones_like)[0]
+    return math.sqrt(2 * max(second - first**2, 0.0) / (found.dim * len(found.probes)))
 
 
-def _free(c: float, negative: str) -> tuple[Function, Function]:
-    """Return the summand of f_max and what it is averaged over, as functions of the eigenvalue."""
+def _estimate(found: Spectrum, above: Function, below: Function | None = None) -> Estimate:
+    """Estimate a ratio of two traces, or the mean of a function over the spectrum."""
+    under = below or np.ones_like
+    value, error = _ratio(found.full, above, under)
+    moves = [value - _ratio(pairs, above, under)[0] for pairs in found.earlier]
+    deviation = math.nan if below else _deviation(found, above)
+    return Estimate(value, error, max(moves, key=abs), deviation, len(found.probes))
+
+
+def _free(c: float, negative: str) -> tuple[Function, Function | None]:
+    """Return the summand of f_max and what it is averaged over, all if None, as functions of the eigenvalue."""
     if not c > 0:
         raise ValueError(f"c must be positive, got {c}; it is 2 eps / R^2")
     if negative not in NEGATIVE:
         raise ValueError(f"negative must be clamped, absolute or dropped, got {negative!r}; choose what counts below zero")
     if negative == "dropped":
         return lambda v: (v > 0) / (1 + np.maximum(v, 0) / c), lambda v: (v > 0).astype(float)
-    return lambda v: 1 / (1 + (np.abs(v) if negative == "absolute" else np.maximum(v, 0)) / c), np.ones_like
+    return lambda v: 1 / (1 + (np.abs(v) if negative == "absolute" else np.maximum(v, 0)) / c), None
 
 
 def f_max(found: Spectrum, c: Sequence[float], negative: str = "clamped") -> list[Estimate]:
@@ -142,19 +190,27 @@ def f_max_bounds(found: Spectrum, c: Sequence[float], node: float = 0.0) -> list
     """Bracket what f_max would be with endless iterations of the same probes, for a positive semi-definite operator.
 
     Gauss quadrature lies below, Gauss-Radau with a node at or below the whole spectrum above. Products in float32 put
-    eigenvalues that are zero a little below it: give a node below those too; it counts as 0.
+    eigenvalues that are zero a little below it: give a node below those too. The upper bound is then that of
+    `(c - node) / (lambda - node + c)`, which is above f_max for every eigenvalue from the node on.
 
     Args:
         found: spectrum, for example of the Gauss-Newton matrix.
         c: as for `f_max`.
-        node: see `lanczos.with_node`, which refuses one that is too high.
+        node: at most 0; see `lanczos.with_node`, which refuses one that is too high.
 
     Returns:
         (lower, upper) for each c, means over probes; the probes' own spread is in `f_max`.
     """
-    above = [with_node(probe, node) for probe in found.probes]
-    frees = [_free(each, "clamped") for each in c]
-    return [(_ratio(found.full, *free)[0], _ratio(above, *free)[0]) for free in frees]
+    if node > 0:
+        raise ValueError(f"node must be at most 0, got {node}; an eigenvalue of a semi-definite operator may be 0")
+    above, bounds = [with_node(probe, node) for probe in found.probes], []
+    for each in c:
+        lower = _ratio(found.full, _free(each, "clamped")[0], np.ones_like)[0]
+        shifted = [Ritz(np.maximum(pairs.values - node, 0), pairs.weights, pairs.residuals) for pairs in above]
+        # (c - node) / (lambda - node + c) is that share of c / (lambda - node + c).
+        upper = (1 - node / each) * _ratio(shifted, _free(each, "clamped")[0], np.ones_like)[0]
+        bounds.append((lower, min(max(lower, upper), 1.0)))
+    return bounds
 
 
 def trace(found: Spectrum) -> Estimate:

@@ -150,19 +150,23 @@ def ladder_at_last_k(e: Grid) -> set[Run]:
     return ladders(e, e.rewind[-1:])
 
 
+def ladder_and_dense(e: Grid) -> set[Run]:
+    """As ladder_at_last_k, and the dense reference, from the first rewind step."""
+    return ladder_at_last_k(e) | _runs(e, ["imp"], e.rewind[:1], [0], e.orders[:1])
+
+
 def robust(e: Grid) -> set[Run]:
     """As ladder_at_last_k, and each level but the last from a start that is moved as far as the next pruning moves it."""
     return ladder_at_last_k(e) | _changed(e, [f"k{e.rewind[-1]} | {comparisons.ROBUST}"], range(e.levels))
 
 
 def scanned(e: Grid) -> set[Run]:
-    """As ladder_at_last_k, and networks from solutions that were pruned by each of the asked ratios.
+    """As ladder_and_dense, and networks from solutions that were pruned by each of the asked ratios.
 
     Magnitude pruning by the ladder's own ratio is the ladder's next level.
     """
-    found = ladder_at_last_k(e)
+    found, asked = ladder_and_dense(e), e.limits
     own = ("magnitude", None if e.pruning.densities or e.pruning.one_shot else e.pruning.fraction)
-    asked = e.limits
     if asked is None:
         return found
     for criterion in CRITERIA:
@@ -217,6 +221,7 @@ class Demand:
         steps: rewind steps that it compares, step 0 among them; one is enough for most.
         caption: what the report says under it.
         measures: what else is measured for it: names in `planning.measurement_nodes`.
+        asks: what it is told besides tables, by the names of facts in `planning.plan`.
     """
 
     runs: Needs
@@ -227,6 +232,7 @@ class Demand:
     steps: int = 1
     caption: str = ""
     measures: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
 
     @property
     def orders(self) -> int:
@@ -245,7 +251,7 @@ NEEDS: dict[str, Needs] = {
     each.__name__: each
     for each in (
         *(dense_at_first_k, dense_at_every_k, sparse_at_first_k, sparse_at_every_k, ladder_at_first_k, ladder_at_every_k),
-        *(dense_throughout, imp_at_every_k, ladder_at_last_k, masks_at_sparse_level, sizes_at_sparse_level),
+        *(dense_throughout, imp_at_every_k, ladder_at_last_k, ladder_and_dense, masks_at_sparse_level, sizes_at_sparse_level),
         *(perturbed_signs, perturbed_by_shuffles, perturbed_keeping_signs, perturbed_by_noise, perturbed_at_sparse_level),
         *(taught, taught_sparse, from_starts, robust, scanned, strategies, branches, rewound, adapted, nothing),
     )
@@ -261,14 +267,13 @@ def _demand(name: str, said: Mapping[str, Any]) -> Demand:
     for key in ("runs", "sizes"):
         if said.get(key, "nothing") not in NEEDS:
             raise registry.unknown(f"{key} of figure {name}", said[key], list(NEEDS), "add a function to figure_needs")
-    for key in said.keys() - set(keys := ["runs", "sizes", "tables", "sparse", "option", "steps", "caption", "measures"]):
+    for key in said.keys() - set(keys := ["runs", "sizes", "tables", "sparse", "option", "steps", "caption", "measures", "asks"]):
         raise registry.unknown(f"key of figure {name}", key, keys)
     for key in {"runs", "tables", "caption"} - said.keys():
         raise ValueError(f"figure {name} must say its {key} in FIGURES of its file, got none; add it there")
-    more = {key: said[key] for key in ("sparse", "option", "steps") if key in said}
-    sizes = NEEDS[said.get("sizes", "nothing")]
-    measures = tuple(said.get("measures", ()))
-    return Demand(NEEDS[said["runs"]], tuple(said["tables"]), sizes=sizes, caption=said["caption"], measures=measures, **more)
+    more: dict[str, Any] = {key: said[key] for key in ("sparse", "option", "steps", "caption") if key in said}
+    more |= {key: tuple(said.get(key, ())) for key in ("measures", "asks")}
+    return Demand(NEEDS[said["runs"]], tuple(said["tables"]), sizes=NEEDS[said.get("sizes", "nothing")], **more)
 
 
 def _figures() -> dict[str, Demand]:

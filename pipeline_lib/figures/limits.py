@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,8 +21,11 @@ FIGURES = {
         "measures": ["spectra", "cuts"],
         "caption": (
             "How much of a solution can be pruned at once, against the distance R to the pruned network, at the last "
-            "rewind step. Lines: the limit that the eigenvalues of the Hessian predict, mean over seeds (dashed: of its "
-            "Gauss-Newton part; grey: at earlier levels). Points: networks pruned by that share, rewound and retrained, "
+            "rewind step. Lines: the limit that the Gauss-Newton eigenvalues predict (black; light grey: at earlier levels) "
+            "and those of the Hessian (purple), mean over the n seeds that have one, dashed where those are not all. A "
+            "solution above the matching loss has no sublevel set: its limit is 0. Bands: means of the seeds' 95 % bands, of "
+            "the iterations, the probes and the error of epsilon. Dotted grey: what still moves by more "
+            "than the tolerance and is no value. Points: networks pruned by that share, rewound and retrained, "
             "at their mean distance over seeds; a circle if their mean test error is at most that of dense networks plus "
             "one standard deviation, else a cross. The ladder's own next level is among them (paper C, figure 5)."
         ),
@@ -58,7 +61,9 @@ _POINTS = {  # by criterion and whether it matches: colour, marker
     ("magnitude", True): ("#0072B2", "o"),
     ("magnitude", False): ("#E69F00", "x"),
 }
+_LIMITS = {"gauss_newton": ("Gauss-Newton", "black"), "hessian": ("Hessian", "#762A83")}
 _OPERATORS = {"hessian": ("Hessian", "-"), "gauss_newton": ("Gauss-Newton", "--")}
+_SPECTRUM = ["task", "seed", "k", "level", "step", "operator"]
 _LINEAR_TO = 0.01  # eigenvalues up to this size are on a linear axis
 
 
@@ -89,36 +94,71 @@ def _pruned(frames: Frames) -> pd.DataFrame:
     return points.assign(most=most, matching=points["error"].astype(float) <= most)
 
 
-def _curve(own: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Give the mean over seeds of the predicted ratio, at distances that all seeds reach."""
-    curves = [seed.sort_values("distance")[["distance", "clamped"]].to_numpy().T for _, seed in own.groupby("seed")]
-    low, high = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
-    grid = np.geomspace(low, max(low, high), 100)
-    return grid, np.mean([np.interp(grid, x, y) for x, y in curves], axis=0)
+def _curves(own: pd.DataFrame, column: str, grid: np.ndarray) -> np.ndarray:
+    """Give each seed's values at distances, a row a seed; NaN where it has none, or one beside it is not known."""
+    seeds = [seed.sort_values("distance")[["distance", column]].to_numpy(dtype=float).T for _, seed in own.groupby("seed")]
+    return np.array([np.interp(grid, x, y, left=np.nan, right=np.nan) for x, y in seeds])
 
 
-def _predicted(axes: Axes, own: pd.DataFrame, level: int) -> None:
-    """Draw the predicted limit of a level, and in grey those of earlier ones."""
+def _mean(curves: np.ndarray) -> np.ndarray:
+    """Average over the seeds that have a value; NaN where none has."""
+    num = np.isfinite(curves).sum(0)
+    return np.where(num, np.nansum(curves, 0), np.nan) / np.maximum(num, 1)
+
+
+def _pieces(axes: Axes, x: np.ndarray, y: np.ndarray, where: np.ndarray, label: str, **look: Any) -> None:
+    """Draw a line where it is asked for and has values, in pieces: a gap is no run that has none."""
+    places = np.flatnonzero(where & np.isfinite(y))
+    for piece in np.split(places, np.flatnonzero(np.diff(places) > 1) + 1) if len(places) else ():
+        axes.plot(x[piece], y[piece], label=label, **look)
+
+
+def _limit(axes: Axes, own: pd.DataFrame, num_seeds: int, name: str, colour: str) -> None:
+    """Draw one operator's limit: a band, solid where all seeds have a value, dashed where some have, grey where it moves."""
+    grid = np.geomspace(own["distance"].min(), own["distance"].max(), 200)
+    curves, unsettled = _curves(own, "clamped", grid), _curves(own, "unsettled", grid)
+    num = np.isfinite(curves).sum(0)
+    mean, moves = _mean(curves), num < np.isfinite(unsettled).sum(0)
+    _pieces(axes, grid, _mean(unsettled), moves, "limit, not settled", color="0.55", linestyle=":", linewidth=1.2)
+    low, high = (_mean(np.where(np.isfinite(curves), _curves(own, end, grid), np.nan)) for end in ("lower", "upper"))
+    axes.fill_between(grid, low, high, color=colour, alpha=style.BAND, linewidth=0)
+    _pieces(axes, grid, mean, num == num_seeds, f"limit, {name}", color=colour)
+    _pieces(axes, grid, mean, num < num_seeds, f"limit, {name}, of some seeds", color=colour, linestyle="--")
+
+
+def _counted(axes: Axes, own: pd.DataFrame, num_seeds: int) -> None:
+    """Say in the panel of how many seeds there is a limit, and which have no sublevel set."""
+    num, without = own["seed"].nunique(), own[own["c"].isna() & (own["unsettled"] == 0)]["seed"].nunique()
+    words = f"n = {num} of {num_seeds}" + (f", {without} without a set" if without else "")
+    axes.text(0.98, 0.98, words, transform=axes.transAxes, ha="right", va="top", fontsize=style.SMALL)
+
+
+def _predicted(axes: Axes, own: pd.DataFrame, level: int, num_seeds: int) -> None:
+    """Draw the predicted limits of a level, and in light grey those of earlier ones."""
+    operators = [name for name in _LIMITS if (own["operator"] == name).any()]
     for earlier in sorted(set(own["level"])):
-        rows = style.select(own, level=earlier, operator="hessian")
+        rows = style.select(own, level=earlier, operator=operators[0])
         if earlier < level and len(rows):
-            axes.plot(*_curve(rows), color="0.8", linewidth=1, label="limit at earlier levels")
-    for operator, (name, dash) in _OPERATORS.items():
+            grid = np.geomspace(rows["distance"].min(), rows["distance"].max(), 200)
+            mean = _mean(_curves(rows, "clamped", grid))
+            _pieces(axes, grid, mean, np.ones(len(grid), dtype=bool), "limit at earlier levels", color="0.8", linewidth=1)
+    for operator in operators:
         rows = style.select(own, level=level, operator=operator)
         if len(rows):
-            axes.plot(*_curve(rows), color="black", linestyle=dash, label=f"limit, {name}")
+            _limit(axes, rows, num_seeds, *_LIMITS[operator])
+    _counted(axes, style.select(own, level=level), num_seeds)
 
 
 def pruning_limits(frames: Frames, sparse_levels: Levels) -> Figure:
     """Ratios by which solutions can be pruned against the distance that this moves them: predicted, and retrained."""
     import pandas as pd
 
-    limits = style.at_last_k(frames["limits"].dropna(subset=["clamped"]))
+    limits, cuts = (style.at_last_k(frames[name]) for name in ("limits", "cuts"))
     points = style.at_last_k(_pruned(frames))
     figure, panels = style.each_level(pd.concat([limits[["task", "level"]], points[["task", "level"]]]))
     for axis, (task, level) in panels:
         own = style.select(points, task=task, level=level)
-        _predicted(axis, style.select(limits, task=task), level)
+        _predicted(axis, style.select(limits, task=task), level, style.select(cuts, task=task, level=level)["seed"].nunique())
         for (criterion, matching), (colour, marker) in _POINTS.items():
             chosen = style.select(own, criterion=criterion, matching=matching)
             label = f"{criterion} pruning, {'matching' if matching else 'not matching'}"
@@ -147,6 +187,7 @@ def _eigenvalue_axis(axes: Axes, values: pd.Series) -> None:
 def spectra(frames: Frames, sparse_levels: Levels) -> Figure:
     """Share of the spectrum below each value, a line a level, at the last step that was measured of each."""
     frame = tabulation.of_kind(style.select(frames["spectrum"], vector="rademacher"), "imp")
+    frame = frame[frame["num_examples"] == frame.groupby(_SPECTRUM)["num_examples"].transform("max")]
     frame = frame[frame["step"] == frame.groupby(["task", "k", "level"])["step"].transform("max")]
     figure, panels = style.placed([list(frame["task"].unique())])
     for axis, task in panels:

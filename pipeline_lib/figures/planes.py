@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # What each figure needs (`experiments.figure_needs`), and what the report says under it.
 FIGURES = {
     "pruning_planes": {
-        "runs": "ladder_at_last_k", "tables": ["planes", "marks", "sets"], "sparse": True, "option": "planes",
+        "runs": "ladder_and_dense", "tables": ["planes", "marks", "sets"], "sparse": True, "option": "planes",
         "measures": ["planes_of_pruning"],
         "caption": (
             "Test error in the plane through a solution, the same pruned without training (projection) and the solution "
@@ -30,7 +30,7 @@ FIGURES = {
         ),
     },
     "direction_planes": {
-        "runs": "ladder_at_last_k", "tables": ["planes", "marks", "sets"], "sparse": True, "option": "planes",
+        "runs": "ladder_and_dense", "tables": ["planes", "marks", "sets"], "sparse": True, "option": "planes",
         "measures": ["planes_of_directions"],
         "caption": (
             "Test error around a solution in the plane of two directions: to where pruning its smallest weights leads "

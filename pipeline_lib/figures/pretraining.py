@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline_lib.experiments import comparisons
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
 FIGURES = {
     "pretraining": {
         "runs": "taught", "tables": ["runs"], "sparse": True, "option": "pretraining",
+        "asks": ["references", "lessons"],
         "caption": (
             "Test accuracy of IMP whose networks are first trained on another task, a line a duration (ep: epochs), "
             "darker with longer ones; ladders rewind to what that leads to. Dashed: IMP rewound to step k of its own "
-            "training. Means over seeds, bands of one standard deviation (paper A, figures 9 and A9 to A12)."
+            "training, 0 and the reference. Means over seeds, bands of one standard deviation (paper A, figures 9 and A9 to A12)."
         ),
     },
     "sparse_pretraining": {
@@ -53,11 +55,11 @@ def _length(text: str) -> float:
     return float(text.removesuffix("ep"))
 
 
-def _with_lessons(runs: pd.DataFrame) -> pd.DataFrame:
+def _with_lessons(runs: pd.DataFrame, lessons: Sequence[str] = tuple(comparisons.PRETEXTS)) -> pd.DataFrame:
     """Keep as `pretext` and `length` what the dense network alone learned first; add `rotation`, the length for sparse ones."""
     alone = runs["pretext_length"].str.startswith(_ANEW) & (runs["num_changes"] == 1)
     after_mask = runs["change"].str.startswith("mask")
-    dense = alone & ~after_mask & (runs["k"] == 0) & runs["pretext"].isin(comparisons.PRETEXTS)
+    dense = alone & ~after_mask & (runs["k"] == 0) & runs["pretext"].isin(lessons)
     sparse = alone & after_mask & (runs["pretext"] == comparisons.ROTATION)
     length = runs["pretext_length"].str.removeprefix(_ANEW)
     return runs.assign(
@@ -73,21 +75,33 @@ def _rewound(own: pd.DataFrame) -> Lines:
     return [(style.select(ladders, k=k), shade, f"IMP, k = {k}", "--") for k, shade in zip(steps, shades, strict=True)]
 
 
-def pretraining(frames: Frames, sparse_levels: Levels) -> Figure:
-    """Test accuracy of IMP after pretraining the dense network, a line a duration."""
-    runs = tabulation.of_kind(_with_lessons(style.every_start(frames)), "imp")
+def pretraining(
+    frames: Frames, sparse_levels: Levels, references: Levels | None = None, lessons: Mapping[str, Sequence[str]] | None = None
+) -> Figure:
+    """Test accuracy of IMP after pretraining the dense network, a line a duration.
+
+    Args:
+        frames: `runs`.
+        sparse_levels: not used.
+        references: rewind step of the ladder to compare with, by task; all of a task that is not named.
+        lessons: what networks learn first, by task, as tables word it; those of the paper if not given.
+    """
+    taught = list(dict.fromkeys(lesson for each in (lessons or {"": tuple(comparisons.PRETEXTS)}).values() for lesson in each))
+    runs = tabulation.of_kind(_with_lessons(style.every_start(frames), taught), "imp")
     chosen = runs[runs["pretext"] != ""]
-    pretexts = [pretext for pretext in comparisons.PRETEXTS if pretext in set(chosen["pretext"])]
+    pretexts = [pretext for pretext in taught if pretext in set(chosen["pretext"])]
     tasks = list((chosen if len(chosen) else runs)["task"].unique())
     figure, axes = style.panels(len(tasks), max(1, len(pretexts)))
     for row, task in zip(axes, tasks, strict=False):
         own = style.select(runs, task=task)
+        asked = {0, references[str(task)]} if references and str(task) in references else set(own["k"])
+        beside = own[own["k"].isin(asked)]
         for axis, pretext in zip(row, pretexts, strict=False):
-            taught = style.select(own, pretext=pretext)
-            lengths = sorted(taught["length"].unique(), key=_length)
+            learned = style.select(own, pretext=pretext)
+            lengths = sorted(learned["length"].unique(), key=_length)
             shades = style.shades(len(lengths), style.PALETTE[2])
-            lines = [(style.select(taught, length=n), shade, n, "-") for n, shade in zip(lengths, shades, strict=True)]
-            style.by_density(axis, f"{task}, {comparisons.PRETEXTS[pretext]}", [*_rewound(own), *lines])
+            lines = [(style.select(learned, length=n), shade, n, "-") for n, shade in zip(lengths, shades, strict=True)]
+            style.by_density(axis, f"{task}, {comparisons.PRETEXTS.get(pretext, pretext)}", [*_rewound(beside), *lines])
     style.legend_below(figure)
     return figure
 

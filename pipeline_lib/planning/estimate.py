@@ -34,7 +34,27 @@ def trained_steps(spec: Mapping[str, Any]) -> int:
     return (spec["task"]["steps"] - begun) * len(spec["members"])
 
 
-_SIZES = {"trained_steps": trained_steps}
+def spectra(spec: Mapping[str, Any]) -> float:
+    """Count the points that spectra cost, where they go on until nothing is gained.
+
+    A Hessian's has no bound and takes all its iterations. The Gauss-Newton matrix's bracket closes after some
+    `1 / (8 sqrt(resolution))` of them, the root of the condition number; it comes again with fewer examples.
+    """
+    each = 1.2e-3 * spec["examples"] * spec["probes"] * len(spec["seeds"])
+    most, tolerance = spec["iterations"], spec.get("tolerance")  # older records have none
+    if tolerance is None:
+        return each * most * len(spec["operators"])
+    closed = min(most, 1 / (8 * math.sqrt(spec["resolution"])))
+    return each * sum(most if operator == "hessian" else 2 * closed for operator in spec["operators"])
+
+
+def cuts(spec: Mapping[str, Any]) -> float:
+    """Count the points that cuts cost: each is evaluated on both splits."""
+    repeated = len(spec.get("repeated", [])) * (spec.get("draws", 1) - 1)  # older records have none
+    return 6.0 * (sum(map(len, spec["fractions"].values())) + repeated) * len(spec["seeds"])
+
+
+_SIZES: dict[str, Callable[[Mapping[str, Any]], float]] = {"trained_steps": trained_steps, "spectra": spectra, "cuts": cuts}
 
 
 def _factor(spec: Mapping[str, Any], named: str | int | float) -> int | float:

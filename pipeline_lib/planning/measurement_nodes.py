@@ -12,6 +12,7 @@ from pipeline_lib.experiments.changes import Start
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run
 from pipeline_lib.experiments.settings.options import Curvature, Limits
+from pipeline_lib.planning import limit_nodes
 from pipeline_lib.planning import named_stages as stages
 from pipeline_lib.planning.nodes import Node
 from pipeline_lib.planning.run_nodes import wanted
@@ -100,11 +101,14 @@ class MeasurementNodes:
             "probes": asked.probes,
             "examples": asked.examples,
             "subspace": asked.subspace,
+            "tolerance": asked.tolerance if isinstance(asked, Limits) else None,
+            "resolution": asked.resolution if isinstance(asked, Limits) else 1e-6,
         }
         name = label(self.training.who, f"k{step}" if step != self.training.task["steps"] else f"k{at['k']}-L{at['level']}")
         return self.plan.add(stages.hessian, name, spec, {"data": [self.training.data], "state": [state], "mask": mask})
 
-    def _at(self, k: int, level: int) -> specs.Solutions:
+    def at(self, k: int, level: int) -> specs.Solutions:
+        """Say what is measured: the ladder's networks from a step at a level."""
         return {"task": self.task, "seeds": self.seeds, "k": k, "level": level}
 
     def curvature(self) -> list[Node]:
@@ -112,7 +116,7 @@ class MeasurementNodes:
         asked = self.e.curvature
         if asked is None:
             return []
-        return [self._hessian(step, self._at(0, 0), self.training.pretrain(step), [], asked) for step in asked.steps]
+        return [self._hessian(step, self.at(0, 0), self.training.pretrain(step), [], asked) for step in asked.steps]
 
     def spectra(self) -> list[Node]:
         """Spectra at the solutions of the last ladder, over their surviving weights."""
@@ -121,25 +125,8 @@ class MeasurementNodes:
             return []
         runs = [self.solution(level) for level in asked.levels]
         return [
-            self._hessian(last, self._at(run.k, run.level), self.trained(run), self.training.masked(run), asked) for run in runs
+            self._hessian(last, self.at(run.k, run.level), self.trained(run), self.training.masked(run), asked) for run in runs
         ]
-
-    def cuts(self) -> list[Node]:
-        """What is left of the last ladder's solutions when they are pruned by each of the asked ratios."""
-        asked, made = self.e.limits, []
-        if asked is None:
-            return []
-        for level in sorted({*asked.levels, asked.fit_level}):
-            run, fractions = self.solution(level), sorted(asked.fractions)
-            small = sorted({*fractions, *asked.small_fractions})
-            spec: stages.cut.Spec = {
-                **self._at(run.k, level),
-                "scope": self.e.pruning.scope,
-                "fractions": {"magnitude": fractions, "random": small},
-            }
-            parents = {"data": [self.training.data], "state": [self.trained(run)], "mask": self.training.masked(run)}
-            made.append(self.plan.add(stages.cut, label(self.training.who, f"k{run.k}", f"L{level}"), spec, parents))
-        return made
 
     def _connect(self, name: str, k: int, states: list[Node], masks: list[Node], points: list[Point], pairs: list[Pair]) -> Node:
         asked = self.e.connectivity
@@ -205,6 +192,7 @@ class MeasurementNodes:
                 "margin": asked.margin,
             }
             parents = {"data": [self.training.data], "state": [self.trained(run)], "mask": [self.training.mask(following)]}
+            parents |= {"dense": limit_nodes.dense(self)}
             if plane == "pruning":
                 parents |= {"next": [self.trained(following)]}
             else:
@@ -254,7 +242,7 @@ class MeasurementNodes:
         made = []
         for level in range(self.e.levels + 1):
             run = self.solution(level)
-            spec = {**self._at(run.k, level), **self.e.asked.get(stage, {})}
+            spec = {**self.at(run.k, level), **self.e.asked.get(stage, {})}
             parents = {"data": [self.training.data], "state": [self.trained(run)], "mask": self.training.masked(run)}
             made.append(self.plan.add_declared(stage, label(self.training.who, f"k{run.k}", f"L{level}"), spec, parents))
         return made
@@ -287,7 +275,9 @@ MEASURES: dict[str, Callable[[MeasurementNodes], list[Node]]] = {
     "signs": MeasurementNodes.signs,
     "curvature": MeasurementNodes.curvature,
     "spectra": MeasurementNodes.spectra,
-    "cuts": MeasurementNodes.cuts,
+    "cuts": limit_nodes.cuts,
+    "radii": limit_nodes.radii,
+    "class_means": limit_nodes.class_means,
     "lines_of_every_ladder": lambda nodes: _lines(nodes, nodes.e.rewind),
     "lines_of_the_last_ladder": lambda nodes: _lines(nodes, nodes.e.rewind[-1:]),
     "lines_to_perturbed": lambda nodes: [nodes.perturbed()] if nodes.e.connectivity else [],

@@ -14,6 +14,7 @@ SpecT = TypeVar("SpecT", bound=Mapping[str, Any])
 
 if TYPE_CHECKING:
     from pipeline_lib.stages import adapt as adapt
+    from pipeline_lib.stages import class_means as class_means
     from pipeline_lib.stages import connect as connect
     from pipeline_lib.stages import cut as cut
     from pipeline_lib.stages import derive as derive
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pipeline_lib.stages import prepare as prepare
     from pipeline_lib.stages import pretrain as pretrain
     from pipeline_lib.stages import prune as prune
+    from pipeline_lib.stages import radii as radii
     from pipeline_lib.stages import rewind as rewind
     from pipeline_lib.stages import score as score
     from pipeline_lib.stages import signs as signs

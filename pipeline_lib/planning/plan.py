@@ -59,8 +59,15 @@ def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node
     return found
 
 
+def _lessons(e: Grid) -> list[str]:
+    """Word what networks learn first as tables word it."""
+    asked = e.pretraining
+    texts = [f"k0 | {pretext} for {asked.durations[0]}" for pretext in asked.pretexts] if asked else []
+    return [str(starts.parse(text, e.task).parts["pretext"]) for text in texts]
+
+
 def _facts(e: Experiment) -> Facts:
-    """Say what a derived table's spec may ask for, by name."""
+    """Say what a derived table's or a figure's spec may ask for, by name."""
     limits = {task: grid.limits for task, grid in e.grids.items() if grid.limits}
     return {
         "tasks": {task: cast("specs.Task", grid.task) for task, grid in e.grids.items()},
@@ -68,6 +75,10 @@ def _facts(e: Experiment) -> Facts:
         "pruning": {task: "one-shot" if grid.pruning.one_shot else "iterative" for task, grid in e.grids.items()},
         "fit_levels": {task: asked.fit_level for task, asked in limits.items()},
         "fit_fractions": {task: list(asked.small_fractions) for task, asked in limits.items()},
+        "regressions": {task: asked.regression for task, asked in limits.items()},
+        "tolerances": {task: asked.tolerance for task, asked in limits.items()},
+        "references": {task: grid.pretraining.reference for task, grid in e.grids.items() if grid.pretraining},
+        "lessons": {task: _lessons(grid) for task, grid in e.grids.items() if grid.pretraining},
     }
 
 
@@ -144,6 +155,8 @@ def _add_experiment(plan: Plan, e: Experiment) -> None:
         if len(used) == len(FIGURES[figure].tables):
             sparse_levels = _sparse_levels(e) if FIGURES[figure].sparse else {}
             spec: stages.plot.Spec = {"experiment": e.name, "figure": figure, "sparse_levels": sparse_levels}
+            if FIGURES[figure].asks:
+                spec["told"] = _asked(_facts(e), figure, FIGURES[figure].asks)
             figures[figure] = plan.add(stages.plot, label(e.name, figure), spec, used)
     plan.tables[e.name], plan.figures[e.name] = made, figures
 

@@ -231,7 +231,8 @@ class TrainingNodes:
             "start": text,
             "task": self.dynamics,
             "pretexts": list(change.pretexts),
-            "order": self.e.orders[0],
+            # Before the task there are other batches than in it: orders below 0 are no replicate's.
+            "order": -1 - self.e.orders[0] if change.restart else self.e.orders[0],
             "until": change.until,
             "restart": change.restart,
         }

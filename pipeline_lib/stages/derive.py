@@ -29,6 +29,10 @@ class Facts(TypedDict, total=False):
         pruning: `one-shot` or `iterative`.
         fit_levels: level at which a line is fitted.
         fit_fractions: shares of survivors that it is fitted to.
+        regressions: of what its squares are.
+        tolerances: by how much a limit may still move.
+        references: rewind step of the ladder that pretraining is compared with.
+        lessons: what networks learn first, as tables word it.
     """
 
     tasks: dict[str, specs.Task]
@@ -36,6 +40,10 @@ class Facts(TypedDict, total=False):
     pruning: dict[str, str]
     fit_levels: dict[str, int]
     fit_fractions: dict[str, list[float]]
+    regressions: dict[str, str]
+    tolerances: dict[str, float]
+    references: dict[str, int]
+    lessons: dict[str, list[str]]
 
 
 class Spec(specs.Table, Facts):

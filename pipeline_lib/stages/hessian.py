@@ -5,22 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from pipeline_lib.analysis.curvature import OPERATORS
-from pipeline_lib.analysis.lanczos import Krylov, Monitor, Ritz, Tridiagonal, ritz, side_by_side
+from pipeline_lib.analysis.lanczos import Enough, Ritz, Tridiagonal, ritz, side_by_side
+from pipeline_lib.analysis.resolution import SEMIDEFINITE, enough_examples, settled
 from pipeline_lib.analysis.spectra import Estimate, Spectrum, gradient_overlap, negative_mass, rademacher, top_values, trace
 from pipeline_lib.core import algebra
-from pipeline_lib.core.pace import Pace
 from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.types import Mask, State
 from pipeline_lib.pruning.masks import num_kept
-from pipeline_lib.stages.support import data, masks
+from pipeline_lib.stages.support import data, krylov, masks
 from pipeline_lib.store import artifacts, resumption, specs
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.evaluation import chunks, evaluate, subset
@@ -32,7 +32,7 @@ STAGE = {
         "makes": "spectrum of the Hessian of the training loss",
         "cluster": {"minutes": 240, "megabytes": 16000},
         "rate": "evaluation",
-        "size": [1.2e-3, "examples", "iterations", "probes", "operators", "seeds"],
+        "size": "spectra",
         "tables": {
             "spectrum": {
                 "of": ["the state"],
@@ -46,7 +46,8 @@ STAGE = {
                     ["residual", "double", "1", "norm of the Ritz pair's residual"],
                     ["alpha", "double", "1", "the small matrix's diagonal"],
                     ["beta", "double", "1", "its coupling to the next vector; in the last row to all that is left"],
-                    "dimension", "num_examples",
+                    "dimension",
+                    ["num_examples", "int64", "1", "training images; besides all, fewer to tell what more would change"],
                     ["batchnorm", "string", "-", "eval (the state's statistics) or train (each batch's)"],
                     ["loss", "double", "nats", "mean cross-entropy over those images"],
                 ],
@@ -80,10 +81,13 @@ class Spec(specs.Solutions):
         kind: of the masks.
         step: of training at which they are taken.
         operators: matrices whose spectra are measured.
-        iterations: of Lanczos' method, for each probe.
+        iterations: of Lanczos' method, for each probe, at most.
         probes: random vectors whose spectra are averaged.
-        examples: training images.
+        examples: training images, at most.
         subspace: eigenvectors of the largest eigenvalues, whose share in the gradient is measured.
+        tolerance: by how much a pruning limit may still move where iterations end, and between an eighth, a quarter, a half and
+            all of the examples; null for all iterations and all examples.
+        resolution: the smallest c, as a share of the largest eigenvalue, at which that counts.
     """
 
     kind: str
@@ -93,6 +97,8 @@ class Spec(specs.Solutions):
     probes: int
     examples: int
     subspace: int
+    tolerance: float | None
+    resolution: float
 
 
 Rows = list[dict[str, Any]]
@@ -117,6 +123,18 @@ class _Work:
     world: data.World
     notes: resumption.Notes
 
+    def on(self, num: int) -> _Work:
+        """The same on so many examples, which are the same images for all seeds and steps."""
+        train = subset(self.world.dataset.train, num, "curvature")
+        return replace(self, world=replace(self.world, dataset=replace(self.world.dataset, train=train)))
+
+    def enough(self, operator: str, dimension: int) -> Enough | None:
+        """When the iterations may end."""
+        tolerance, resolution = self.spec["tolerance"], self.spec["resolution"]
+        if tolerance is None:
+            return None
+        return settled(dimension, self.spec["probes"], tolerance, resolution, operator in SEMIDEFINITE)
+
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the examples; between two batches the job can stop."""
         for batch in chunks(self.world.dataset.train, self.world.dataset, self.world.numerics):
@@ -124,58 +142,13 @@ class _Work:
             yield batch
 
 
-def _noting(work: _Work, name: str, total: int) -> Monitor:
-    """Make what takes down how far the runs of one operator are, and logs it every few seconds."""
-    pace = Pace(total, max((len(run["diagonal"]) for run in work.notes.facts.get(name, [])), default=0))
-
-    def monitor(runs: Sequence[Krylov]) -> None:
-        work.notes.tensors = {f"{name}/{i}": run.basis for i, run in enumerate(runs) if len(run.basis)}
-        work.notes.facts[name] = [
-            {"diagonal": t.diagonal.tolist(), "off_diagonal": t.off_diagonal.tolist(), "residual": t.residual}
-            for t in (run.found for run in runs)
-        ]
-        if pace.due(max(len(run.found.diagonal) for run in runs)):
-            log.info("seed %s iteration %d/%d, %.0f s left", name, pace.done, total, pace.left)
-
-    return monitor
-
-
-def _krylov(basis: Tensor, run: dict[str, Any], dimension: int, total: int) -> Krylov:
-    """Put together how far a run was, and refuse what no run comes to."""
-    diagonal, beside, residual = (np.array(run[key], dtype=np.float64) for key in ("diagonal", "off_diagonal", "residual"))
-    num = len(diagonal)
-    if not 1 <= num <= total or beside.shape != (num - 1,) or residual.shape:
-        raise ValueError(f"kept run must have at most {total} iterations, got {num} of another kind; it is left aside")
-    fits = basis.shape in ((num + 1, dimension), (0, dimension)) and basis.dtype == torch.float32
-    # A run without a basis is done: it has all its iterations, or its space is invariant.
-    coupled = [*beside.tolist(), float(residual)]
-    smallest = 10 * torch.finfo(torch.float32).eps * max(abs(d) + r for d, r in zip(diagonal.tolist(), coupled, strict=True))
-    fits &= len(basis) > 0 or num == total or residual <= smallest
-    if not fits:
-        raise ValueError(f"kept basis must be that of a run of {num} iterations, got {tuple(basis.shape)}; it is left aside")
-    return Krylov(basis, Tridiagonal(diagonal, beside, float(residual)))
-
-
-def _so_far(work: _Work, name: str, dimension: int, num_starts: int) -> list[Krylov]:
-    """Read how far an earlier try came with one operator; nothing if it had not begun."""
-    bases, total = work.notes.tensors, min(work.spec["iterations"], dimension)
-
-    def read() -> list[Krylov]:
-        runs = work.notes.facts.get(name, [])
-        if len(runs) not in (0, num_starts):
-            raise ValueError(f"kept runs must be {num_starts}, got {len(runs)}; they are left aside")
-        empty = torch.empty(0, dimension)
-        return [_krylov(bases.get(f"{name}/{i}", empty), run, dimension, total) for i, run in enumerate(runs)]
-
-    return work.notes.recall(read, [])
-
-
 def _runs(work: _Work, member: _Member, operator: str) -> list[Tridiagonal]:
     """Run Lanczos from each probe, and for the Hessian from the gradient, which comes last if it is not zero."""
-    spec, name, dimension = work.spec, f"{member.seed} {operator}", num_kept(member.mask)
+    spec, dimension = work.spec, num_kept(member.mask)
+    name, enough = f"{member.seed} {operator} {len(work.world.dataset.train.y)}", work.enough(operator, dimension)
     probes, flat = spec["probes"], f"{name} without gradient"  # a collapsed network's gradient is zero: no run begins there
     follows = operator == "hessian" and flat not in work.notes.facts
-    so_far = _so_far(work, name, dimension, probes + follows)
+    so_far = krylov.so_far(work.notes, name, dimension, spec["iterations"], probes + follows, enough)
     if so_far and not any(len(run.basis) for run in so_far):
         return [run.found for run in so_far]
     make = OPERATORS[operator]
@@ -185,8 +158,9 @@ def _runs(work: _Work, member: _Member, operator: str) -> list[Tridiagonal]:
         starts = torch.cat([starts, gradient[None]])
     elif operator == "hessian":
         work.notes.facts[flat] = True
-    monitor = _noting(work, name, min(spec["iterations"], dimension))
-    return side_by_side(product, starts, spec["iterations"], resume=so_far if len(so_far) == len(starts) else [], monitor=monitor)
+    monitor = krylov.noting(work.notes, name, min(spec["iterations"], dimension))
+    resume = so_far if len(so_far) == len(starts) else []
+    return side_by_side(product, starts, spec["iterations"], resume=resume, monitor=monitor, enough=enough)
 
 
 def _rows(found: Sequence[Tridiagonal], num_probes: int) -> Rows:
@@ -225,24 +199,48 @@ def _read_off(found: list[Tridiagonal], num_probes: int, dimension: int, subspac
     return read | {name: error if math.isfinite(error) else None for name, error in errors.items()}
 
 
+def _spectra(work: _Work, member: _Member) -> dict[tuple[str, int], list[Tridiagonal]]:
+    """Find the spectra of one member, by operator and number of examples; the last number is what was enough.
+
+    Enough for one operator is for the other: it is the examples that both have in common.
+    """
+    spec, found = work.spec, dict[tuple[str, int], list[Tridiagonal]]()
+    most = min(spec["examples"], len(work.world.dataset.train.y))
+
+    def measure(operator: str, num: int) -> Spectrum:
+        found[operator, num] = _runs(work.on(num), member, operator)
+        return Spectrum(num_kept(member.mask), found[operator, num][: spec["probes"]])
+
+    first = next((name for name in SEMIDEFINITE if name in spec["operators"]), None)
+    if first and spec["tolerance"] is not None:
+        most = enough_examples(partial(measure, first), most, spec["tolerance"], spec["resolution"])
+    for operator in spec["operators"]:
+        if (operator, most) not in found:
+            measure(operator, most)
+    return found
+
+
 def _measure(work: _Work, member: _Member) -> tuple[Rows, dict[str, Any]]:
     """Find one member's spectra, a row an iteration, and what is read off that of the Hessian."""
-    spec, dimension, dataset = work.spec, num_kept(member.mask), work.world.dataset
-    score = evaluate(work.world.network, member.state, dataset.train, dataset, work.world.numerics)
-    found = {operator: _runs(work, member, operator) for operator in spec["operators"]}
-    same = {"batchnorm": "eval", "dimension": dimension, "num_examples": len(dataset.train.y), "loss": score.loss}
-    rows = [{"operator": operator} | same | row for operator, runs in found.items() for row in _rows(runs, spec["probes"])]
-    return rows, _read_off(found["hessian"], spec["probes"], dimension, spec["subspace"]) | {"loss": score.loss}
+    spec, dimension, found = work.spec, num_kept(member.mask), _spectra(work, member)
+    losses, rows = dict[int, float](), Rows()
+    for (operator, num), runs in found.items():
+        if num not in losses:
+            own = work.on(num).world
+            losses[num] = evaluate(own.network, member.state, own.dataset.train, own.dataset, own.numerics).loss
+        same = {"operator": operator, "batchnorm": "eval", "dimension": dimension, "num_examples": num, "loss": losses[num]}
+        rows += [same | row for row in _rows(runs, spec["probes"])]
+    most = max(losses)
+    hessian = found.get(("hessian", most))
+    read = _read_off(hessian, spec["probes"], dimension, spec["subspace"]) if hessian else dict.fromkeys(_CURVATURE)
+    return rows, read | {"loss": losses[most], "num_examples": most}
 
 
 def run(job: Job[Spec]) -> None:
     """Measure a chunk of seeds at one state each; of a diverged one all is null."""
     spec = job.spec
-    if "hessian" not in spec["operators"]:
-        raise ValueError(f"operators must have hessian among them, got {spec['operators']}; its curvature is a table of its own")
     world = data.world(job)
-    train = subset(world.dataset.train, spec["examples"], "curvature")  # the same images for all seeds and steps
-    world = replace(world, dataset=replace(world.dataset, train=train))
+    nothing = dict.fromkeys(_CURVATURE) | {"num_examples": min(spec["examples"], len(world.dataset.train.y))}
     states, head = artifacts.read_states(job.file("state", "state.safetensors"))
     kept = masks.read(job, {name: world.network.get_parameter(name).shape for name in prunable(world.network)})
     spectrum: Rows = []
@@ -253,10 +251,10 @@ def run(job: Job[Spec]) -> None:
             who = {"task": spec["task"]["name"], "seed": seed, "key": head["key"]}
             who |= {key: spec[key] for key in ("kind", "k", "level", "step")}
             member = _Member(seed, algebra.moved(state, world.device), mask)
-            rows, read = ([], dict.fromkeys(_CURVATURE)) if lost else _measure(work, member)
+            rows, read = ([], nothing) if lost else _measure(work, member)
             spectrum += [who | row for row in rows]
             sizes = {"subspace": spec["subspace"], "num_probes": spec["probes"]}
-            curvature.append(who | read | sizes | {"dimension": num_kept(mask), "num_examples": len(train.y)})
+            curvature.append(who | read | sizes | {"dimension": num_kept(mask)})
             text = "seed %d level %d step %d: top %s, negative mass %s, overlap %s"
             log.info(text, seed, spec["level"], spec["step"], *(read[c] for c in ("top", "negative_mass", "overlap")))
         artifacts.write_rows(job.folder / "spectrum.parquet", spectrum)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,12 +10,14 @@ import numpy as np
 import torch
 
 from pipeline_lib.analysis.planes import OnOneLineError, Plane, Sums, centred, covering, grid_points, no_sums, scores, through
+from pipeline_lib.analysis.rays import reaches
 from pipeline_lib.core.pace import Pace
 from pipeline_lib.core.types import State
 from pipeline_lib.stages.interpolate import Trained, check_end, projected, trained
-from pipeline_lib.stages.support import data
+from pipeline_lib.stages.support import data, dense
 from pipeline_lib.store import artifacts, resumption, specs
 from pipeline_lib.store.job import Job, log
+from pipeline_lib.tables import rules
 from pipeline_lib.training.evaluation import Score, chunk_size
 
 STAGE = {
@@ -38,6 +41,17 @@ STAGE = {
                     "x", "y", "test_error", "test_loss",
                 ],
             },
+            "reaches": {
+                "of": ["the solution", "the next solution; null for directions"],
+                "columns": [
+                    "task", "seed", "plane", "k", "level",
+                    ["axis", "string", "-", "x or y: along which the set is left"],
+                    ["forwards", "bool", "-", "towards larger coordinates"],
+                    ["of", "string", "-", "dense: the error that matches dense networks; own: the solution's plus epsilon"],
+                    ["threshold", "double", "1", "test error at most which a network belongs to the set"],
+                    ["reach", "double", "1", "distance from the solution to the border, by bisection; null if far out"],
+                ],
+            },
         },
     }
 }  # fmt: skip
@@ -58,6 +72,8 @@ class Spec(specs.Solutions):
 
 
 Rows = list[dict[str, Any]]
+_STEPS, _FAR = 8, 4  # steps outwards a longest side of the triangle, and how many of its lengths are looked at
+_BEYOND = 1.1  # how far a plane shows what is beyond a border, as a share of the reach
 _MARKS = {"pruning": ("projection", "next", "solution"), "directions": ("solution", "magnitude", "random")}
 
 
@@ -79,12 +95,44 @@ def _networks(job: Job[Spec], seed: int, place: torch.device) -> tuple[dict[str,
     return {mark: None if own.diverged else own.state for mark, own in networks.items()}, runs, names
 
 
-def _plane(spec: Spec, corners: list[State], names: list[str]) -> tuple[Plane, np.ndarray]:
-    """Lay the plane and list its points: those of the grid, then the marks."""
-    pruning = spec["plane"] == "pruning"
-    plane = through((corners[0], corners[1], corners[2]), names, follow=pruning)
-    grid = grid_points(*(covering if pruning else centred)(plane, spec["points"], spec["margin"]))
-    return plane, np.concatenate([grid, plane.places])
+def _plane(spec: Spec, corners: list[State], names: list[str]) -> Plane:
+    """Lay the plane through three networks."""
+    return through((corners[0], corners[1], corners[2]), names, follow=spec["plane"] == "pruning")
+
+
+def _points(spec: Spec, plane: Plane, borders: np.ndarray) -> np.ndarray:
+    """List the points of a plane: those of the grid, which covers the marks and the set's borders, then the marks."""
+    window = covering if spec["plane"] == "pruning" else centred
+    return np.concatenate([grid_points(*window(plane, spec["points"], spec["margin"], borders)), plane.places])
+
+
+def _thresholds(job: Job[Spec], own: float) -> dict[str, float]:
+    """Give the errors up to which a network matches the dense ones, and has the solution's error up to their deviation."""
+    errors = dense.errors(job)
+    highest = float(rules.matching_error(errors)) if errors else math.nan
+    return {"dense": highest, "own": own + highest - float(np.nanmean(errors))} if math.isfinite(highest) else {}
+
+
+def _reaches(job: Job[Spec], world: data.World, plane: Plane, own: float, notes: resumption.Notes) -> tuple[Rows, np.ndarray]:
+    """Find how far the sets of a solution, of this error, reach along both axes, and points a little beyond their borders."""
+    centre = plane.places[_MARKS[job.spec["plane"]].index("solution")]
+    test, ways = world.dataset.test, np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+
+    def errors(asked: list[tuple[int, float]]) -> list[float]:
+        points = np.array([centre + distance * ways[ray] for ray, distance in asked])
+        found = scores(world.network, plane, points, test, world.dataset, world.numerics, report=lambda sums: notes.save())
+        return [score.error for score in found]
+
+    limits = _thresholds(job, own)
+    step = np.linalg.norm(plane.places[[1, 2, 0]] - plane.places, axis=1).max() / _STEPS
+    found = reaches(errors, len(ways), own, list(limits.values()), [step * i for i in range(1, _FAR * _STEPS + 1)])
+    rows = [
+        {"axis": "xy"[ray // 2], "forwards": ray % 2 == 0, "of": name, "threshold": limit, "reach": found[ray, i]}
+        for i, (name, limit) in enumerate(limits.items())
+        for ray in range(len(ways))
+    ]
+    ends = [centre + _BEYOND * reach * ways[ray] for (ray, _), reach in found.items() if reach]
+    return rows, np.array(ends).reshape(-1, 2)
 
 
 def _noting(notes: resumption.Notes, seed: int, sums: Sums, total: int) -> Callable[[Sums], None]:
@@ -121,12 +169,16 @@ def _rows(who: dict[str, Any], points: np.ndarray, found: list[Score]) -> Rows:
 
 
 def run(job: Job[Spec]) -> None:
-    """Evaluate the planes of a chunk of seeds on the test split; no rows of a seed that has diverged or spans none."""
+    """Evaluate the planes of a chunk of seeds on the test split; no rows of a seed that has diverged or spans none.
+
+    A plane covers its marks and the solution's set, whose borders are found first.
+    """
     spec, world, names = job.spec, data.world(job), _MARKS[job.spec["plane"]]
     test, place = world.dataset.test, world.device
     num_chunks = -(-len(test.y) // chunk_size(test))
     planes: Rows = []
     marks: Rows = []
+    borders: Rows = []
     with resumption.noted(job) as notes:
         for seed in spec["seeds"]:
             states, runs, prunable = _networks(job, seed, place)
@@ -135,10 +187,12 @@ def run(job: Job[Spec]) -> None:
                 log.info("seed %d: no plane, a network of it has diverged", seed)
                 continue
             try:
-                plane, points = _plane(spec, corners, prunable)
+                plane = _plane(spec, corners, prunable)
             except OnOneLineError as error:
                 log.info("seed %d: no plane, %s", seed, error)
                 continue
+            own_borders, seen = _reaches(job, world, plane, float(runs["solution"].errors["test"] or 0.0), notes)
+            points = _points(spec, plane, seen)
             total = len(points) * num_chunks
             sums = _so_far(notes, seed, len(points), total, place)
             report = _noting(notes, seed, sums, total)
@@ -149,8 +203,10 @@ def run(job: Job[Spec]) -> None:
             who = {"task": spec["task"]["name"], "seed": seed} | {key: spec[key] for key in ("plane", "k", "level")}
             home = {mark: runs[mark if mark in runs else "solution"].key for mark in names}  # others are what is left of it
             other = {"key": home["solution"], "other_key": home.get("next")}
+            borders += [who | row | other for row in own_borders]
             planes += _rows(who | other, points[: -len(names)], found[: -len(names)])
             at = zip(_rows(who, plane.places, found[-3:]), names, strict=True)
             marks += [row | {"mark": mark, "key": home[mark]} for row, mark in at]
         artifacts.write_rows(job.folder / "planes.parquet", planes)
         artifacts.write_rows(job.folder / "marks.parquet", marks)
+        artifacts.write_rows(job.folder / "reaches.parquet", borders)

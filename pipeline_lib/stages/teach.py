@@ -35,7 +35,7 @@ class Spec(specs.Seeds):
         task: what a training step depends on.
         start: what is done with the network up to here, in words; a part of the draws.
         pretexts: what is altered, in this order.
-        order: of the batches, the same number for all seeds.
+        order: of the batches, the same number for all seeds; below 0, no replicate's, for what is learned before the task.
         until: step that it goes to.
         restart: whether steps count from 0, and again from 0 after it.
     """

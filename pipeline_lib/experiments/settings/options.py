@@ -131,13 +131,28 @@ class Limits:
         "what is cut off at random, besides; a line is fitted to these",
     )
     fit_level: Level = key(lambda e: min(4, e.levels), "levels", "the level that it is fitted at", "4, or the last")
-    iterations: Annotated[int, In("[2, 1000000]")] = key(100, "iterations", "of Lanczos' method, for each probe")
+    draws: Count = key(5, "draws", "of what is cut off at random for the line, at each ratio")
+    regression: Literal["error_on_loss", "loss_on_error"] = key(
+        "error_on_loss", "", "the line's squares: of test errors given training losses, or of losses given errors"
+    )
+    iterations: Annotated[int, In("[2, 1000000]")] = key(
+        300, "iterations", "of Lanczos' method, for each probe, at most; they end where limits are within the tolerance"
+    )
     probes: Count = key(4, "vectors", "random vectors whose spectra are averaged")
-    examples: Examples = key(10000, "images", "training images that spectra are measured on")
+    examples: Examples = key(
+        10000, "images", "training images that spectra are measured on, at most: an eighth, a quarter or a half if that is enough"
+    )
     operators: Annotated[tuple[Literal["hessian", "gauss_newton"], ...], Items(1)] = key(
-        ("hessian",), "", "the matrices whose spectra are measured"
+        ("gauss_newton", "hessian"), "", "the matrices whose spectra are measured; the Gauss-Newton limit has a bracket"
+    )
+    tolerance: Annotated[float, In("(0, 1)")] = key(
+        0.02, "share of weights", "what may still move in a limit; one that moves by more is no value"
+    )
+    resolution: Annotated[float, In("(0, 1)")] = key(
+        1e-6, "share of the largest eigenvalue", "the smallest c = 2 epsilon / R^2 for which iterations go on"
     )
     subspace: Count = key(10, "eigenvectors", "of the largest eigenvalues, whose share in the gradient is measured")
+    directions: Count = key(8, "directions", "of each kind along which the loss is followed")
 
     def checked(self, place: str, grid: Basics) -> Limits:
         """Refuse levels beyond the ladder."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.experiments import comparisons
-from pipeline_lib.tables import tabulation
+from pipeline_lib.tables import rules, tabulation
 from pipeline_lib.tables.derived._resampling import NUM_SAMPLES
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ TABLES = {
     },
     "timeline": {
         "from": ["telemetry"],
-        "with": ["onsets", "curvature"],
+        "with": ["runs", "onsets", "curvature"],
+        "asks": ["tasks"],
         "columns": [
             "task",
             ["event", "string", "-", "what happens"],
@@ -45,6 +47,8 @@ Frames = dict[str, "pd.DataFrame"]
 Rows = list[dict[str, Any]]
 
 _NOWHERE = float("inf")
+_EARLY = (10, 1000)  # steps in which the gradient's minimum is sought
+_SETTLED = 2000  # steps after which gradients have settled in the paper
 
 
 def _points(frames: Frames) -> pd.DataFrame:
@@ -111,49 +115,114 @@ def _first_step(values: pd.Series, has: pd.Series) -> float:
     return float(values.index[has.to_numpy()].min()) if has.any() else _NOWHERE
 
 
-def _run_events(run: pd.DataFrame) -> dict[str, float]:
-    """Read the events off one run's telemetry; infinite where one does not happen."""
+def _lowest(gradient: pd.Series) -> float:
+    """Give the step of the lowest gradient; infinite where it still falls at the end of what counts."""
+    early = gradient[(gradient.index >= _EARLY[0]) & (gradient.index <= _EARLY[1])]
+    at = int(early.to_numpy().argmin()) if len(early) else 0
+    return float(early.index[at]) if at < len(early) - 1 else _NOWHERE
+
+
+def _run_events(run: pd.DataFrame, until: int) -> dict[str, float]:
+    """Read the events off one run's telemetry; infinite where one does not happen, NaN where it was not watched long enough.
+
+    Gradients settle at their mean over the second half of the first `until` steps, however much longer they were watched.
+    """
+    import numpy as np
+
     accuracy = 1 - run.set_index("step")["test_error"].dropna()
     events = {f"test accuracy {share} %": _first_step(accuracy, accuracy >= share / 100) for share in (25, 50, 75, 90)}
-    gradient, signs = _smoothed(run, "gradient_norm"), run.set_index("step")["signs_changed"].dropna()
-    settled = gradient[gradient.index >= gradient.index.max() / 2].mean()
-    early = gradient[(gradient.index >= 10) & (gradient.index <= 1000)]
-    lowest = float(early.index[int(early.to_numpy().argmin())]) if len(early) else _NOWHERE
+    early, signs = run[run["step"] <= until], run.set_index("step")["signs_changed"].dropna()
+    gradient, late = _smoothed(early, "gradient_norm"), run["step"].max() >= until
+    first, lowest = _smoothed(early, "gradient_norm", 5), _lowest(gradient)
+    settled = gradient[(gradient.index >= until / 2) & (gradient.index <= until)].mean() if late else np.nan
     after = gradient[gradient.index >= lowest]
-    first = _smoothed(run, "gradient_norm", 5)
     # Half of the way from the first steps down to the level that gradients settle at.
-    events["gradients no longer large"] = _first_step(first, first <= (first.iloc[0] + settled) / 2)
+    events["gradients no longer large"] = _first_step(first, first <= (first.iloc[0] + settled) / 2) if late else np.nan
     events["gradient minimum"] = lowest
-    events["gradients settled"] = _first_step(after, after >= 0.9 * settled)
-    events["half of the sign changes"] = _first_step(signs, signs >= signs.iloc[-1] / 2)
+    events["gradients settled"] = _first_step(after, after >= 0.9 * settled) if late else np.nan
+    there = signs[signs.index <= until]
+    half = _first_step(signs, signs >= there.iloc[-1] / 2) if len(there) else np.nan
+    events["half of the sign changes"] = half if len(signs) and signs.index[-1] >= until else np.nan
     return events
 
 
 def _event(task: str, event: str, of: str, steps: list[float]) -> dict[str, Any]:
-    """Word one event: the median over seeds, and the earliest and latest; null beyond what was watched."""
-    ordered = sorted(steps)
-    values = dict(zip(("step", "low", "high"), (ordered[(len(ordered) - 1) // 2], ordered[0], ordered[-1]), strict=True))
+    """Word one event: the median over seeds, and the earliest and latest; null beyond what was watched.
+
+    Seeds of which it is not known, NaN, do not count.
+    """
+    ordered = sorted(step for step in steps if not math.isnan(step))
+    middle = (len(ordered) - 1) // 2
+    values = dict.fromkeys(("step", "low", "high"), _NOWHERE)
+    if ordered:
+        values = dict(zip(values, (ordered[middle], ordered[0], ordered[-1]), strict=True))
     finite = {name: None if value == _NOWHERE else value for name, value in values.items()}
-    return {"task": task, "event": event, "of": of, **finite, "num_seeds": len(steps)}
+    return {"task": task, "event": event, "of": of, **finite, "num_seeds": len(ordered)}
+
+
+def _crossing(values: pd.Series, least: float) -> float:
+    """Give the first step with so much; NaN where a step before it has no value, infinite where none has so much."""
+    values = values.sort_index()
+    has = values >= least
+    before = values.iloc[: int(has.to_numpy().argmax())] if has.any() else values
+    return math.nan if before.isna().any() else _first_step(values, has)
+
+
+def _matching(runs: pd.DataFrame, task: str) -> Rows:
+    """Find from which rewind step on each sparse level matches, and where resampled seeds put it; from runs alone."""
+    import numpy as np
+
+    own = runs[(runs["task"] == task) & (runs["order"] == runs["order"].min())]
+    dense = rules.dense(own).set_index("seed")["test_error"]
+    rows: Rows = []
+    for level, group in own[(own["kind"] == "imp") & (own["level"] > 0)].groupby("level"):
+        errors = group.pivot_table(index="k", columns="seed", values="test_error", dropna=False)
+        errors = errors[[seed for seed in errors.columns if seed in dense.index]].sort_index()
+        if errors.empty:
+            continue
+        steps, reference, found = (
+            [*map(int, errors.index)],
+            dense[errors.columns].to_numpy(dtype=float),
+            errors.to_numpy(dtype=float),
+        )
+        good = rules.matches(found.mean(1), float(rules.matching_error(reference)))
+        rng = numpy_generator("bootstrap", "timeline", task, int(level))
+        drawn = rng.integers(0, len(reference), (NUM_SAMPLES, len(reference)))
+        places = rules.lasting_places(rules.matches(found[:, drawn].mean(-1), rules.matching_error(reference[drawn])))
+        ends = [[*map(float, steps), _NOWHERE][int(np.quantile(places, q, method="nearest"))] for q in (0.025, 0.975)]
+        who = {"task": task, "event": f"IMP matches at level {level}", "of": "runs", "num_seeds": len(reference)}
+        values = dict(zip(("step", "low", "high"), (rules.onset(steps, good).k, *ends), strict=True))
+        rows.append(who | {name: None if value == _NOWHERE else value for name, value in values.items()})
+    return rows
 
 
 def timeline(frames: Frames, spec: dict[str, Any]) -> Rows:
-    """Collect when things happen early in training, each measured. Source: paper A, figures 2 and A1."""
+    """Collect when things happen early in training, each measured.
+
+    What is not known of a seed is left out. Matching is of mean errors over seeds, and its interval is over resampled seeds.
+
+    Args:
+        frames: `telemetry`, and `runs`, `onsets` and `curvature` where they are there.
+        spec: by task `tasks`, whose steps say when gradients have settled: within 2,000, or the training if that is shorter.
+
+    Source: paper A, figures 2 and A1.
+    """
     import pandas as pd
 
     rows: Rows = []
     for task, own in frames["telemetry"].groupby("task", sort=True):
         sound = own[own.groupby("seed")["mean_magnitude"].transform("count") > 1]
-        found = [_run_events(run) for _, run in sound.groupby("seed", sort=True)]
+        until = min(_SETTLED, spec["tasks"][str(task)]["steps"])
+        found = [_run_events(run, until) for _, run in sound.groupby("seed", sort=True)]
         rows += [_event(str(task), event, "telemetry", [events[event] for events in found]) for event in (found or [{}])[0]]
+        rows += _matching(frames["runs"], str(task)) if "runs" in frames else []
     for _, onset in frames["onsets"].iterrows() if "onsets" in frames else ():
-        if onset["kind"] == "dense" or (onset["kind"] == "imp" and onset["of"] == "matching"):
-            what = "dense networks stable" if onset["of"] == "stability" else f"IMP matches at level {onset['level']}"
+        if onset["kind"] == "dense" and onset["of"] == "stability":
             step, low, high = (None if pd.isna(onset[name]) else float(onset[name]) for name in ("k", "low", "high"))
-            who = {"task": onset["task"], "event": what, "of": "onsets", "num_seeds": int(onset["num_seeds"])}
+            who = {"task": onset["task"], "event": "dense networks stable", "of": "onsets", "num_seeds": int(onset["num_seeds"])}
             rows.append(who | {"step": step, "low": low, "high": high})
     if "curvature" in frames:
         for task, own in frames["curvature"].groupby("task", sort=True):
-            steps = [_first_step(run["overlap"], run["overlap"] >= 0.5) for _, run in own.set_index("step").groupby("seed")]
+            steps = [_crossing(run["overlap"].astype(float), 0.5) for _, run in own.set_index("step").groupby("seed")]
             rows.append(_event(str(task), "half of the gradient in the top subspace", "curvature", steps))
     return rows

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline_lib.tables import rules, tabulation
+from pipeline_lib.tables.derived._solutions import SOLUTION, at_solutions, plain, rebuilt
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,32 +16,25 @@ if TYPE_CHECKING:
     from pipeline_lib.analysis.spectra import Spectrum
 
 TABLES = {
-    "fits": {
-        "from": ["cuts", "runs"],
-        "asks": ["fit_levels", "fit_fractions"],
-        "of": ["the solution"],
-        "columns": [
-            "task", "seed", "k", "level",
-            ["train_loss", "double", "nats", "training loss of the solution"],
-            "epsilon",
-            ["matching_loss", "double", "nats", "training loss where the fitted test error is the dense network's threshold"],
-            ["slope", "double", "1/nats", "of test error against training loss, fitted to randomly pruned networks"],
-            ["intercept", "double", "1", "of the same line"],
-            ["num_points", "int64", "1", "networks that it is fitted to"],
-        ],
-    },
     "limits": {
         "from": ["spectrum", "cuts", "fits"],
+        "asks": ["tolerances"],
         "of": ["the solution"],
         "columns": [
             "task", "seed", "k", "level", "operator", "epsilon",
+            ["epsilon_error", "double", "nats", "its standard error, as in `fits`"],
             ["distance", "double", "1", "R: L2 length of the step from the solution to its projection"],
-            ["c", "double", "1", "2 epsilon / R^2"],
-            ["clamped", "double", "1", "largest ratio that can be pruned; eigenvalues below 0 count as 0"],
+            ["c", "double", "1", "2 epsilon / R^2; null where the solution has no sublevel set"],
+            ["clamped", "double", "1", "largest ratio that can be pruned; eigenvalues below 0 are 0; null if it moves too much"],
             ["absolute", "double", "1", "the same with the absolute values of eigenvalues"],
             ["dropped", "double", "1", "the same over positive eigenvalues alone"],
-            ["standard_error", "double", "1", "of `clamped`, over probes; null for a single one"],
-            ["change", "double", "1", "of `clamped` from half the iterations to all: how far the quadrature still moves"],
+            ["lower", "double", "1", "lower end of a 95 % band for `clamped`: of the quadrature, the probes and epsilon"],
+            ["upper", "double", "1", "upper end of the band"],
+            ["unsettled", "double", "1", "`clamped`, whether or not it moves too much"],
+            ["width", "double", "1", "how far more iterations could move it: the bracket, or the size of `change`"],
+            ["bias", "double", "1", "how far it moved from half as many training images; null if fewer were not tried"],
+            ["standard_error", "double", "1", "of `unsettled`, from how the probes differ; null for a single one"],
+            ["change", "double", "1", "of `unsettled` over the second half of the iterations, the largest"],
         ],
     },
 }  # fmt: skip
@@ -48,63 +43,12 @@ Frames = dict[str, "pd.DataFrame"]
 Rows = list[dict[str, Any]]
 
 NUM_DISTANCES = 40
-_FLAT = 1e-9  # a slope that may be rounding alone
-_RUN = ["task", "seed", "k"]
-_SOLUTION = [*_RUN, "level"]
-_CURVE = [*_SOLUTION, "operator"]
-
-
-def _named(names: list[str], key: Any) -> dict[str, Any]:
-    """Name the parts of a group's key, as plain Python values."""
-    return {name: value if isinstance(value, str) else int(value) for name, value in zip(names, key, strict=True)}
+_NORMAL = 1.96  # standard errors on either side of epsilon, for 95 %
+_PREDICTED = ("clamped", "absolute", "dropped", "lower", "upper", "unsettled")
 
 
 def _known(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
-
-
-def _line(points: pd.DataFrame) -> tuple[float, float]:
-    """Fit test error against training loss: slope and intercept, NaN where the points do not make a line."""
-    import numpy as np
-
-    if points["train_loss"].nunique() < 2:
-        return math.nan, math.nan
-    slope, intercept = np.polyfit(points["train_loss"], points["test_error"], 1)
-    return float(slope), float(intercept)
-
-
-def fits(frames: Frames, spec: dict[str, Any]) -> Rows:
-    """Estimate the height of the matching sublevel set of the training loss above each solution.
-
-    A line through one level's solution and its randomly pruned selves, `test error = intercept + slope * training loss`, tells at
-    which training loss networks just match; epsilon is how far that is above the solution of each level. It is null where the
-    solution is not below that loss, or the line does not rise.
-
-    Args:
-        frames: `cuts` and `runs`.
-        spec: by task `fit_levels`, the level of the line, and `fit_fractions`, those that are on it.
-
-    Source: paper C, appendix B, on figure 5; ambiguity C-X5: the networks on the line are not retrained.
-    Differs: the paper reads the line at the test error of dense networks; here it is read one deviation over seeds higher, at the
-        matching threshold of its definition 2.2.
-    """
-    rows: Rows = []
-    for key, own in frames["cuts"].groupby(_RUN, sort=True):
-        who = _named(_RUN, key)
-        small = own[
-            (own["level"] == spec["fit_levels"][who["task"]]) & own["fraction"].isin([0, *spec["fit_fractions"][who["task"]]])
-        ]
-        points = small[small["criterion"] != "magnitude"].dropna(subset=["train_loss", "test_error"])
-        slope, intercept = _line(points)
-        matching = (rules.highest_matching(frames["runs"], who["task"]) - intercept) / slope if slope > _FLAT else math.nan
-        line = {"matching_loss": _known(matching), "slope": _known(slope), "intercept": _known(intercept)}
-        solutions = own[own["criterion"] == "none"].sort_values("level")
-        losses = solutions["train_loss"].astype(float)
-        for level, loss, home in zip(solutions["level"], losses, solutions["key"], strict=True):
-            epsilon = _known(matching - loss) if matching > loss else None
-            heights = {"train_loss": _known(loss), "epsilon": epsilon}
-            rows.append(who | {"level": int(level)} | heights | line | {"num_points": len(points), "key": home})
-    return rows
 
 
 def _distances(cuts: pd.DataFrame) -> np.ndarray:
@@ -115,52 +59,101 @@ def _distances(cuts: pd.DataFrame) -> np.ndarray:
     return np.union1d(np.geomspace(own.min() / 4, 2 * own.max(), NUM_DISTANCES), own) if len(own) else own
 
 
-def _rebuilt(rows: pd.DataFrame) -> Spectrum:
-    """Put the small matrices of all probes together again."""
-    from pipeline_lib.analysis.lanczos import Tridiagonal
-    from pipeline_lib.analysis.spectra import Spectrum
+@dataclass(frozen=True)
+class _Height:
+    """Height of the sublevel set above a solution; at most 0 where it has none. The error is 0 where it is not known."""
 
-    probes = []
-    for _, probe in rows.sort_values("index").groupby("probe", sort=True):
-        beside = probe["beta"].to_numpy()
-        probes.append(Tridiagonal(probe["alpha"].to_numpy(), beside[:-1], float(beside[-1])))
-    return Spectrum(int(rows["dimension"].iloc[0]), probes)
+    epsilon: float
+    error: float
+
+    def c(self, distances: Sequence[float], errors: float = 0.0) -> list[float]:
+        """Give 2 epsilon / R^2, so many standard errors off."""
+        return [2 * (self.epsilon + errors * self.error) / distance**2 for distance in distances]
+
+
+def _bounds(found: Spectrum, c: list[float], operator: str) -> list[tuple[float, float]]:
+    """Give between which values endless iterations and probes would be; 0 where there is no set."""
+    from pipeline_lib.analysis.resolution import SEMIDEFINITE, lowest_node
+    from pipeline_lib.analysis.spectra import f_max, f_max_bounds
+
+    if c[0] <= 0:
+        return [(0.0, 0.0)] * len(c)
+    limits = f_max(found, c)
+    moves = [(each.value - abs(each.change), each.value + abs(each.change)) for each in limits]
+    known = f_max_bounds(found, c, lowest_node(found)) if operator in SEMIDEFINITE else moves
+    spreads = [each.spread for each in limits]
+    return [(max(low - s, 0.0), min(high + s, 1.0)) for (low, high), s in zip(known, spreads, strict=True)]
+
+
+def _curve(
+    found: Spectrum, biases: list[float] | None, height: _Height, distances: list[float], operator: str, most: float
+) -> Rows:
+    """Predict the limits at some distances, and say how well they are known; more than `most` may not move."""
+    from pipeline_lib.analysis.resolution import SEMIDEFINITE, unsettled
+    from pipeline_lib.analysis.spectra import NEGATIVE, f_max
+
+    low = [each for each, _ in _bounds(found, height.c(distances, -_NORMAL), operator)]
+    high = [each for _, each in _bounds(found, height.c(distances, _NORMAL), operator)]
+    ends = [{"lower": one, "upper": other} for one, other in zip(low, high, strict=True)]
+    if height.epsilon <= 0:
+        same = {"c": None, "width": 0.0, "bias": None, "standard_error": None, "change": 0.0}
+        return [dict.fromkeys(_PREDICTED, 0.0) | same | each for each in ends]
+    c = height.c(distances)
+    curves = {negative: f_max(found, c, negative) for negative in NEGATIVE}
+    widths, rows = unsettled(found, c, operator in SEMIDEFINITE), Rows()
+    for i, (width, end) in enumerate(zip(widths, ends, strict=True)):
+        bias = biases[i] if biases else 0.0
+        own = {name: curve[i] for name, curve in curves.items()}
+        moves = {name: max(width if name == "clamped" else abs(each.change), abs(bias)) for name, each in own.items()}
+        row = {name: _known(each.value) if moves[name] <= most else None for name, each in own.items()}
+        row |= {"c": c[i], "unsettled": own["clamped"].value, "width": width, "bias": bias if biases else None}
+        row |= {"standard_error": _known(own["clamped"].standard_error), "change": own["clamped"].change}
+        rows.append(row | end)
+    return rows
+
+
+def _biases(own: pd.DataFrame, c: list[float]) -> list[float] | None:
+    """Tell how far the limits moved from half the images to all, by the operator that was measured on both."""
+    from pipeline_lib.analysis.spectra import f_max
+
+    for _, rows in own.groupby("operator"):
+        sizes = sorted(set(rows["num_examples"]))
+        if len(sizes) > 1 and c[0] > 0:
+            before, now = (f_max(rebuilt(rows[rows["num_examples"] == size]), c) for size in sizes[-2:])
+            return [all_.value - half.value for all_, half in zip(now, before, strict=True)]
+    return None
 
 
 def limits(frames: Frames, spec: dict[str, Any]) -> Rows:
     """Predict the largest ratio by which each solution can be pruned, against the distance that pruning moves it.
 
-    `f_max(c)` at `c = 2 epsilon / R^2`, over a grid of distances and at those of the cuts themselves. Levels without an epsilon
-    have no sublevel set, and no rows.
+    `f_max(c)` at `c = 2 epsilon / R^2`, over a grid of distances and at those of the cuts themselves. A solution at or above the
+    matching loss has no sublevel set, and no subspace meets it: its limit is 0. Where the matching loss is not known there are no
+    rows. A limit that more iterations, or twice the images, move by more than the tolerance is null.
 
     Args:
         frames: `spectrum`, `cuts` and `fits`.
-        spec: not used.
+        spec: by task `tolerances`.
 
     Source: paper C, section 3.3 and lemma 3.1; ambiguities C-X5, C-X6, C-X7.
     Differs: R is the distance to the projection, which the theory needs; appendix B writes that between solutions (C-X2).
     """
-    from pipeline_lib.analysis.spectra import NEGATIVE, f_max
-
-    found = frames["spectrum"]
-    found = tabulation.of_kind(found[found["vector"] == "rademacher"], "imp")
-    heights = frames["fits"].dropna(subset=["epsilon"]).set_index(_SOLUTION)["epsilon"].to_dict()
-    cuts = {key: _distances(own) for key, own in frames["cuts"].groupby(_SOLUTION)}
+    known = frames["fits"].dropna(subset=["matching_loss", "train_loss"]).set_index(SOLUTION)
+    fits: Any = known[["matching_loss", "train_loss", "epsilon_error"]].to_dict("index")
+    cuts: dict[Any, list[float]] = {key: _distances(own).tolist() for key, own in frames["cuts"].groupby(SOLUTION)}
     rows: Rows = []
-    for key, own in found.groupby(_CURVE, sort=True):
-        who = _named(_CURVE, key)
-        where = tuple(who[name] for name in _SOLUTION)
-        if where not in heights:
+    for key, own in at_solutions(frames["spectrum"]).groupby(SOLUTION, sort=True):
+        if key not in fits or not cuts.get(key):
             continue
-        distances, epsilon = cuts[where], float(heights[where])
-        c = 2 * epsilon / distances**2
-        last = own[own["step"] == own["step"].max()]  # of a dense run there may be earlier steps too
-        whole, home = _rebuilt(last), last["key"].iloc[0]
-        curves = {negative: f_max(whole, c.tolist(), negative) for negative in NEGATIVE}
-        for i, distance in enumerate(distances.tolist()):
-            row = who | {"epsilon": epsilon, "distance": distance, "c": float(c[i])}
-            row |= {negative: _known(curve[i].value) for negative, curve in curves.items()}
-            clamped = curves["clamped"][i]
-            errors = {"standard_error": _known(clamped.standard_error), "change": _known(clamped.change)}
-            rows.append(row | errors | {"key": home})
+        fit, distances = fits[key], cuts[key]
+        error = float(fit["epsilon_error"]) if fit["epsilon_error"] is not None else math.nan
+        height = _Height(fit["matching_loss"] - fit["train_loss"], error if math.isfinite(error) else 0.0)
+        biases = _biases(own, height.c(distances))
+        for operator, measured in own.groupby("operator", sort=True):
+            most = measured[measured["num_examples"] == measured["num_examples"].max()]
+            curve = _curve(rebuilt(most), biases, height, distances, str(operator), spec["tolerances"][plain(key)[0]])
+            who = dict(zip(SOLUTION, plain(key), strict=True)) | {"operator": operator}
+            who |= {"epsilon": height.epsilon if height.epsilon > 0 else None, "epsilon_error": _known(error)}
+            home = most["key"].iloc[0]
+            rows += [who | {"distance": distance} | row | {"key": home} for distance, row in zip(distances, curve, strict=True)]
     return rows

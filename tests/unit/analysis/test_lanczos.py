@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_lib.analysis.lanczos import Krylov, Tridiagonal, halved, lanczos, ritz, side_by_side, with_node
+from pipeline_lib.analysis.lanczos import Krylov, Tridiagonal, cut_short, lanczos, ritz, side_by_side, with_node
 from pipeline_lib.core.rng import torch_generator
 
 sizes = st.integers(2, 12)
@@ -160,10 +160,11 @@ def test_weights_are_shares_and_values_ascend(n, m, seed):
     assert (np.diff(found.values) > 0).all()
 
 
-@given(st.integers(1, 20), seeds)
-def test_half_is_what_half_the_iterations_find(m, seed):
+@given(st.integers(1, 20), seeds, st.sampled_from([0.5, 0.75, 1.0]))
+def test_cut_short_is_what_fewer_iterations_find(m, seed, share):
     values, start = torch.linspace(-1, 3, 25, dtype=torch.float64), _normal(25, seed=seed)
-    half, own = halved(lanczos(_diagonal(values), start, m)), lanczos(_diagonal(values), start, max(1, m // 2))
+    whole, own = lanczos(_diagonal(values), start, m), lanczos(_diagonal(values), start, max(1, int(share * m)))
+    half = cut_short(whole, share)
     np.testing.assert_array_equal(half.diagonal, own.diagonal)
     np.testing.assert_array_equal(half.off_diagonal, own.off_diagonal)
     assert half.residual == own.residual

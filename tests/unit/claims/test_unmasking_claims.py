@@ -77,6 +77,11 @@ def _plane(node: Node) -> Rows:
             far = (x - own[0]) ** 2 + 2 * (y - own[1]) ** 2
             return {"x": x, "y": y, "test_error": 0.1 + 0.01 * (1 + spec["level"]) * far}
 
+        for of, axis, forwards in product(("dense", "own"), "xy", (True, False)):  # the dense networks' errors are .1 to .103
+            far = (0.003 / (0.01 * (1 + spec["level"]) * (1 if axis == "x" else 2))) ** 0.5
+            rows.setdefault("reaches", []).append(
+                who | {"of": of, "axis": axis, "forwards": forwards, "threshold": 0.103, "reach": far}
+            )
         rows.setdefault("planes", []).extend(who | there(x, y) for x, y in product(side, side))
         rows.setdefault("marks", []).extend(who | {"mark": mark} | there(*place) for mark, place in marks.items())
     return rows

@@ -37,6 +37,7 @@ SPARSE_ALL = DENSE_ALL | SPARSE_FIRST | {_run(kind, 3, 2, o) for kind in ("imp",
 LADDER_FIRST = {_run("imp", 0, level, 4) for level in (0, 1, 2)} | {_run("reinit", 0, level, 4) for level in (1, 2)}
 LADDER_ALL = LADDER_FIRST | {_run("imp", 3, level, 4) for level in (0, 1, 2)}
 
+REFERENCE = {_run("imp", 0, 0, 4)}  # the dense networks that all others are compared with
 LADDERS = {_run("imp", k, level, 4) for k in (0, 3) for level in (0, 1, 2)}
 
 
@@ -90,11 +91,14 @@ EXPECTED = {
     "landscape": LAST,
     "level_paths": LADDERS,
     "error_by_rewind": LADDERS,
-    "pruning_planes": LAST,
-    "direction_planes": LAST,
+    "pruning_planes": LAST | REFERENCE,
+    "direction_planes": LAST | REFERENCE,
+    "measured_limits": LAST | REFERENCE,
+    "outliers": LAST,
     "spectra": LAST,
     "robustness": LAST | _changed("k3 | pruning_sized", levels=(0, 1)),
     "pruning_limits": LAST
+    | REFERENCE
     | _changed(*(f"k3 | mask | prune({way})" for way in ("0.2, random", "0.5, random", "0.5, magnitude")), levels=(0, 2))
     | _changed("k3 | mask | prune(0.2, magnitude)", levels=(2,)),  # below the last level it is the ladder's next one
     "magnitudes": LAST | _changed("k3 | mask | lr_rewinding", "k3 | mask | fine_tuning(0.5)", levels=(1, 2)),

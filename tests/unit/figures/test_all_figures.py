@@ -77,6 +77,7 @@ def test_a_png_has_the_same_bytes_each_time(tmp_path):
 def test_other_numbers_give_another_picture(name):
     columns = ["error", "test_error", "instability", "l2_params", "accuracy", "rise", "cka"]
     columns += ["deviation", "changed", "top", "high", "distance", "midpoint_error", "clamped", "node", "ratio", "probability"]
+    columns += ["share", "class_means"]
     squared = {t: f.assign(**{c: f[c] ** 2 for c in columns if c in f.columns}) for t, f in _used(name).items()}
     with _drawing(name, _used(name)) as one, _drawing(name, squared) as other:
         assert _numbers(one) != _numbers(other)

@@ -200,14 +200,13 @@ def test_no_point_is_drawn_as_connected_to_a_solution_above_the_threshold(draw):
     assert len(axes.collections) == 2
 
 
-LIMIT = {"task": "toy", "seed": 0, "k": 9, "level": 0, "operator": "hessian", "distance": 1.0, "clamped": 0.5}
+LIMIT = {"task": "toy", "seed": 0, "k": 9, "level": 0, "operator": "gauss_newton", "distance": 1.0, "c": 1.0}
+LIMIT |= {"clamped": 0.5, "unsettled": 0.5, "lower": 0.4, "upper": 0.6}
+FAR = LIMIT | {"distance": 3.0, "clamped": 0.1, "unsettled": 0.1}
 LIMITS = [
-    LIMIT,
-    LIMIT | {"distance": 3.0, "clamped": 0.1},
-    LIMIT | {"seed": 1, "distance": 0.5, "clamped": 0.7},
-    LIMIT | {"seed": 1, "distance": 4.0, "clamped": 0.7},
-    LIMIT | {"level": 1, "operator": "gauss_newton"},
-    LIMIT | {"level": 1, "clamped": None},
+    *(LIMIT, FAR, LIMIT | {"seed": 1, "clamped": 0.7, "unsettled": 0.7}, FAR | {"seed": 1, "clamped": 0.7, "unsettled": 0.7}),
+    *(LIMIT | {"operator": "hessian"}, FAR | {"operator": "hessian", "clamped": None, "unsettled": 0.3}),
+    *(LIMIT | {"level": 1}, LIMIT | {"level": 1, "distance": 3.0}),
 ]
 CUT = {"task": "toy", "seed": 0, "k": 9, "level": 0, "criterion": "random", "fraction": 0.3, "distance": 2.0}
 CUTS = [
@@ -227,28 +226,64 @@ FURTHER = [
 ]
 
 
+def _rounded(axes) -> dict[str, np.ndarray]:
+    """The lines of predicted limits, without the places where they have no value."""
+    found = {line.get_label(): np.array(line.get_xydata(), dtype=float).T for line in axes.lines}
+    return {label: xy[:, np.isfinite(xy[1])] for label, xy in found.items() if label.startswith("limit")}
+
+
 def test_retrained_networks_are_drawn_where_they_were_pruned_to_beside_the_predicted_limit(draw):
     figure = draw(limits.pruning_limits, limits=LIMITS, cuts=CUTS, runs=[*LADDER, *FURTHER, *OTHERS])
-    panels = {title: _lines(axes) for title, axes in _panels(figure).items()}
-    assert list(panels) == ["toy, level 0", "toy, level 1"]
-    first = panels["toy, level 0"]
-    grid = np.geomspace(1, 3, 100)
-    assert first.pop("limit, Hessian") == (grid, (0.7 + 0.5 - 0.2 * (grid - 1)) / 2)
-    assert first == {
+    first, second = _panels(figure).values()
+    assert list(_panels(figure)) == ["toy, level 0", "toy, level 1"]
+    x, y = _rounded(first)["limit, Gauss-Newton"]
+    assert (x[0], x[-1], len(x)) == (pytest.approx(1), pytest.approx(3), 200)
+    np.testing.assert_allclose(y, (0.7 + 0.5 - 0.2 * (x - 1)) / 2)
+    assert {label: xy for label, xy in _lines(first).items() if not label.startswith("limit")} == {
         "random pruning, matching": ([3], [0.3]),  # 34 is at most 20 + 14.1, though 38 alone is not
         "magnitude pruning, matching": ([1.5], [0.5]),  # the ladder's own next level
         "magnitude pruning, not matching": ([1], [0.3]),
     }
-    assert set(panels["toy, level 1"]) == {"limit at earlier levels", "limit, Gauss-Newton", "random pruning, not matching"}
+    assert set(_lines(second)) == {
+        *("limit at earlier levels", "limit, Gauss-Newton", "random pruning, not matching"),
+    }
+
+
+def test_a_limit_that_not_all_seeds_have_is_dashed_and_what_moves_is_grey(draw):
+    figure = draw(limits.pruning_limits, limits=LIMITS, cuts=CUTS, runs=[*LADDER, *FURTHER, *OTHERS])
+    first, second = _panels(figure).values()
+    styles = {line.get_label(): (line.get_linestyle(), line.get_color()) for line in first.lines}
+    assert styles["limit, Gauss-Newton"] == ("-", "black")
+    assert styles["limit, not settled"] == (":", "0.55")
+    (x, y), (places, _) = _rounded(first)["limit, not settled"], _rounded(first).get("limit, Hessian, of some seeds", ([], []))
+    np.testing.assert_allclose(y, 0.5 - 0.1 * (x - 1))
+    assert len(places) <= 1  # only at the place itself is its value known
+    assert [text.get_text() for axes in (first, second) for text in axes.texts] == ["n = 2 of 2", "n = 1 of 1"]
+
+
+def test_a_seed_without_a_set_has_a_limit_of_nothing_and_counts(draw):
+    """One seed of two: its limit counts as 0, as it does for claims, and the mean of .84 and nothing is not .84."""
+    none = {"c": None, "clamped": 0.0, "unsettled": 0.0, "lower": 0.0, "upper": 0.0}
+    rows = [LIMIT | {"clamped": 0.84}, FAR | {"clamped": 0.84}, LIMIT | none | {"seed": 1}, FAR | none | {"seed": 1}]
+    (axes, _) = _panels(draw(limits.pruning_limits, limits=rows, cuts=CUTS, runs=[*LADDER, *FURTHER, *OTHERS])).values()
+    assert _rounded(axes)["limit, Gauss-Newton"][1] == pytest.approx([0.42] * 200)
+    assert [text.get_text() for text in axes.texts] == ["n = 2 of 2, 1 without a set"]
+    (alone, _) = _panels(draw(limits.pruning_limits, limits=rows[:2], cuts=CUTS, runs=[*LADDER, *FURTHER, *OTHERS])).values()
+    assert set(_rounded(alone)) == {"limit, Gauss-Newton, of some seeds"}
+    assert [text.get_text() for text in alone.texts] == ["n = 1 of 2"]
 
 
 RITZ = {"task": "toy", "seed": 0, "kind": "imp", "k": 9, "level": 0, "step": 20, "operator": "hessian", "vector": "rademacher"}
-RITZ |= {"probe": 0, "node": 2.0, "weight": 0.25}
+RITZ |= {"probe": 0, "node": 2.0, "weight": 0.25, "num_examples": 40}
 
 
 def test_spectra_are_pooled_over_probes_at_the_last_step(draw):
     rows = [RITZ, RITZ | {"node": -1.0, "weight": 0.75}, RITZ | {"probe": 1, "node": 1.0, "weight": 1.0}]
-    rows += [RITZ | {"step": 10, "node": 50.0}, RITZ | {"vector": "gradient", "probe": -1, "node": 60.0}]
+    rows += [
+        RITZ | {"num_examples": 20, "node": 80.0},
+        RITZ | {"step": 10, "node": 50.0},
+        RITZ | {"vector": "gradient", "probe": -1, "node": 60.0},
+    ]
     rows += [RITZ | {"level": 2, "weight": 1.0, "operator": "gauss_newton"}, RITZ | {"kind": "reinit", "level": 2, "node": 70.0}]
     (axes,) = draw(limits.spectra, spectrum=rows).axes
     assert _lines(axes) == {

@@ -43,9 +43,9 @@ FURTHER = [
 
 @pytest.fixture
 def draw():
-    def drawn(function, rows):
+    def drawn(function, rows, **told):
         with style.applied():
-            return function(made_up.divided({"runs": made_up.table(rows)}), {"toy": 1})
+            return function(made_up.divided({"runs": made_up.table(rows)}), {"toy": 1}, **told)
 
     yield drawn
     plt.close("all")
@@ -64,6 +64,21 @@ def test_a_panel_a_pretext_and_a_line_a_duration_beside_the_ladders(draw):
     blur = {"5ep": ([50], [55]), "40ep": ([50], [75])}
     assert drawn == {"toy, rotation": PLAIN | {"5ep": ([50], [65])}, "toy, 4x blur": PLAIN | blur}
     assert list(drawn["toy, 4x blur"]) == ["IMP, k = 0", "IMP, k = 9", "5ep", "40ep"]
+
+
+def test_of_the_ladders_the_first_and_the_reference_are_beside_it(draw):
+    more = [SPARSE | {"k": k, "start": f"k{k}", "test_error": 0.3} for k in (3, 5, 20)]
+    figure = draw(pretraining.pretraining, [*LADDERS, *TAUGHT, *more], references={"toy": 9})
+    for axes in figure.axes:
+        assert [label for label in _lines(axes) if label.startswith("IMP")] == ["IMP, k = 0", "IMP, k = 9"]
+
+
+def test_lessons_of_ones_own_have_panels(draw):
+    own = ["blur(4, true)", "rotation(true)"]
+    rows = [SPARSE | {"start": f"k0 | {lesson} for 5ep", "test_error": 0.25} for lesson in own]
+    figure = draw(pretraining.pretraining, [*LADDERS, *TAUGHT, *rows], lessons={"toy": own})
+    assert [axes.get_title() for axes in figure.axes] == ["toy, blur(4, true)", "toy, rotation(true)"]
+    assert all("5ep" in _lines(axes) for axes in figure.axes)
 
 
 def test_sparse_networks_that_learn_rotations_first_are_drawn_beside_those_that_do_not(draw):

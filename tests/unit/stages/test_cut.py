@@ -52,6 +52,7 @@ def _job(made: nodes.Plan, level: int, folder: Path, **more: Any) -> Job:
         reads["mask"] = [_folder(made, "prune", level=level)]
     task = toys.task() | {"name": "toy", "precision": "float32", "channels_last": False}
     spec = {"task": task, "seeds": [0, 1], "k": 2, "level": level, "fractions": FRACTIONS, "scope": "global"}
+    spec |= {"repeated": [], "draws": 1}
     return Job("made_up", spec | more, folder, reads)
 
 
@@ -82,6 +83,18 @@ def _row(cuts: pd.DataFrame, seed: int, criterion: str, fraction: float) -> pd.S
 
 def _survivors(weights: dict[str, np.ndarray], mask: dict[str, np.ndarray]) -> np.ndarray:
     return np.concatenate([weights[name][keep] for name, keep in mask.items()]).astype(np.float64)
+
+
+def test_small_cuts_are_drawn_anew_where_that_is_asked_for(made, cuts, tmp_path):
+    more = _cut(_job(made, 1, tmp_path, repeated=FRACTIONS["random"][:1], draws=3))
+    assert more.groupby(["criterion", "fraction"])["draw"].apply(sorted).to_dict() == {
+        ("none", 0.0): [0, 0],
+        **{(c, f): [0, 0] for c, each in FRACTIONS.items() for f in each},
+        ("random", FRACTIONS["random"][0]): [0, 0, 1, 1, 2, 2],
+    }
+    first = more[more["draw"] == 0].reset_index(drop=True)
+    pd.testing.assert_frame_equal(first, cuts[1])
+    assert more[more["criterion"] == "random"].groupby(["seed", "fraction"])["distance"].nunique().max() == 3
 
 
 def test_there_is_a_row_a_cut_with_the_documented_columns(cuts):

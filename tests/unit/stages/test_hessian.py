@@ -17,7 +17,9 @@ import torch.nn.functional as F
 import toys
 from torch.func import functional_call
 
-from pipeline_lib.analysis.spectra import Estimate, rademacher
+from pipeline_lib.analysis.lanczos import Tridiagonal
+from pipeline_lib.analysis.resolution import places, unsettled
+from pipeline_lib.analysis.spectra import Estimate, Spectrum, rademacher
 from pipeline_lib.core import pace
 from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.rng import torch_generator
@@ -35,8 +37,9 @@ TASK = {"name": "toy", "network": {"name": "mlp", "widths": [4]}, "precision": "
 SEEDS = [0, 3]
 SPEC = {
     **{"task": TASK, "seeds": SEEDS, "kind": "imp", "k": 2, "level": 1, "step": 6, "operators": ["hessian", "gauss_newton"]},
-    **{"iterations": 100, "probes": 2, "examples": 1000, "subspace": 2},
+    **{"iterations": 100, "probes": 2, "examples": 1000, "subspace": 2, "tolerance": None, "resolution": 1e-4},
 }
+STOPPING = {"tolerance": 0.1, "resolution": 0.1}
 NUM = 40
 TABLES = ("spectrum", "curvature")
 
@@ -202,9 +205,46 @@ def test_a_collapsed_network_has_a_flat_spectrum_and_no_share_of_its_gradient(tm
     assert (frames["curvature"][["trace", "top"]].fillna(0) == 0).all(axis=None)
 
 
-def test_the_hessian_is_always_among_the_operators(tmp_path):
-    with pytest.raises(ValueError, match=r"operators must have hessian among them, got \['gauss_newton'\]; its curvature is"):
-        hessian.run(_job(tmp_path, operators=["gauss_newton"]))
+def test_without_the_hessian_there_is_nothing_to_read_off(tmp_path, found):
+    alone = _run(_job(tmp_path, operators=["gauss_newton"]))
+    pd.testing.assert_frame_equal(alone["spectrum"], _of(found["spectrum"], operator="gauss_newton").reset_index(drop=True))
+    assert alone["curvature"][["top", "bottom", "trace", "overlap", "negative_mass"]].isna().all(axis=None)
+    assert alone["curvature"]["loss"].tolist() == found["curvature"]["loss"].tolist()
+
+
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory) -> dict[str, pd.DataFrame]:
+    return _run(_job(tmp_path_factory.mktemp("settled"), **STOPPING))
+
+
+def test_iterations_end_where_the_limit_is_settled(settled, found):
+    for (seed, operator, num), rows in _of(settled["spectrum"], vector="rademacher").groupby(
+        ["seed", "operator", "num_examples"]
+    ):
+        lengths = rows.groupby("probe")["index"].max() + 1
+        assert lengths.nunique() == 1
+        probes = [
+            Tridiagonal(o["alpha"].to_numpy(), o["beta"].to_numpy()[:-1], o["beta"].iloc[-1]) for _, o in rows.groupby("probe")
+        ]
+        of = Spectrum(int(rows["dimension"].iloc[0]), probes)
+        semidefinite = operator == "gauss_newton"
+        assert max(unsettled(of, places(of, 0.1), semidefinite)) <= 0.1
+        whole = _of(found["spectrum"], seed=seed, operator=operator, probe=0)
+        assert lengths.iloc[0] < len(whole)
+        if num == NUM:
+            np.testing.assert_array_equal(_of(rows, probe=0)["alpha"], whole["alpha"][: lengths.iloc[0]])
+
+
+def test_examples_are_doubled_until_the_limit_stays_and_then_the_hessian_follows(settled):
+    for seed in SEEDS:
+        own = _of(settled["spectrum"], seed=seed)
+        sizes = sorted(set(_of(own, operator="gauss_newton")["num_examples"]))
+        assert sizes == [5, 10, 20, 40][: len(sizes)]
+        assert len(sizes) > 1
+        assert set(_of(own, operator="hessian")["num_examples"]) == {sizes[-1]}
+        assert _of(settled["curvature"], seed=seed)["num_examples"].tolist() == sizes[-1:]
+        assert own.groupby("num_examples")["loss"].nunique().eq(1).all()
+        assert own["loss"].nunique() == len(sizes)
 
 
 @pytest.mark.parametrize(
@@ -263,6 +303,15 @@ def test_a_job_that_is_told_to_stop_goes_on_to_the_same_tables(found, saves, tmp
     assert 3 * passes <= saves["num"] <= 3 * (passes + 2)
 
 
+@pytest.mark.parametrize("at", [1, 5, 12, 20, 33, 41, 47, 53])
+def test_a_job_that_ends_early_goes_on_to_the_same_tables(settled, saves, tmp_path, at):
+    job = _job(tmp_path, **STOPPING)
+    saves["stop"] = at
+    with pytest.raises(Preempted):
+        hessian.run(job)
+    _same(_run(job), settled)
+
+
 @pytest.mark.parametrize("at", [5, 100])
 def test_a_job_that_was_killed_goes_on_from_the_last_save(found, saves, tmp_path, monkeypatch, at):
     monkeypatch.setattr(resumption, "SAVE_SECONDS", 0.0)
@@ -298,5 +347,5 @@ def test_progress_is_logged(tmp_path, caplog, monkeypatch):
     caplog.set_level("INFO")
     monkeypatch.setattr(pace, "SECONDS", 0.0)
     _run(_job(tmp_path, iterations=4))
-    assert "seed 0 hessian iteration 1/4" in caplog.text
-    assert "seed 3 gauss_newton iteration 4/4, 0 s left" in caplog.text
+    assert "seed 0 hessian 40 iteration 1/4" in caplog.text
+    assert "seed 3 gauss_newton 40 iteration 4/4, 0 s left" in caplog.text

@@ -60,13 +60,13 @@ def _networks(network, seed: int) -> dict[str, State]:
 class Chunk:
     """The artifacts that a job reads, of three seeds, the masks' in another order; and the job."""
 
-    def __init__(self, folder: Path, network, plane: str, seeds: list[int]) -> None:
+    def __init__(self, folder: Path, network, plane: str, seeds: list[int], dense: bool = False) -> None:
         self._folder, self._network = folder, network
-        roles = ["state", "mask", "next" if plane == "pruning" else "random"]
+        roles = ["state", "mask", "next" if plane == "pruning" else "random", *(["dense"] if dense else [])]
         reads = {role: [folder / f"{role}-{role}"] for role in ("data", *roles)}
         data.write(reads["data"][0] / "data.safetensors", DATA, Job("data", {}, reads["data"][0], {}))
         for role in roles:
-            (self.write_run if role in ("state", "next") else self.write_mask)(role)
+            (self.write_run if role in ("state", "next", "dense") else self.write_mask)(role)
         task = {"name": "toy", "network": {}, "dataset": {}, "precision": "fp32", "channels_last": False}
         spec = {"task": task, "seeds": seeds, "k": 2, "level": 3, "plane": plane, "points": NUM, "margin": 0.5}
         self.job = Job("9", spec, folder / "slice-9", reads)
@@ -102,11 +102,13 @@ def chunk(network, plane, tmp_path) -> Chunk:
 
 
 def test_rows_have_the_documented_columns_and_there_is_one_a_point_of_a_seed(chunk, plane):
-    for name, frame in zip(("planes", "marks"), chunk.run(), strict=True):
+    chunk.run()
+    for name, num in (("planes", NUM**2), ("marks", 3)):
+        frame = tabulation.read(chunk.job.folder / f"{name}.parquet")
         assert set(frame.columns) == set(tabulation.measured(declared.COLUMNS[name]))
-        assert frame.drop(columns="other_key", errors="ignore").notna().all(axis=None)
+        assert frame.drop(columns=["other_key", "reach"], errors="ignore").notna().all(axis=None)
         assert "other_key" not in frame or frame["other_key"].notna().all() == (plane == "pruning")
-        assert frame.groupby("seed").size().to_dict() == dict.fromkeys((2, 8), NUM**2 if name == "planes" else 3)
+        assert frame.groupby("seed").size().to_dict() == dict.fromkeys((2, 8), num)
         assert set(zip(frame["task"], frame["plane"], frame["k"], frame["level"], strict=True)) == {("toy", plane, 2, 3)}
     assert not list(chunk.job.folder.glob(".*"))
 
@@ -156,6 +158,37 @@ def test_points_are_scored_as_points_of_the_plane(network, chunk, plane):
     assert own["test_loss"].tolist() == [score.loss for score in expected]
 
 
+def test_the_set_is_followed_to_its_border_and_the_window_shows_it(network, tmp_path, plane):
+    """Dense networks are worse than the solution by little, and differ by a tenth: a set of its own beside the matching one."""
+    chunk = Chunk(tmp_path, network, plane, [8, 2], dense=True)
+    own = {seed: evaluate(network, _run(network, seed, "state"), DATA.test, DATA).error for seed in SEEDS}
+    dense = [min(own.values()) + 0.05, min(own.values()) + 0.15, None]
+    chunk.write_run("dense", errors={"train": dense, "test": dense}, diverged=[False, False, True])
+    planes, marks = chunk.run()
+    reaches = tabulation.read(chunk.job.folder / "reaches.parquet")
+    assert {*reaches.columns} <= set(tabulation.measured(declared.COLUMNS["reaches"]))
+    assert reaches.groupby("seed").size().to_dict() == {2: 8, 8: 8}
+    names = ("projection", "next", "solution") if plane == "pruning" else ("solution", "magnitude", "random")
+    for seed, rows in reaches.groupby("seed"):
+        states, centre = _networks(network, seed), marks[(marks["seed"] == seed) & (marks["mark"] == "solution")].iloc[0]
+        made = through(tuple(states[mark] for mark in names), prunable(network), follow=plane == "pruning")
+        step = np.linalg.norm(made.places[[1, 2, 0]] - made.places, axis=1).max() / 8
+        highest = np.mean(dense[:2]) + np.std(dense[:2], ddof=1)
+        limits = rows.groupby("of")["threshold"].first()
+        assert limits.tolist() == pytest.approx([highest, own[seed] + np.std(dense[:2], ddof=1)])
+        for _, row in rows.iterrows():
+            assert (row["reach"] == 0) == (own[seed] > row["threshold"])
+            if pd.notna(row["reach"]) and row["reach"] > 0:
+                way = np.array([1.0, 0.0] if row["axis"] == "x" else [0.0, 1.0]) * (1 if row["forwards"] else -1)
+                near, far = (row["reach"] + side * step / 512 for side in (-1.01, 1.01))
+                points = np.array([[centre["x"], centre["y"]] + r * way for r in (near, far)])
+                inside, outside = (score.error for score in scores(network, made, points, DATA.test, DATA))
+                assert inside <= row["threshold"] < outside
+                end = points[1][0 if row["axis"] == "x" else 1]
+                grid = planes[planes["seed"] == seed][row["axis"]]
+                assert grid.min() <= end <= grid.max()
+
+
 @pytest.mark.parametrize("role", ["state", "next"])
 def test_a_diverged_run_leaves_no_rows_of_its_seed(network, tmp_path, role):
     chunk = Chunk(tmp_path, network, "pruning", [8, 2])
@@ -203,7 +236,7 @@ def test_a_job_that_was_stopped_goes_on_to_the_same_tables(chunk, monkeypatch, s
 
     monkeypatch.setattr(Sums, "add", counting)
     handler = signal.getsignal(signal.SIGTERM)
-    for name in ("planes", "marks"):
+    for name in ("planes", "marks", "reaches"):
         (chunk.job.folder / f"{name}.parquet").unlink()
     with pytest.raises(Preempted):
         chunk.run()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,8 @@ from hypothesis import strategies as st
 from pipeline_lib.analysis.sublevel_sets import Landscape
 from pipeline_lib.core import registry
 from pipeline_lib.planning import declared
-from pipeline_lib.tables import tabulation
+from pipeline_lib.tables import rules, tabulation
 from pipeline_lib.tables.derived import planes
-from pipeline_lib.tables.rules import highest_matching
 
 RADIUS = 0.7
 
@@ -123,20 +124,16 @@ def _frames(dense: list[float | None], plane: str, **more: Any) -> dict[str, pd.
         error = 0.1 + np.hypot(x - marks["solution"][0], y - marks["solution"][1])
         return who | homes | {"x": x, "y": y, "test_error": error, "test_loss": 2 * error}
 
-    runs = [
-        {"task": "toy", "kind": kind, "k": k, "level": level, "order": order, "seed": seed, "test_error": e}
-        for seed, error in enumerate(dense)
-        for kind, k, level, order, e in (
-            *(("dense", 5, 0, 1, error), ("dense", 5, 0, 2, 0.9), ("dense", 9, 0, 1, 0.9)),
-            *(("imp", 5, 2, 1, 0.9), ("reinit", 5, 0, 1, 0.9)),
-        )
+    highest = float(rules.matching_error([math.nan if error is None else error for error in dense]))
+    own = 0.1 + highest - float(np.nanmean([error or math.nan for error in dense])) if math.isfinite(highest) else math.nan
+    rays = [
+        who | homes | {"axis": axis, "forwards": forwards, "of": of, "threshold": at, "reach": max(at - 0.1, 0.0)}
+        for (of, at), axis, forwards in itertools.product((("dense", highest), ("own", own)), "xy", (True, False))
+        if math.isfinite(at)
     ]
     points = pd.DataFrame([row(x, y) for y in axis for x in axis]).sample(frac=1, random_state=0)
-    return {
-        "planes": points,
-        "marks": pd.DataFrame([row(*p) | {"mark": m} for m, p in marks.items()]),
-        "runs": pd.DataFrame(runs),
-    }
+    reaches = pd.DataFrame(rays, columns=[*who, *homes, "axis", "forwards", "of", "threshold", "reach"])
+    return {"planes": points, "marks": pd.DataFrame([row(*p) | {"mark": m} for m, p in marks.items()]), "reaches": reaches}
 
 
 def test_the_set_of_the_pruning_plane():
@@ -151,11 +148,24 @@ def test_the_set_of_the_pruning_plane():
     assert found["share"] == pytest.approx((_bowl(centre=(0.0, 0.5)).errors <= radius).mean(), abs=0.01)
 
 
+def test_the_set_up_to_the_solutions_own_error_is_beside_the_matching_one():
+    """Definition 2.4 is of E(w) + epsilon: 0.1 + 0.1 / sqrt(2), less than the mean of dense networks here."""
+    (found,) = planes.sets(_frames([0.5, 0.6], "pruning"), {})
+    radius = 0.1 / 2**0.5
+    assert found["own_threshold"] == pytest.approx(0.1 + radius)
+    assert (found["own_projection_inside"], found["own_next_inside"]) == (False, False)
+    assert found["own_share"] == pytest.approx((_bowl(centre=(0.0, 0.5)).errors <= radius).mean(), abs=0.01)
+    assert (found["own_reach_x"], found["own_reach_y"]) == (pytest.approx(radius), pytest.approx(radius))
+
+
 def test_reach_goes_towards_the_marks():
-    """The solution is 0.5 from the upper border and 1.5 from the lower one, where the projection is."""
-    (found,) = planes.sets(_frames([1.3], "pruning"), {})
-    assert found["reach_y"] == pytest.approx(1.2, abs=0.01)
-    assert found["reach_x"] is None
+    """The other marks are below the solution, and on its right."""
+    frames = _frames([1.3], "pruning")
+    right = (frames["reaches"]["axis"] == "x") & frames["reaches"]["forwards"]
+    down = (frames["reaches"]["axis"] == "y") & ~frames["reaches"]["forwards"]
+    frames["reaches"]["reach"] = np.where(right, math.nan, np.where(down, 1.2, 9.0))
+    (found,) = planes.sets(frames, {})
+    assert (found["reach_x"], found["reach_y"]) == (None, 1.2)
 
 
 def test_the_set_of_the_plane_of_directions():
@@ -180,11 +190,11 @@ def test_a_solution_above_the_threshold_has_an_empty_set():
 
 def test_planes_are_kept_apart_and_rows_have_the_documented_columns():
     parts = [_frames([0.45], "directions", level=level) for level in (2, 0)] + [_frames([0.45], "pruning")]
-    frames = {name: pd.concat([part[name] for part in parts]) for name in ("planes", "marks")} | {"runs": parts[0]["runs"]}
+    frames = {name: pd.concat([part[name] for part in parts]) for name in parts[0]}
     rows = planes.sets(frames, {})
     assert [(row["plane"], row["level"]) for row in rows] == [("directions", 0), ("directions", 2), ("pruning", 2)]
     for row in rows:
-        assert [*row, "environment"] == [column.name for column in declared.COLUMNS["sets"]]
+        assert {*row, "environment"} == {column.name for column in declared.COLUMNS["sets"]}
         assert (row["key"], row["other_key"]) == ("solution", "next" if row["plane"] == "pruning" else None)
     assert tabulation.to_arrow(rows, declared.COLUMNS["sets"]).num_rows == 3
 
@@ -194,14 +204,8 @@ def test_without_dense_networks_there_is_no_set():
 
 
 def test_without_planes_there_is_no_set():
-    empty = {name: pd.DataFrame(columns=[c.name for c in declared.COLUMNS[name]]) for name in ("planes", "marks", "runs")}
+    empty = {name: pd.DataFrame(columns=[c.name for c in declared.COLUMNS[name]]) for name in ("planes", "marks", "reaches")}
     assert planes.sets(empty, {}) == []
-
-
-def test_the_matching_error_is_of_the_ladders_own_dense_runs():
-    runs = _frames([0.1, 0.2, None], "pruning")["runs"]
-    assert highest_matching(runs, "toy") == pytest.approx(0.15 + 0.1 / 2**0.5)
-    assert np.isnan(highest_matching(runs, "other"))
 
 
 def test_the_table_is_registered():

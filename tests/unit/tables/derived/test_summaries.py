@@ -270,8 +270,11 @@ def test_several_changes_in_a_row_are_no_point():
     assert early.correlations(frames, {}) == []
 
 
+WATCHED = {"tasks": {"toy": {"steps": 1000}}}
+
+
 def test_events_are_read_off_the_telemetry():
-    events = {row["event"]: row["step"] for row in early.timeline({"telemetry": _telemetry()}, {})}
+    events = {row["event"]: row["step"] for row in early.timeline({"telemetry": _telemetry()}, WATCHED)}
     assert events["test accuracy 25 %"] == 250
     assert events["test accuracy 90 %"] == 900
     assert events["gradient minimum"] == pytest.approx(200, abs=12)
@@ -282,7 +285,7 @@ def test_events_are_read_off_the_telemetry():
 
 def test_an_event_that_does_not_happen_has_no_step():
     frame = _telemetry()
-    rows = early.timeline({"telemetry": frame[frame["step"] < 500]}, {})
+    rows = early.timeline({"telemetry": frame[frame["step"] < 500]}, WATCHED)
     (row,) = [row for row in rows if row["event"] == "test accuracy 75 %"]
     assert (row["step"], row["low"], row["high"], row["num_seeds"]) == (None, None, None, 2)
 
@@ -290,7 +293,7 @@ def test_an_event_that_does_not_happen_has_no_step():
 def test_a_diverged_seed_has_no_events():
     frame = _telemetry(3)
     frame.loc[frame["seed"] == 2, ["mean_magnitude", "signs_changed", "gradient_norm", "test_error"]] = None
-    rows = early.timeline({"telemetry": frame}, {})
+    rows = early.timeline({"telemetry": frame}, WATCHED)
     assert {row["num_seeds"] for row in rows} == {2}
 
 
@@ -298,10 +301,72 @@ def test_onsets_and_curvature_are_on_the_timeline_where_they_were_measured():
     onset = {"task": "toy", "kind": "dense", "level": 0, "of": "stability", "k": 50, "low": 20, "high": None, "num_seeds": 3}
     curvature = pd.DataFrame([{"task": "toy", "seed": 0, "step": s, "overlap": o} for s, o in ((0, 0.1), (10, 0.6), (20, 0.9))])
     frames = {"telemetry": _telemetry(), "onsets": pd.DataFrame([onset]), "curvature": curvature}
-    rows = {row["event"]: row for row in early.timeline(frames, {})}
+    rows = {row["event"]: row for row in early.timeline(frames, WATCHED)}
     stable = rows["dense networks stable"]
     assert (stable["step"], stable["low"], stable["high"], stable["num_seeds"]) == (50, 20, None, 3)
     assert rows["half of the gradient in the top subspace"]["step"] == 10
+
+
+def _overlaps(values: dict[int, float | None]) -> pd.DataFrame:
+    return pd.DataFrame([{"task": "toy", "seed": 0, "step": step, "overlap": value} for step, value in values.items()])
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({0: None, 10: None, 20: 0.8}, (None, 0)),  # it was .80 at step 0: "step 20, open end" is not known
+        ({0: None, 10: None}, (None, 0)),
+        ({0: 0.1, 10: 0.6, 20: None}, (10, 1)),
+        ({0: 0.1, 10: None, 20: 0.6}, (None, 0)),
+        ({0: 0.1, 10: 0.2}, (None, 1)),
+    ],
+)
+def test_an_overlap_that_is_not_known_is_missing_and_not_what_did_not_happen(values, expected):
+    frames = {"telemetry": _telemetry(), "curvature": _overlaps(values)}
+    rows = {row["event"]: row for row in early.timeline(frames, WATCHED)}
+    row = rows["half of the gradient in the top subspace"]
+    assert (row["step"], row["num_seeds"]) == expected
+
+
+@pytest.mark.parametrize("longer", [1, 2, 4])
+def test_when_gradients_have_settled_does_not_depend_on_how_long_one_watched(longer):
+    """They go on to grow after step 1,000."""
+    frame, last = _telemetry(), pd.DataFrame({"step": range(1010, 1000 * longer + 1, 10)})
+    more = [
+        last.assign(task="toy", seed=s, test_error=0.0, mean_magnitude=1.0, signs_changed=0.25 * longer, gradient_norm=4.0)
+        for s in (0, 1)
+    ]
+    rows = early.timeline({"telemetry": pd.concat([frame, *more])}, {"tasks": {"toy": {"steps": 1000}}})
+    expected = early.timeline({"telemetry": frame}, WATCHED)
+    for row, other in zip(rows, expected, strict=True):
+        if row["event"].startswith(("gradient", "half")):
+            assert row == other
+
+
+def test_of_training_that_was_not_watched_until_gradients_settle_that_is_not_known():
+    rows = {row["event"]: row for row in early.timeline({"telemetry": _telemetry()}, {"tasks": {"toy": {"steps": 60000}}})}
+    for event in ("gradients settled", "gradients no longer large", "half of the sign changes"):
+        assert (rows[event]["step"], rows[event]["num_seeds"]) == (None, 0)
+    assert rows["gradient minimum"]["num_seeds"] == 2
+
+
+def test_a_gradient_that_falls_all_the_time_has_no_minimum():
+    frame = _telemetry().assign(gradient_norm=lambda rows: 5 - rows["step"] / 1000)
+    rows = {row["event"]: row for row in early.timeline({"telemetry": frame}, WATCHED)}
+    assert rows["gradient minimum"]["step"] is None
+
+
+def test_where_a_level_matches_is_read_off_runs_alone():
+    """Means 10 to 12 % match at 12 + deviation: level 1 from k = 5 on, level 2 nowhere; there is no instability table."""
+    errors = {(0, k, s): 0.10 + 0.01 * s for k in (0, 5, 9) for s in range(3)}
+    errors |= {(1, k, s): (0.5 if k == 0 else 0.10) + 0.01 * s for k in (0, 5, 9) for s in range(3)}
+    errors |= {(2, k, s): 0.4 for k in (0, 5, 9) for s in range(3)}
+    runs = _runs(errors)
+    runs["kind"] = np.where(runs["level"] == 0, "dense", "imp")
+    rows = {row["event"]: row for row in early.timeline({"telemetry": _telemetry(), "runs": runs}, WATCHED)}
+    first, second = rows["IMP matches at level 1"], rows["IMP matches at level 2"]
+    assert (first["step"], first["low"], first["high"], first["of"], first["num_seeds"]) == (5, 5, 5, "runs", 3)
+    assert (second["step"], second["low"], second["high"]) == (None, None, None)
 
 
 def test_smoothing_averages_a_window_of_steps():

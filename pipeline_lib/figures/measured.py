@@ -1,0 +1,91 @@
+"""Around solutions: limits from measured radii beside those from spectra, and what foretells the outliers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline_lib.figures.support import style
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+# What each figure needs (`experiments.figure_needs`), and what the report says under it.
+FIGURES = {
+    "measured_limits": {
+        "runs": "ladder_and_dense", "tables": ["measured_limits"], "sparse": True, "option": "limits",
+        "measures": ["radii", "spectra", "cuts"],
+        "caption": (
+            "How much of a solution can be pruned at once, at the last rewind step: by the eigenvalues of the Gauss-Newton "
+            "matrix (black) and of the Hessian (purple), and by the lemma's sum from measured radii (colours): distances at "
+            "which the training loss no longer matches, along random directions, directions in proportion to weights, and "
+            "directions of high curvature. Means over seeds, bands of one standard deviation. Radii along random directions "
+            "give less than the lemma's own axes do, where the loss is quadratic."
+        ),
+    },
+    "outliers": {
+        "runs": "ladder_at_last_k", "tables": ["outliers"], "sparse": True, "option": "limits",
+        "measures": ["class_means", "spectra"],
+        "caption": (
+            "The largest eigenvalues of the Gauss-Newton matrix (black) and of the Hessian (purple) at a ladder's solutions, "
+            "by rank, beside those of the Gram matrix of class means of the logits' gradients (blue), which are at most as "
+            "large as the Gauss-Newton ones on the same images. Means over seeds, bands of one standard deviation; those that "
+            "have not converged are left out."
+        ),
+    },
+}  # fmt: skip
+
+Frames = dict[str, "pd.DataFrame"]
+Levels = dict[str, int]
+
+_SPECTRA = {"gauss_newton": ("Gauss-Newton", "black"), "hessian": ("Hessian", "#762A83")}
+_DIRECTIONS = {
+    "random": ("random directions", "#009E73"),
+    "magnitude": ("in proportion to weights", "#0072B2"),
+    "curvature": ("of high curvature", "#D55E00"),
+}
+
+
+def measured_limits(frames: Frames, sparse_levels: Levels) -> Figure:
+    """Limits of pruning from measured radii and from spectra against the distance, a panel a level."""
+    frame = style.at_last_k(frames["measured_limits"])
+    figure, panels = style.each_level(frame)
+    for axis, (task, level) in panels:
+        own = style.select(frame, task=task, level=level)
+        own = own.assign(place=own.groupby(["seed", "direction"]).cumcount())  # every seed has a grid of its own
+        own = own.assign(distance=own.groupby("place")["distance"].transform("mean"))
+        one = style.select(own, direction=own["direction"].iloc[0])
+        for name, (label, colour) in _SPECTRA.items():
+            if one[name].notna().any():
+                style.line(axis, one.dropna(subset=[name]), "distance", name, colour, f"limit, {label}")
+        for name, (label, colour) in _DIRECTIONS.items():
+            rows = style.select(own, direction=name)
+            if len(rows):
+                style.line(axis, rows, "distance", "share", colour, f"radii, {label}", dash="--")
+        axis.set_ylim(0, 1)
+        axis.set_xlim(left=0)
+        axis.set_title(f"{task}, level {level}")
+        axis.set_xlabel("distance R to the pruned network")
+        axis.set_ylabel("share pruned")
+    style.legend_below(figure)
+    return figure
+
+
+def outliers(frames: Frames, sparse_levels: Levels) -> Figure:
+    """The largest eigenvalues by rank, and those of the class means' Gram matrix, a panel a level."""
+    frame = style.at_last_k(frames["outliers"])
+    figure, panels = style.each_level(frame)
+    for axis, (task, level) in panels:
+        own = style.select(frame, task=task, level=level)
+        for name, (label, colour) in {**_SPECTRA, "class_means": ("class means", style.COLOURS["imp"])}.items():
+            rows = own.dropna(subset=[name])
+            rows = rows[rows[name] > 0]
+            if len(rows):
+                style.line(axis, rows, "rank", name, colour, label, "o" if name == "class_means" else ".")
+        axis.set_yscale("log")
+        axis.locator_params(axis="x", integer=True)
+        axis.set_title(f"{task}, level {level}")
+        axis.set_xlabel("rank")
+        axis.set_ylabel("eigenvalue")
+    style.legend_below(figure)
+    return figure
