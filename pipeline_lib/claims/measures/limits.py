@@ -26,27 +26,21 @@ Line = tuple[np.ndarray, np.ndarray]  # distances, ascending, and the limit at e
 Lines = dict[int, dict[int, Line]]  # by level and seed
 Scan = dict[int, dict[float, dict[int, float]]]  # accuracies, or their margins, by level, ratio and seed
 
-_NOTHING = (np.zeros(1), np.zeros(1))
 _SHARES = (0.25, 0.5, 0.75)  # of the common range of distances, at which levels are compared
 
 
 def _lines(ev: Evidence, k: int) -> Lines:
-    """Find what the Hessian predicts of each level and seed, levels ascending."""
-    own, fits = ev.rows("limits", k=k, operator="hessian").sort_values("distance"), ev.rows("fits", k=k)
-    none = fits[fits["epsilon"].isna()]
-    found: Lines = {level: {} for level in sorted({*own["level"].tolist(), *none["level"].tolist()})}
+    """Find what curvature predicts of each level and seed, levels ascending: Gauss-Newton's, or the Hessian's if it is alone."""
+    own = ev.rows("limits", k=k).sort_values("distance")
+    operator = "gauss_newton" if "gauss_newton" in set(own["operator"]) else "hessian"
+    own = own[own["operator"] == operator]
+    found: Lines = {level: {} for level in sorted(own["level"].unique().tolist())}
     lines: dict[Any, pd.DataFrame] = dict(iter(own.groupby(["level", "seed"])))
     most = max(map(len, lines.values()))
     for (level, seed), line in lines.items():
         if len(line) >= evidence.COMPLETE * most:
             found[level][seed] = line["distance"].to_numpy(), line["clamped"].to_numpy(dtype=float)
-    for level, seed in zip(none["level"].tolist(), none["seed"].tolist(), strict=True):
-        found[level][seed] = _NOTHING
     return found
-
-
-def _drawn(lines: Lines) -> list[Line]:
-    return [line for by_seed in lines.values() for line in by_seed.values() if line is not _NOTHING]
 
 
 def _limit(line: Line, at: float) -> float:
@@ -85,7 +79,7 @@ def _rows(scan: Scan) -> list[dict[int, float]]:
 
 def _points(ev: Evidence, k: int, criterion: str) -> list[tuple[bool | None, bool | None, bool, bool]]:
     """Tell of each network of the scan whether it matches and whether its ratio is below the limit, for sure and by the mean."""
-    scan, lines, cuts = _scan(ev, k, criterion), _lines(ev, k), ev.rows("cuts", k=k, criterion=criterion)
+    scan, lines, cuts = _scan(ev, k, criterion), _lines(ev, k), ev.rows("cuts", k=k, criterion=criterion, draw=0)
     found, of = [], len(_rows(scan))
     columns = (cuts[name].tolist() for name in ("level", "fraction", "seed", "distance"))
     distances = {(level, round(f, 6), seed): r for level, f, seed, r in zip(*columns, strict=True)}
@@ -105,9 +99,8 @@ def limit_by_level(ev: Evidence, k: int) -> Measured:
     These are evenly spaced in the range that all levels and seeds have in common.
     """
     lines = _lines(ev, k)
-    if not _drawn(lines):
-        raise Missing("levels with a predicted limit")
-    low, high = max(float(x[0]) for x, _ in _drawn(lines)), min(float(x[-1]) for x, _ in _drawn(lines))
+    distances = [x for by_seed in lines.values() for x, _ in by_seed.values()]
+    low, high = max(float(x[0]) for x in distances), min(float(x[-1]) for x in distances)
     trends, parts = [], list[dict[int, float]]()
     for at in (low + share * (high - low) for share in _SHARES):
         series = {level: {s: _limit(line, at) for s, line in by_seed.items()} for level, by_seed in lines.items()}
@@ -177,14 +170,3 @@ def num_ratios(ev: Evidence, k: int, criterion: Literal["magnitude", "random"]) 
     """Count the ratios by which the solutions of the level that has the fewest were pruned."""
     scan = _tried(ev, k, criterion)
     return ev.counted(float(min(map(len, scan.values()))), len(scan))
-
-
-def spectrum_size(ev: Evidence, k: int, column: Literal["probes", "iterations", "examples"]) -> Measured:
-    """Count random start vectors, iterations or training images of the solutions' spectra, of the one that has the fewest."""
-    one = ev.rows("spectrum", k=k, operator="hessian", vector="rademacher").groupby(["seed", "level", "step"])
-    counts = {
-        "probes": one["probe"].nunique(),
-        "iterations": one["index"].max() + 1,
-        "examples": one["num_examples"].min(),
-    }
-    return ev.counted(float(counts[column].min()), len(one))

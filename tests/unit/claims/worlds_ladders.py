@@ -210,10 +210,9 @@ SCAN = {"changed_runs": {"test_error": 0.01}, **LIMITS}
 
 def limits(o: Options, values: Mapping[int, float]) -> Tables:
     """The limit that is predicted of each level, at all distances."""
-    who = {"k": o["k"], "operator": "hessian"}
+    who = {"k": o["k"], "operator": "gauss_newton"}
     rows = [who | {"level": level, "distance": r, "clamped": v} for level, v in values.items() for r in (1.0, 2.0, 3.0)]
-    fits = each_seed([{"k": o["k"], "level": level, "epsilon": 0.1} for level in values])
-    return {"limits": each_seed(rows), "fits": fits}
+    return {"limits": each_seed(rows)}
 
 
 @world("limit_by_level", apart=0.3, varies=LIMITS)
@@ -233,7 +232,8 @@ def scan(o: Options, largest: Mapping[str, Mapping[int, float]]) -> Tables:
                 rows.append(run(matching(margin), level, k, change=f"mask | prune({ratio}, {criterion})", **more))
     rows += [run(60, 1, k), *(run(matching(2), level, k) for level in sorted(levels - {0, 1}))]
     found = runs(rows)
-    cuts = [{"k": k, "level": a, "criterion": c, "fraction": f, "distance": 2.0} for c in largest for a in levels for f in RATIOS]
+    who = {"k": k, "draw": 0, "distance": 2.0}
+    cuts = [who | {"level": a, "criterion": c, "fraction": f} for c in largest for a in levels for f in RATIOS]
     return found | {"cuts": each_seed(cuts)}
 
 
@@ -262,7 +262,7 @@ def ratio_trend(o: Options, theta: float, s: Setting) -> Tables:
     return scan(o, {o["criterion"]: dict(zip((0, 2, 4, 6), ratios, strict=True))})
 
 
-@world("num_ratios", "spectrum_size", "num_between", "num_across", apart=4, counted=True)
+@world("num_ratios", "num_between", "num_across", apart=4, counted=True)
 def sizes(o: Options, theta: float, s: Setting) -> Tables:
     num = round(theta)
     if o["name"] == "num_between":
@@ -271,16 +271,10 @@ def sizes(o: Options, theta: float, s: Setting) -> Tables:
     if o["name"] == "num_across":
         points = [(i, i) for i in range(num)]
         return {"planes": each_seed([{"plane": "pruning", "k": 0, "level": 0, "x": float(x), "y": float(y)} for x, y in points])}
-    if o["name"] == "num_ratios":
-        more = {"further_criterion": o["criterion"], "num_changes": 1}
-        rows = [(i / 100, f"mask | prune({i / 100}, {o['criterion']})") for i in range(1, num + 1)]
-        return runs(
-            [*dense(o["k"]), run(80, 1, o["k"]), *(run(80, 3, o["k"], change=c, further_fraction=f, **more) for f, c in rows)]
-        )
-    who = {"k": o["k"], "operator": "hessian", "vector": "rademacher", "level": 0, "step": 9, "task": "t", "seed": 0}
-    who |= {"probe": 0, "index": 0, "num_examples": theta}
-    varied = {"probes": "probe", "iterations": "index"}.get(o["column"])
-    return {"spectrum": pd.DataFrame([who | ({varied: i} if varied else {}) for i in range(num if varied else 1)])}
+    more = {"further_criterion": o["criterion"], "num_changes": 1}
+    rows = [(i / 100, f"mask | prune({i / 100}, {o['criterion']})") for i in range(1, num + 1)]
+    pruned = [run(80, 3, o["k"], change=change, further_fraction=fraction, **more) for fraction, change in rows]
+    return runs([*dense(o["k"]), run(80, 1, o["k"]), *pruned])
 
 
 def drawn(o: Options, levels: Sequence[int], plane: str, **columns: Any) -> Tables:

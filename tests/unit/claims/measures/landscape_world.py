@@ -98,20 +98,16 @@ def _planes() -> tuple[Rows, Rows]:
 
 
 def _limits() -> dict[str, Rows]:
-    rows: dict[str, Rows] = {"limits": [], "fits": [], "cuts": [], "spectrum": []}
+    rows: dict[str, Rows] = {"limits": [], "cuts": []}
     for seed, (level, height) in product(SEEDS, HEIGHTS.items()):
         who = {"task": "net", "seed": seed, "k": 20, "level": level}
-        rows["fits"].append(who | {"epsilon": height})
         for operator, distance in product(("hessian", "gauss_newton"), (1, 2, 3, 4)):
-            if height is not None:
-                limit = height / distance if operator == "hessian" else distance
-                rows["limits"].append(who | {"operator": operator, "distance": float(distance), "clamped": limit})
+            limit = (height or 0.0) / distance if operator == "gauss_newton" else distance
+            rows["limits"].append(who | {"operator": operator, "distance": float(distance), "clamped": limit})
         for ratio in (0.1, 0.2, 0.3):
-            rows["cuts"].append(who | {"criterion": "random", "fraction": ratio, "distance": 10 * ratio + 1})
-            rows["cuts"].append(who | {"criterion": "magnitude", "fraction": ratio, "distance": 3.5})
-        for vector, probe, i in product(("rademacher", "gradient"), (0, 1), range(4)):
-            own = {"operator": "hessian", "step": 50, "vector": vector, "probe": probe, "index": i}
-            rows["spectrum"].append(who | own | {"num_examples": 90 if level == 2 else 100})
+            cut = who | {"criterion": "random", "fraction": ratio, "draw": 0}
+            rows["cuts"] += [cut | {"distance": 10 * ratio + 1}, cut | {"draw": 1, "distance": 99.0}]
+            rows["cuts"].append(cut | {"criterion": "magnitude", "distance": 3.5})
     return rows
 
 

@@ -14,7 +14,7 @@ from rewinding_world import edit
 INFINITE = float("inf")
 RUNS, ALONE, LINES, SETS = ("runs",), ("barriers",), ("runs", "barriers"), ("runs", "sets")
 BARRIER = {"name": "level_barrier", "from_level": 1, "to_level": 4}
-LIMITS, SCAN = ("limits", "fits"), ("runs", "changed_runs")
+LIMITS, SCAN = ("limits",), ("runs", "changed_runs")
 
 # The options of a claim, the value, and the tables that it takes. The tolerance is half a point.
 EXPECTED: list[tuple[dict[str, Any], float, tuple[str, ...]]] = [
@@ -64,9 +64,6 @@ EXPECTED: list[tuple[dict[str, Any], float, tuple[str, ...]]] = [
     ({"name": "ratio_lead", "k": 20}, 0, SCAN),
     ({"name": "num_ratios", "k": 20, "criterion": "random"}, 3, ("changed_runs",)),
     ({"name": "num_ratios", "k": 20, "criterion": "magnitude"}, 3, SCAN),
-    ({"name": "spectrum_size", "k": 20, "column": "probes"}, 2, ("spectrum",)),
-    ({"name": "spectrum_size", "k": 20, "column": "iterations"}, 4, ("spectrum",)),
-    ({"name": "spectrum_size", "k": 20, "column": "examples"}, 90, ("spectrum",)),
     # Apart by 1/11, at a magnitude of 2, and by 0.15, at 1.7.
     (
         {"name": "distribution_ratio", "start": LRR, "reference": FT, "against": WR, "from_level": 1, "to_level": 2},
@@ -91,7 +88,7 @@ EXPECTED: list[tuple[dict[str, Any], float, tuple[str, ...]]] = [
 IDS = [" ".join(str(value) for value in options.values()) for options, _, _ in EXPECTED]
 # Counts and predictions are of what there is, planes of one seed.
 FEW_WILL_DO = {
-    "num_between", "num_across", "num_ratios", "spectrum_size", "well_transition", "well_width", "well_probability",
+    "num_between", "num_across", "num_ratios", "well_transition", "well_width", "well_probability",
 }  # fmt: skip
 
 
