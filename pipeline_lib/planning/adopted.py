@@ -20,7 +20,7 @@ from pipeline_lib.store import artifacts
 from pipeline_lib.store.verification import RECORD
 
 FILE = "plans/adopted.json"
-_FOLDER = re.compile(r"artifacts/[a-z]+/[A-Za-z0-9_-]+-([0-9a-f]{12})")
+_FOLDER = re.compile(r"artifacts/[a-z_]+/[A-Za-z0-9_-]+-([0-9a-f]{12})")
 _CODE = re.compile(r"[0-9a-f]{12}")
 
 

@@ -17,7 +17,7 @@ from pipeline_lib.planning.nodes import Plan
 from pipeline_lib.store import verification
 
 # Where artifacts lie under the results folder: no name leaves it, or means something to a shell.
-_FOLDER = re.compile(r"artifacts/[a-z]+/[A-Za-z0-9_-]+-[0-9a-f]{12}")
+_FOLDER = re.compile(r"artifacts/[a-z_]+/[A-Za-z0-9_-]+-[0-9a-f]{12}")
 # What reading a damaged file can raise.
 _DAMAGE = (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError)
 

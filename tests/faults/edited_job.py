@@ -92,7 +92,8 @@ def main() -> None:
     print(json.dumps(whole))
     *begins, calls = json.loads(whole["text"].rpartition("calls ")[2])
     late = begins[-number // 2 :]  # what is imported late is read late
-    early = begins[2 :: len(begins) // (number // 4)]  # the first two are what freezes the others, and the package around it
+    # The first four are the worker's client and what freezes the others, each with the package around it.
+    early = begins[4 :: len(begins) // (number // 4)]
     spread = [calls * (i + 1) // (number // 4) for i in range(number // 4)]
     for moment in (0, *early, *late, *spread):
         print(json.dumps(_outcome(folder, plan, moment, edits)))

@@ -39,7 +39,7 @@ def test_files_that_describe_other_tasks_do_not_matter(single: Checkout) -> None
 
 
 def test_edited_code_is_refused(single: Checkout) -> None:
-    single.edit("pipeline_lib/tables/tabulation.py", '_ADDED = ("stable", "onset", ', '_ADDED = ("stable", "onset", "none", ')
+    single.edit("pipeline_lib/tables/tabulation.py", '_ADDED = ("headroom", ', '_ADDED = ("none", "headroom", ')
     outcome = co.stage(single, single.path("artifacts/tabulate/single-runs-*"))
     assert _refused(outcome), outcome.text
     assert "stage tabulate" in outcome.text

@@ -12,7 +12,7 @@ from checkout import Checkout
 from pipeline_lib.experiments import comparisons, figure_needs
 from pipeline_lib.planning import declared
 
-OPTIONS = (None, "perturbed", "pretraining", "telemetry", "curvature", "starts")
+OPTIONS = (None, "perturbed", "pretraining", "telemetry", "curvature", "starts", "claims")
 PRETEXTS, CALLS = len(comparisons.PRETEXTS), len(comparisons.EVERY)
 ROWS = {
     # two ladders; every change at both levels; ladders from each pretext; sparse pretraining; a deficit; controls at k = 10
@@ -23,7 +23,7 @@ ROWS = {
     "spectrum": 2 * 2 * 8,  # two steps, a random start and the gradient
     "curvature": 2,
     "correlations": 2 * 2,  # levels, and both sets of perturbations
-    "timeline": 4 + 4 + 1,  # accuracies, events of gradients and signs, the subspace
+    "timeline": 4 + 4 + 1 + 1,  # accuracies, events of gradients and signs, IMP that matches, the subspace
 }
 
 

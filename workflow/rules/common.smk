@@ -50,7 +50,7 @@ PYTHON = "python" if workflow.deployment_settings.deployment_method else sys.exe
 wildcard_constraints:
     node=r"[A-Za-z0-9_-]+-[0-9a-f]{12}",
     experiment="[a-z0-9_]+",
-    table="[a-z]+",
+    table="[a-z_]+",
 
 
 # A submission that Slurm refuses for now is asked for again, instead of using up the job's attempts.

@@ -57,7 +57,7 @@ rule unknown:
     log:
         f"{RESULTS}/logs/publish/unknown-{{target}}.log",
     wildcard_constraints:
-        target=rf"(?!artifacts/)(?![a-z0-9_]+/([a-z]+[.]parquet|figures/({'|'.join(figure_needs.FIGURES)})[.](svg|png))$).+",
+        target=rf"(?!artifacts/)(?![a-z0-9_]+/([a-z_]+[.]parquet|figures/({'|'.join(figure_needs.FIGURES)})[.](svg|png))$).+",
     localrule: True
     conda:
         ENVIRONMENT

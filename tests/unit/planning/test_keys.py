@@ -17,7 +17,7 @@ from pipeline_lib.planning.keys.fingerprint import CODE, Named, code_of
 Edits = dict[str, str | None]
 TABLES = {"tabulate", "derive", "judge"}
 TRAINING = {"pretrain", "teach", "train", "trace", "telemetry", "validation", "adapt"}  # they run the loop
-LANDSCAPES = {"interpolate", "follow", "layers", "similarity", "connect", "slice", "cut"}
+LANDSCAPES = {"interpolate", "follow", "layers", "similarity", "connect", "slice", "cut", "radii", "class_means"}
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +183,7 @@ NAMED: dict[tuple[str, str, str], Edits] = {
     ),
     ("judge", "measures", "unstable_matches"): {
         "claims/measures/stability.py": _text("claims/measures/stability.py").replace(
-            "def unstable_matches(frames", "def unstable_matches(*, frames"
+            "def unstable_matches(ev: Evidence, kind: str", "def unstable_matches(ev: Evidence, *, kind: str"
         )
     },
 }

@@ -104,7 +104,7 @@ def test_every_row_leads_to_one_folder_and_to_its_line_of_the_index(world, table
 def test_a_second_network_is_missing_where_there_is_none_alone(world):
     for name, frame in world.tables.items():
         lacking = frame[frame["other_key"].isna()] if "other_key" in frame else frame[:0]
-        assert lacking.empty or name in ("planes", "sets")
+        assert lacking.empty or name in ("planes", "sets", "reaches")
         assert lacking.empty or set(lacking["plane"]) == {"directions"}
         assert lacking.empty or (frame["plane"] == "directions").sum() == len(lacking)
 
@@ -279,9 +279,22 @@ def _solution(world: _World, row: Any) -> None:
     assert world.measured(world.state(row.key, row.seed), "train")[1] == row.train_loss
 
 
-def _of_fit(world: _World, row: Any) -> None:
-    fits = world.tables["fits"]
-    assert row.key == fits[(fits["seed"] == row.seed) & (fits["level"] == row.level)]["key"].item()
+def _followed(world: _World, row: Any) -> None:
+    assert world.measured(world.state(row.key, row.seed), "train", int(row.num_examples))[1] == pytest.approx(row.loss, rel=1e-5)
+
+
+def _survivors(world: _World, row: Any) -> None:
+    assert int((world.weights(row.key, row.seed) != 0).sum()) == row.dimension
+
+
+def _as_in(table: str) -> Callable[[_World, Any], None]:
+    """Check that a row is of the solution that rows of the table are of which it follows from."""
+
+    def check(world: _World, row: Any) -> None:
+        rows = world.tables[table]
+        assert {row.key} == set(rows[(rows["seed"] == row.seed) & (rows["level"] == row.level)]["key"])
+
+    return check
 
 
 CHECKS: dict[str, Callable[[_World, Any], None]] = {
@@ -289,8 +302,9 @@ CHECKS: dict[str, Callable[[_World, Any], None]] = {
     "throughout": _kept_ends, "layers": _first_of_block, "similarity": _alike, "perturbations": _change,
     "telemetry": _watched, "signs": _signs, "validation": _validated,
     "spectrum": _loss, "curvature": _loss, "paths": _between, "barriers": _barrier, "planes": _plane, "marks": _mark,
-    "cuts": _cut, "magnitudes": _largest, "geometry": _points, "ratios": _ratio, "fits": _solution, "limits": _of_fit,
-    "sets": _plane,
+    "cuts": _cut, "magnitudes": _largest, "geometry": _points, "ratios": _ratio, "fits": _solution, "limits": _as_in("fits"),
+    "sets": _plane, "reaches": _plane, "radii": _followed, "class_means": _survivors, "measured_limits": _as_in("radii"),
+    "outliers": _as_in("class_means"),
 }  # fmt: skip
 
 

@@ -253,6 +253,7 @@ TASKS: dict[str, tuple[int, list[tuple[int, float]]]] = {
     ),
     "lenet_mnist": (24_000, _LENET),
     "lenet_fashionmnist": (24_000, _LENET),
+    "lenet_mnist_lth": (24_000, _LENET),
     "digits_mlp": (600, [(0, 0.0012), (599, 0.0012)]),
     "digits_resnet": (400, [(0, 0.1), (199, 0.1), (200, 0.01), (299, 0.01), (300, 0.001), (399, 0.001)]),
 }
