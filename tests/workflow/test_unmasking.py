@@ -20,9 +20,10 @@ ROWS = {
     "planes": 2 * 25,
     "marks": 2 * 3,
     "sets": 2,
-    "cuts": 2 * (1 + 1 + 3),
+    "cuts": 2 * (1 + 1 + 3) + 2 * 4,  # two small ratios of the fit's level are drawn five times
     "fits": 2,
-    "spectrum": 2 * 6 * (3 + 2),  # the Hessian from two random starts and the gradient, Gauss-Newton from two
+    # The Hessian from two random starts and the gradient, Gauss-Newton from two on 8, 16, 32 and 64 images.
+    "spectrum": 2 * 6 * (3 + 2 * 4),
     "curvature": 2,
     "magnitudes": 201 * (3 + 2 + 2 * 2 + 2 * 2),
     "geometry": 8 * 7 // 2,  # three starts, three solutions, two projections
