@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 VERDICTS = ("holds", "fails", "undecided", "not measured")
-MOST = 20  # claims of an experiment that are listed one by one
+MOST = 30  # claims of an experiment that are listed one by one
 
 
 def _number(value: float) -> str:

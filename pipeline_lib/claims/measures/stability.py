@@ -113,6 +113,8 @@ def drop_at_onset(ev: Evidence, of: str, kind: str, through: int) -> Measured:
     steps, onset = sorted(points), evidence.steady_from(guess)
     if not 0 < onset <= through or int(onset) not in steps:
         raise Missing("an onset of stability after 0")
+    if len(steps) < evidence.LEAST_PLACES:
+        raise Missing(f"{evidence.LEAST_PLACES} rewind steps; has {len(steps)}")
     parts = dict(zip(points, ev.complete(points.values()), strict=True))
     place = steps.index(int(onset))
     there, mean = estimates.minus(parts[steps[place - 1]], parts[steps[place]]), estimates.minus(parts[0], parts[steps[-1]])

@@ -24,7 +24,7 @@ def test_few_claims_are_told_one_by_one_with_their_intervals():
 
 def test_of_many_claims_the_verdicts_are_counted():
     many = [CLAIM, *[CLAIM | {"verdict": "undecided", "family": "A"}] * closing.MOST]
-    assert closing.board("big", pd.DataFrame(many)) == ["claims of B, A in big: 1 holds, 20 undecided"]
+    assert closing.board("big", pd.DataFrame(many)) == ["claims of B, A in big: 1 holds, 30 undecided"]
 
 
 def test_claims_and_places_of_what_was_published(tmp_path, monkeypatch):

@@ -49,3 +49,9 @@ def test_nothing_drops_at_an_onset_that_is_the_first_step_or_none_or_without_a_f
     assert ask(edit(frames, "instability", "instability", 0.5, level=0), **drop) is None
     for last in (30.0, 40.0):  # no fall to compare with
         assert is_open(ask(edit(frames, "distances", "l2_params", last, level=0, k=20), **drop))
+
+
+def test_of_two_rewind_steps_the_whole_fall_is_the_mean_fall_and_says_nothing(frames):
+    drop = {"name": "drop_at_onset", "of": "distance", "kind": "dense", "through": 10}
+    fallen = edit(frames, "instability", "instability", 0.0, level=0, k=10)
+    assert ask(fallen, **drop) is None
