@@ -8,12 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline_lib.claims.rules import VERDICTS
 from pipeline_lib.tables import tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
 
-VERDICTS = ("holds", "fails", "undecided", "not measured")
 MOST = 30  # claims of an experiment that are listed one by one
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.experiments import comparisons
 from pipeline_lib.tables import rules, tabulation
+from pipeline_lib.tables.derived._onsets import matching
 from pipeline_lib.tables.derived._resampling import NUM_SAMPLES
 
 if TYPE_CHECKING:
@@ -170,29 +171,13 @@ def _crossing(values: pd.Series, least: float) -> float:
 
 def _matching(runs: pd.DataFrame, task: str) -> Rows:
     """Find from which rewind step on each sparse level matches, and where resampled seeds put it; from runs alone."""
-    import numpy as np
-
     own = runs[(runs["task"] == task) & (runs["order"] == runs["order"].min())]
-    dense = rules.dense(own).set_index("seed")["test_error"]
-    rows: Rows = []
-    for level, group in own[(own["kind"] == "imp") & (own["level"] > 0)].groupby("level"):
-        errors = group.pivot_table(index="k", columns="seed", values="test_error", dropna=False)
-        errors = errors[[seed for seed in errors.columns if seed in dense.index]].sort_index()
-        if errors.empty:
-            continue
-        steps, reference, found = (
-            [*map(int, errors.index)],
-            dense[errors.columns].to_numpy(dtype=float),
-            errors.to_numpy(dtype=float),
-        )
-        good = rules.matches(found.mean(1), float(rules.matching_error(reference)))
-        rng = numpy_generator("bootstrap", "timeline", task, int(level))
-        drawn = rng.integers(0, len(reference), (NUM_SAMPLES, len(reference)))
-        places = rules.lasting_places(rules.matches(found[:, drawn].mean(-1), rules.matching_error(reference[drawn])))
-        ends = [[*map(float, steps), _NOWHERE][int(np.quantile(places, q, method="nearest"))] for q in (0.025, 0.975)]
-        who = {"task": task, "event": f"IMP matches at level {level}", "of": "runs", "num_seeds": len(reference)}
-        values = dict(zip(("step", "low", "high"), (rules.onset(steps, good).k, *ends), strict=True))
-        rows.append(who | {name: None if value == _NOWHERE else value for name, value in values.items()})
+    dense, rows = rules.dense(own), Rows()
+    for level, group in own[(own["kind"] == "imp") & (own["level"] > 0) & own["seed"].isin(dense["seed"])].groupby("level"):
+        found = matching(group, dense, task, "imp", int(level))
+        who = {"task": task, "event": f"IMP matches at level {level}", "of": "runs", "num_seeds": found["num_seeds"]}
+        values = dict(zip(("step", "low", "high"), (found["k"], found["low"], found["high"]), strict=True))
+        rows.append(who | {name: None if value is None else float(value) for name, value in values.items()})
     return rows
 
 
