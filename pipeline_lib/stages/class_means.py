@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline_lib.analysis.class_means import gram_values
-from pipeline_lib.core import algebra
 from pipeline_lib.pruning.masks import num_kept
-from pipeline_lib.stages.support import data, masks
+from pipeline_lib.stages.support import data, solutions
 from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.evaluation import chunks, subset
@@ -45,17 +44,13 @@ class Spec(specs.Solutions):
 def run(job: Job[Spec]) -> None:
     """Measure a chunk of seeds; no rows of one that has diverged or has no weight left."""
     spec, world = job.spec, data.world(job)
-    states, head = artifacts.read_states(job.file("state", "state.safetensors"))
-    kept = masks.read(job, {name: states[0].params[name].shape for name in head["prunable"]})
+    there, key = solutions.sound(job, world.device)
     train = subset(world.dataset.train, spec["examples"], "curvature")
     some = replace(world.dataset, train=train)
     rows: list[dict[str, Any]] = []
-    for seed, state, mask, lost in zip(spec["seeds"], states, kept.members, head["diverged"], strict=True):
-        if lost or not num_kept(mask):
-            continue
-        batches, there = chunks(train, some, world.numerics), algebra.moved(state, world.device)
-        found = gram_values(world.network, there, batches, list(mask), mask, some.num_classes)
-        who = {"task": spec["task"]["name"], "seed": seed, "k": spec["k"], "level": spec["level"], "key": head["key"]}
+    for seed, (state, mask) in there.items():
+        found = gram_values(world.network, state, chunks(train, some, world.numerics), list(mask), mask, some.num_classes)
+        who = {"task": spec["task"]["name"], "seed": seed, "k": spec["k"], "level": spec["level"], "key": key}
         who |= {"dimension": num_kept(mask), "num_examples": len(train.y)}
         rows += [who | {"rank": i + 1, "value": value} for i, value in enumerate(found.tolist())]
         log.info("seed %d level %d: largest of the class means' eigenvalues %.3g", seed, spec["level"], found[0])

@@ -13,11 +13,10 @@ from torch import Tensor
 from pipeline_lib.analysis.curvature import gauss_newton_product
 from pipeline_lib.analysis.radii import KINDS, direction, moved_along, survivors
 from pipeline_lib.analysis.rays import reaches
-from pipeline_lib.core import algebra
 from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.types import Mask, State
 from pipeline_lib.pruning.masks import num_kept
-from pipeline_lib.stages.support import data, dense, masks
+from pipeline_lib.stages.support import data, dense, solutions
 from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.tables import tabulation
@@ -120,15 +119,9 @@ def _radii(around: _Around, seed: int, epsilon: float, num: int) -> list[dict[st
 def run(job: Job[Spec]) -> None:
     """Measure a chunk of seeds; no rows of one that has diverged or has no matching set."""
     spec, world = job.spec, data.world(job)
-    states, head = artifacts.read_states(job.file("state", "state.safetensors"))
-    kept = masks.read(job, {name: states[0].params[name].shape for name in head["prunable"]})
+    there, key = solutions.sound(job, world.device)
     train = subset(world.dataset.train, spec["examples"], "curvature")
     some = replace(world, dataset=replace(world.dataset, train=train))
-    there = {
-        seed: (algebra.moved(state, world.device), mask)
-        for seed, state, mask, lost in zip(spec["seeds"], states, kept.members, head["diverged"], strict=True)
-        if not lost and num_kept(mask)
-    }
     whole = {seed: _Around(world, *each).loss() for seed, each in there.items()}
     epsilons, rows = _epsilons(job, whole), list[dict[str, Any]]()
     for seed, (state, mask) in there.items():
@@ -136,7 +129,7 @@ def run(job: Job[Spec]) -> None:
             log.info("seed %d: no matching set, epsilon is %s", seed, epsilons[seed])
             continue
         around = _Around(some, state, mask)
-        who = {"task": spec["task"]["name"], "seed": seed, "k": spec["k"], "level": spec["level"], "key": head["key"]}
+        who = {"task": spec["task"]["name"], "seed": seed, "k": spec["k"], "level": spec["level"], "key": key}
         who |= {"epsilon": epsilons[seed], "dimension": num_kept(mask), "num_examples": len(train.y), "loss": around.loss()}
         rows += [who | row for row in _radii(around, seed, epsilons[seed], spec["directions"])]
         log.info("followed the loss of seed %d at level %d along %d ways", seed, spec["level"], 6 * spec["directions"])
