@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pipeline_lib.core import registry
 from pipeline_lib.experiments import criteria
-from pipeline_lib.experiments.changes import Change, Perturbation, Rule, Start, Teaching, worded
+from pipeline_lib.experiments.changes import Perturbation, Rule, Start, Teaching, worded
 from pipeline_lib.experiments.runs import Run, noise, rung
 from pipeline_lib.experiments.settings.options import Grid
 from pipeline_lib.planning import named_stages as stages
@@ -202,28 +202,35 @@ class TrainingNodes:
         """The state that a run starts from."""
         start = run.start
         if run.kind == "reinit":
-            state = self.pretrain(0, f"reinit-k{run.k}")
+            state = base = self.pretrain(0, f"reinit-k{run.k}")
         elif run.level and start.retraining and start.retraining.resumes:
-            state = self.rung(run, run.level - 1)
+            state = base = self.rung(run, run.level - 1)
         else:
-            state = self._change(run, self.pretrain(run.k), (), start.before, [])
+            state = base = self.pretrain(run.k)
+            state, base = self._change(run, state, base, [])
         mask = self.masked(run)
         if mask:
             name = label(self.who, f"k{run.k}", f"L{run.level}", run.kind)
             spec: stages.rewind.Spec = {"step": start.step(masked=False)}
+            perturbed = any(isinstance(change, Perturbation) for change in start.after)
+            alone = state is base or not perturbed
             state = self.plan.add(stages.rewind, name, spec, {"state": [state], "mask": mask})
-        return self._change(run, state, start.before, start.after, mask)
+            base = state if alone else self.plan.add(stages.rewind, name, spec, {"state": [base], "mask": mask})
+        return self._change(run, state, base, mask, after=True)[0]
 
-    def _change(self, run: Run, state: Node, before: Sequence[Change], changes: Sequence[Change], mask: list[Node]) -> Node:
-        """Lead a state, to which others have led, through changes, one after the other."""
+    def _change(self, run: Run, state: Node, base: Node, mask: list[Node], *, after: bool = False) -> tuple[Node, Node]:
+        """Lead a state through changes, before or after masking; beside it that which no perturbation has changed."""
+        before = run.start.before
+        changes = run.start.after if after else before
         for i, change in enumerate(changes):
             # A draw is one for all levels; it depends on what is changed and how, not on what follows.
-            text = worded(run.k, [*before, *changes[: i + 1]])
+            so_far = Start(run.k, before, changes[: i + 1]) if after else Start(run.k, changes[: i + 1])
             if isinstance(change, Teaching):
-                state = self._teach(change, text, run.k, state, mask)
+                text = worded(run.k, [*so_far.before, *so_far.after])
+                state = base = self._teach(change, text, run.k, state, mask)
             elif isinstance(change, Perturbation):
-                state = self._perturb(change, text, run, state, mask)
-        return state
+                state = self._perturb(change, so_far.text, run, state, base, mask)
+        return state, base
 
     def _teach(self, change: Teaching, text: str, k: int, state: Node, mask: list[Node]) -> Node:
         spec: stages.teach.Spec = {
@@ -240,7 +247,7 @@ class TrainingNodes:
         parents = {"data": [self.data], "start": [state], "mask": mask}
         return self.plan.add(stages.teach, label(self.who, _words(text)), spec, parents, num_steps=steps)
 
-    def _perturb(self, change: Perturbation, text: str, run: Run, state: Node, mask: list[Node]) -> Node:
+    def _perturb(self, change: Perturbation, text: str, run: Run, state: Node, base: Node, mask: list[Node]) -> Node:
         spec: stages.perturb.Spec = {
             "kind": run.kind,
             "k": run.k,
@@ -252,6 +259,8 @@ class TrainingNodes:
             "initialisation": self.task["initialisation"]["name"],
         }
         parents = {"start": [state], "mask": mask, "initial": [self.pretrain(0)], "fresh": [self.pretrain(0, "fresh")]}
+        if base is not state:
+            parents["unperturbed"] = [base]
         if change.wants_next_mask:
             parents["next"] = [self.mask(rung(self.e, run, run.level + 1))]
         name = label(self.who, f"L{spec['level']}", "" if run.kind == "imp" else run.kind, _words(text))

@@ -24,13 +24,16 @@ STAGE = {
         "seconds": 0.4,
         "tables": {
             "perturbations": {
-                "of": ["the perturbed state", "the state before"],
+                "of": ["the perturbed state", "the state before the last perturbation"],
                 "columns": [
                     "task", "seed", "kind", "start", "k", "level", "density",
                     ["layer", "string", "-", "prunable tensor, or all: pooled over all of them"],
                     ["mean", "double", "1", "mean of the change over surviving weights; null where a layer has none"],
                     ["deviation", "double", "1", "effective standard deviation: that of the change over surviving weights"],
                     ["norm", "double", "1", "L2 norm of the change"],
+                    ["last_mean", "double", "1", "as mean, of the last of several perturbations alone"],
+                    ["last_deviation", "double", "1", "as deviation, of the last of several perturbations alone"],
+                    ["last_norm", "double", "1", "as norm, of the last of several perturbations alone"],
                     ["num_weights", "int64", "1", "surviving weights"],
                 ],
             },
@@ -68,10 +71,18 @@ def _weights(arrays: Arrays, names: list[str], i: int) -> Arrays:
     return {name: arrays[f"params/{name}"][i] for name in names}
 
 
+def _unperturbed(job: Job[Spec], start: Arrays) -> Arrays:
+    """Give the weights before the first of several perturbations, which is the start itself if this is the first."""
+    if "unperturbed" not in job.reads:
+        return start
+    return artifacts.read_arrays(job.file("unperturbed", "state.safetensors"))[0]
+
+
 def run(job: Job[Spec]) -> None:
     """Perturb the starts of a chunk of seeds. Where the next level's mask comes from a diverged run, the start says so too."""
     spec = job.spec
     arrays, head = artifacts.read_arrays(job.file("start", "state.safetensors"))
+    unperturbed = _unperturbed(job, arrays)
     near = {role: artifacts.read_arrays(job.file(role, "state.safetensors"))[0] for role in ("initial", "fresh")}
     names, rows, changed = head["prunable"], list[dict[str, Any]](), list[Arrays]()
     shapes = {name: arrays[f"params/{name}"].shape[1:] for name in names}
@@ -86,7 +97,10 @@ def run(job: Job[Spec]) -> None:
         after = perturb(before, around, spec["steps"], rng)
         who = {key: spec[key] for key in ("kind", "start", "k", "level")} | {"task": spec["name"], "seed": seed}
         who |= {"key": job.key, "other_key": head["key"]}
-        rows += [who | {"density": density(mask), **asdict(size)} for size in sizes(before, after, mask)]
+        last = sizes(before, after, mask)
+        for size, own in zip(sizes(_weights(unperturbed, names, i), after, mask), last, strict=True):
+            alone = {"last_mean": own.mean, "last_deviation": own.deviation, "last_norm": own.norm}
+            rows.append(who | {"density": density(mask)} | asdict(size) | alone)
         changed.append(after)
     stacked = {f"params/{name}": np.stack([weights[name] for weights in changed]) for name in names}
     diverged = [before or now for before, now in zip(head["diverged"], later.diverged, strict=True)]

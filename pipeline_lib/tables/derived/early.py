@@ -57,9 +57,9 @@ def _points(frames: Frames) -> pd.DataFrame:
     sizes, runs = frames["perturbations"], frames["changed_runs"]
     key = ["task", "kind", "start", "k", "level", "seed"]
     pooled = tabulation.of_kind(sizes[sizes["layer"] == "all"], "imp")
-    both = pooled[[*key, "change", "num_changes", "deviation"]].merge(runs[[*key, "test_error"]], on=key).dropna()
+    both = pooled[[*key, "change", "pretext", "strategy", "rule", "deviation"]].merge(runs[[*key, "test_error"]], on=key).dropna()
+    both = both[(both[["pretext", "strategy", "rule"]] == "").all(axis=1)]  # else accuracy is not the perturbations' alone
     both = both.assign(accuracy=1 - both["test_error"])
-    both = both[both["num_changes"] == 1]  # several have no size of their own
     return both.groupby(["task", "k", "level", "change"], as_index=False).agg(
         deviation=("deviation", "mean"), accuracy=("accuracy", "mean"), num_seeds=("seed", "nunique")
     )
@@ -87,6 +87,7 @@ def _names(key: Any) -> tuple[str, int, int]:
 def correlations(frames: Frames, spec: dict[str, Any]) -> Rows:
     """Correlate the effective deviation of perturbations with the accuracy that is left.
 
+    Of several perturbations, one after the other, the deviation is that of all together from the unperturbed masked start.
     The interval is a bootstrap over perturbations.
 
     Source: paper A, figure 8; perturbations and pooling are ambiguities A-X6 and A-X14.

@@ -12,7 +12,7 @@ import torch
 import toys
 
 from pipeline_lib.analysis.early_steps import evaluated_steps, logged_steps
-from pipeline_lib.core.types import Progress, State
+from pipeline_lib.core.types import Mask, Progress, State
 from pipeline_lib.experiments import comparisons
 from pipeline_lib.planning import declared, driver, nodes
 from pipeline_lib.stages import telemetry
@@ -26,7 +26,8 @@ FIGURES = [
     "perturbation_sizes", "sparse_pretraining", "pretraining", "accuracy_by_start", "telemetry", "sign_changes", "noise",
     "effective_deviation",
 ]  # fmt: skip
-STARTS = ["k0 | blur(2) until 3", "k2 | noise(1) | mix(initial)"]
+BOTH_SIDES = "k2 | noise(1) | mask | mix(initial)"
+STARTS = ["k0 | blur(2) until 3", "k2 | noise(1) | mix(initial)", BOTH_SIDES]
 SEEDS = (0, 1)
 
 
@@ -92,17 +93,46 @@ def test_the_sizes_are_those_of_the_difference(made, frames):
     sizes = frames["perturbations"]
     own = sizes[(sizes["start"] == "k2 | noise(1)") & (sizes["layer"] == "all") & (sizes["level"] == 1)].set_index("seed")
     for seed, before, after, mask in zip(SEEDS, _states(made, start), _states(made, node), _masks(made, node), strict=True):
-        moved = np.concatenate([(after.params[n] - before.params[n]).double().numpy()[keep] for n, keep in mask.items()])
+        moved = _pooled(before, after, mask)
         assert own.loc[seed, "deviation"] == pytest.approx(moved.std())
         assert own.loc[seed, "num_weights"] == moved.size
         assert own.loc[seed, "density"] == pytest.approx(moved.size / sum(keep.size for keep in mask.values()))
-    assert set(sizes["start"]) == {f"k2 | {call}" for call in comparisons.EVERY} | {"k2 | noise(1) | mix(initial)"}
+    assert set(sizes["start"]) == {f"k2 | {call}" for call in comparisons.EVERY} | {
+        "k2 | noise(1) | mix(initial)", "k2 | noise(1) | mask", BOTH_SIDES,
+    }  # fmt: skip
 
 
-def test_changes_in_a_row_are_measured_one_by_one(made):
-    (second,) = _nodes(made, "perturb", level=0, start="k2 | noise(1) | mix(initial)")
-    (first,) = made.parents(second)["start"]
-    assert first.spec["start"] == "k2 | noise(1)"
+def _pooled(before: State, after: State, mask: Mask) -> np.ndarray:
+    moved = [(after.params[n] - before.params[n]).double().numpy()[keep] for n, keep in mask.items()]
+    return np.concatenate(moved)
+
+
+def test_changes_in_a_row_are_measured_from_the_unperturbed_start_and_one_by_one(made, frames):
+    (second,) = _nodes(made, "perturb", level=1, start="k2 | noise(1) | mix(initial)")
+    (first,), (start,) = made.parents(second)["start"], made.parents(second)["unperturbed"]
+    assert (first.spec["start"], start.stage) == ("k2 | noise(1)", "rewind")
+    assert made.parents(first)["start"] == [start]
+    assert "unperturbed" not in made.parents(first)
+    sizes = frames["perturbations"]
+    own = sizes[(sizes["start"] == second.spec["start"]) & (sizes["layer"] == "all") & (sizes["level"] == 1)].set_index("seed")
+    places = (start, first, second)
+    states, masks = [_states(made, node) for node in places], _masks(made, second)
+    for i, seed in enumerate(SEEDS):
+        whole, last = (_pooled(states[from_][i], states[2][i], masks[i]) for from_ in (0, 1))
+        assert own.loc[seed, "deviation"] == pytest.approx(whole.std())
+        assert own.loc[seed, "norm"] == pytest.approx(np.linalg.norm(whole))
+        assert own.loc[seed, "last_deviation"] == pytest.approx(last.std())
+        assert own.loc[seed, "last_mean"] == pytest.approx(last.mean(), abs=1e-9)
+        assert whole.std() != pytest.approx(last.std())
+
+
+def test_a_change_before_the_mask_counts_from_the_unperturbed_network_under_the_same_mask(made):
+    (node,) = _nodes(made, "perturb", level=1, start=BOTH_SIDES)
+    start, unperturbed = (made.parents(node)[role][0] for role in ("start", "unperturbed"))
+    assert made.parents(start)["mask"] == made.parents(unperturbed)["mask"]
+    ((changed,), (plain,)) = (made.parents(masked)["state"] for masked in (start, unperturbed))
+    assert (changed.stage, plain.stage) == ("perturb", "pretrain")
+    assert made.parents(changed)["start"] == [plain]
 
 
 def test_a_taught_network_goes_back_to_its_own_classes_and_to_step_0(made):

@@ -263,11 +263,21 @@ def test_starts_that_are_measured_and_not_trained_have_no_correlation():
     assert early.correlations(frames, {}) == []
 
 
-def test_several_changes_in_a_row_are_no_point():
+def _renamed(change: str) -> dict[str, pd.DataFrame]:
+    """Three perturbations, the last of which stands for another change."""
     frames = _perturbed([0.1, 0.2, 0.4])
-    for name, frame in frames.items():
-        frames[name] = made_up.with_parts(frame.replace({"start": {"k5 | noise(3)": "k5 | noise(3) | shuffle(layer)"}}))
-    assert early.correlations(frames, {}) == []
+    renamed = {"start": {"k5 | noise(3)": f"k5 | {change}"}}
+    return {name: made_up.with_parts(frame.replace(renamed)) for name, frame in frames.items()}
+
+
+def test_several_perturbations_in_a_row_are_one_point_at_the_size_of_all():
+    (row,) = early.correlations(_renamed("noise(3) | shuffle(layer)"), {})
+    assert (row["set"], row["num_perturbations"]) == ("all", 3)
+
+
+@pytest.mark.parametrize("change", ["rotation(false) for 2ep | mask | noise(3)", "noise(3) | lr_rewinding"])
+def test_what_is_taught_or_retrained_otherwise_is_no_point(change):
+    assert early.correlations(_renamed(change), {}) == []
 
 
 WATCHED = {"tasks": {"toy": {"steps": 1000}}}
