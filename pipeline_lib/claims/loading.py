@@ -1,32 +1,17 @@
-"""Claims of a paper, as `config/claims` words them: checked, and completed with the defaults of their measures and rules.
-
-Where a claim needs no number of the paper's scale, its measure has words for rewind steps and levels, and each task that an
-experiment has gives them its own: see `ROLES`.
-"""
+"""Claims of a paper, as `config/claims` words them: checked, and completed with the defaults of their measures and rules."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from pipeline_lib.claims.rules import RULES, WITH_VALUE, Paper
+from pipeline_lib.claims.wording import BRACED, ROLES, braced
 from pipeline_lib.core import registry
 from pipeline_lib.experiments import validation
 
-# Words for a rewind step, for a level, and where they may stand. `early` and `late` are the first and last step of `perturbed`;
-# where nothing is perturbed, the second and the last of `rewind`.
-STEPS = ("first", "early", "late", "last")
-# Levels: `half` begins the second half of the ladder, `last_pair` is the first of its last two levels.
-LEVELS = ("sparse", "half", "last_pair", "deepest")
-ROLES = {
-    **dict.fromkeys(("k", "through", "reach", "from_k", "to_k"), STEPS),
-    **dict.fromkeys(("level", "from_level", "to_level"), LEVELS),
-    "later": STEPS,
-}
-_STARTS = ("start", "against", "reference")  # `late | shuffle(layer)`
 # Whom a claim is about, beside tasks by name: every task of an experiment; those that no claim of the same paper names; none.
 ANY, OWN, NONE = "any", "own", "none"
 _WORDS = ("id", "text", "source")
@@ -78,8 +63,8 @@ def _rising(value: Any) -> bool:
     return numbers and value == sorted(set(value))
 
 
-_NUMBERS = (*ROLES, "beyond", "ahead", "step", "from_step", "to_step", "border", "over_from", "over_to", "step_1", "step_2")
-_NUMBERS += ("best", "window")
+_NUMBERS = (*(option for option in ROLES if option != "durations"), "beyond", "ahead", "step", "over_from", "over_to")
+_NUMBERS += ("step_1", "step_2", "best", "window")
 KINDS, CURVES = (
     ("dense", "imp", "random_prune", "reinit"),
     ("accuracy", "matching_margin", "instability", "distance", "path_peak"),
@@ -94,8 +79,9 @@ _SORTS: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
 
 
 def _numbers(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Put a number where an option has a word for one, for the check against annotations."""
-    return {option: 0 if option in ROLES and value in ROLES[option] else value for option, value in given.items()}
+    """Put a number, or a list of one, where an option has a word for it, for the check against annotations."""
+    worded = {option for option, value in given.items() if isinstance(value, str) and value in ROLES.get(option, ())}
+    return {**given, **{option: [1] if option == "durations" else 0 for option in worded}}
 
 
 def _bind(kind: str, given: Any, supplied: tuple[str, ...], what: str, only: tuple[str, ...] | None = None) -> dict[str, Any]:
@@ -106,6 +92,8 @@ def _bind(kind: str, given: Any, supplied: tuple[str, ...], what: str, only: tup
         raise registry.unknown(f"{what}.name", given["name"], names, f"add it as a function to {registry.where(kind)}")
     numbers = _numbers(given)
     for option, value in numbers.items():
+        for word in set(braced(value)) - set(BRACED):
+            raise registry.unknown(f"word of {what}.{option}", word, BRACED)
         if option in ROLES and isinstance(value, str):
             raise registry.unknown(f"{what}.{option}", value, ROLES[option], "or give a number")
         if option in _NAMES and value not in _NAMES[option]:
@@ -195,37 +183,3 @@ def load(path: Path) -> list[Claim]:
     if twice:
         raise ValueError(f"claim ids of {path} must differ, got {twice[0]!r} twice; rename one")
     return found
-
-
-def roles(rewind: tuple[int, ...], perturbed: tuple[int, ...], levels: int, sparse_level: int) -> dict[str, int]:
-    """Say which steps and levels of a grid the words of claims stand for."""
-    special = perturbed or rewind[1:] or rewind
-    steps = dict(zip(STEPS, (rewind[0], special[0], special[-1], rewind[-1]), strict=True))
-    return steps | dict(zip(LEVELS, (sparse_level, (levels + 1) // 2, max(levels - 1, 0), levels), strict=True))
-
-
-def settled(measure: Mapping[str, Any], words: Mapping[str, int]) -> dict[str, Any]:
-    """Give a measure's options, with a task's own numbers for words.
-
-    Raises:
-        ValueError: two words for steps stand for the same one.
-    """
-    used = {word for option, word in measure.items() if option in ROLES and word in STEPS}
-    found = {option: words[value] if option in ROLES and value in words else value for option, value in measure.items()}
-    for option in (option for option in _STARTS if option in measure):
-        text = str(measure[option])
-        for word in (word for word in STEPS if text == word or text.startswith(f"{word} |")):
-            found[option] = f"k{words[word]}{text[len(word) :]}"
-            used.add(word)
-    same = sorted(used, key=STEPS.index)
-    if len({words[word] for word in same}) < len(same):
-        raise ValueError(f"{' and '.join(same)} rewind steps that differ")
-    return {option: value for option, value in found.items() if option != "name"}
-
-
-def named_steps(measure: Mapping[str, Any]) -> list[int]:
-    """List the rewind steps that a measure names by their numbers."""
-    steps = [measure[option] for option in ("k", "through", "reach", "from_k", "to_k") if option in measure]
-    texts = [str(measure.get(option, "")) for option in _STARTS]
-    digits = ["".join(takewhile(str.isdecimal, text[1:])) for text in texts if text.startswith("k")]
-    return [step for step in steps if _whole(step)] + [int(number) for number in digits if number]

@@ -8,11 +8,12 @@ from typing import Any
 
 from pipeline_lib.claims import evidence, rules
 from pipeline_lib.claims.evidence import Evidence, Frames, Missing
-from pipeline_lib.claims.loading import ANY, NONE, OWN, Claim, settled
+from pipeline_lib.claims.loading import ANY, NONE, OWN, Claim
 from pipeline_lib.claims.rules import Measured
+from pipeline_lib.claims.wording import Words, settled
 from pipeline_lib.core import registry
 
-Roles = Mapping[str, Mapping[str, int]]
+Roles = Mapping[str, Words]
 
 
 def settings_of(claim: Claim, tasks: Iterable[str], named: set[str]) -> list[str]:
@@ -63,7 +64,7 @@ def _row(claim: Claim, setting: str, found: Measured | None, needs: str) -> dict
     }  # fmt: skip
 
 
-def measure(claim: Claim, ev: Evidence, words: Mapping[str, int]) -> Measured:
+def measure(claim: Claim, ev: Evidence, words: Words) -> Measured:
     """Measure one claim on one setting.
 
     Raises:
@@ -84,7 +85,7 @@ def judge(
     Args:
         claims: what to judge.
         frames: the tables by name; those that are missing leave their claims unmeasured.
-        roles: for each task that was run, what the words of claims stand for: see `loading.roles`.
+        roles: for each task that was run, what the words of claims stand for: see `wording.roles`.
         seeds: those that were asked for, by task; those in its tables, where they are not given.
 
     Returns:

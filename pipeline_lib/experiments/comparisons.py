@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 SIGNS = {
     "mix(k, fresh)": "signs k, fresh magnitudes",
     "mix(k, initial)": "signs k, magnitudes 0",
@@ -35,6 +37,12 @@ PRETEXTS = {
     "blur(4) + rotation(false)": "4x blur + rotation",
 }
 ROTATION = "rotation(false)"
+
+
+def family(pretext: str) -> str:
+    """Leave out the options of a pretext: those of one family differ in them alone."""
+    return re.sub(r"\([^()]*\)", "", pretext)
+
 
 # Paper C: the start of figure 4, the strategy of figure 8, all strategies, and the rule of figure 10.
 ROBUST = "pruning_sized"

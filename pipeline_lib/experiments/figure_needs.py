@@ -134,7 +134,8 @@ def taught_sparse(e: Grid) -> set[Run]:
         return set()
     k, longest, kinds = e.pretraining.reference, e.pretraining.durations[-1], ("imp", "reinit", "random_prune")
     levels = range(1, e.levels + 1)
-    texts = [f"k{k} | mask | {comparisons.ROTATION} for {longest}"]
+    own = (each for each in e.pretraining.pretexts if comparisons.family(each) == comparisons.family(comparisons.ROTATION))
+    texts = [f"k{k} | mask | {next(own, comparisons.ROTATION)} for {longest}"]
     controls = _runs(e, kinds[1:], [k], levels, e.orders[:1])
     return ladders(e, [e.rewind[0], k]) | controls | _changed(e, texts, levels, kinds)
 

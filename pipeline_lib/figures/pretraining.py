@@ -60,7 +60,7 @@ def _with_lessons(runs: pd.DataFrame, lessons: Sequence[str] = tuple(comparisons
     alone = runs["pretext_length"].str.startswith(_ANEW) & (runs["num_changes"] == 1)
     after_mask = runs["change"].str.startswith("mask")
     dense = alone & ~after_mask & (runs["k"] == 0) & runs["pretext"].isin(lessons)
-    sparse = alone & after_mask & (runs["pretext"] == comparisons.ROTATION)
+    sparse = alone & after_mask & (runs["pretext"].map(comparisons.family) == comparisons.family(comparisons.ROTATION))
     length = runs["pretext_length"].str.removeprefix(_ANEW)
     return runs.assign(
         pretext=runs["pretext"].where(dense, ""), length=length.where(dense, ""), rotation=length.where(sparse, "")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from pipeline_lib.claims import loading, verdicts
+from pipeline_lib.claims import loading, verdicts, wording
 from pipeline_lib.claims.evidence import Evidence, Missing
 from pipeline_lib.claims.loading import Claim
+from pipeline_lib.claims.wording import Words
 from pipeline_lib.experiments.config import CLAIMS
 from pipeline_lib.experiments.experiment import Experiment
 from pipeline_lib.planning.nodes import Plan
+from pipeline_lib.planning.plan import roles
 
 _MOST = 4  # needs that are named
 
@@ -35,13 +37,11 @@ class _Planned:
         raise _Reached
 
 
-def _grid_lacks(
-    claim: Claim, options: dict[str, Any], roles: dict[str, int], steps: tuple[int, ...], num_seeds: int
-) -> str | None:
+def _grid_lacks(claim: Claim, options: dict[str, Any], roles: Words, steps: tuple[int, ...], num_seeds: int) -> str | None:
     """Name what a task's grid lacks for a claim."""
     if num_seeds < claim.least and claim.rule["name"] != "equal":
         return f"{claim.least} seeds"
-    missing = sorted(set(loading.named_steps(options)) - set(steps))
+    missing = sorted(set(wording.named_steps(options)) - set(steps))
     if missing:
         return f"rewind step {missing[0]}"
     levels = [options[name] for name in ("level", "from_level", "to_level") if name in options]
@@ -52,22 +52,22 @@ def _grid_lacks(
 
 def _needs(claim: Claim, setting: str, e: Experiment, tables: dict[str, Any]) -> str | None:
     """Name what keeps a claim from being decided on a setting; None if nothing is known to."""
-    roles: dict[str, int] = {}
+    own: dict[str, Any] = {}
     if setting != "-":
         if setting not in e.grids:
             return f"task {setting}"
         grid = e.grids[setting]
-        roles = loading.roles(grid.rewind, grid.perturbed, grid.levels, grid.sparse_level)
+        own = roles(grid)
         try:
-            options = loading.settled(claim.measure, roles)
+            options = wording.settled(claim.measure, own)
         except ValueError as error:
             return str(error)
-        lacks = _grid_lacks(claim, options, roles, grid.rewind, len(grid.seeds))
+        lacks = _grid_lacks(claim, options, own, grid.rewind, len(grid.seeds))
         if lacks:
             return lacks
-    ev = Evidence(tables, roles.get("sparse", 0), claim.level, claim.least)
+    ev = Evidence(tables, own.get("sparse", 0), claim.level, claim.least)
     try:
-        verdicts.measure(claim, ev, roles)
+        verdicts.measure(claim, ev, own)
     except Missing as missing:
         return str(missing)
     except _Reached:

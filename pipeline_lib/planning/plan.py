@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from pipeline_lib.claims import loading
+from pipeline_lib.claims import loading, wording
 from pipeline_lib.core import registry
 from pipeline_lib.core.definitions import chance
 from pipeline_lib.experiments import starts
@@ -86,9 +86,17 @@ def _sparse_levels(e: Experiment) -> dict[str, int]:
     return {task: grid.sparse_level for task, grid in e.grids.items()}
 
 
-def _roles(e: Experiment) -> dict[str, dict[str, int]]:
-    grids = e.grids.items()
-    return {task: loading.roles(grid.rewind, grid.perturbed, grid.levels, grid.sparse_level) for task, grid in grids}
+def roles(grid: Grid) -> dict[str, Any]:
+    """Say what the words of claims stand for on a task."""
+    found = wording.roles(grid.rewind, grid.perturbed, grid.levels, grid.sparse_level)
+    asked = grid.pretraining
+    if asked is None:
+        return found
+    lengths = [
+        starts.parse(f"k0 | {asked.pretexts[0]} for {each}", grid.task).parts["pretext_length"] for each in asked.durations
+    ]
+    durations = [str(each).removeprefix("for ") for each in lengths]
+    return found | wording.lesson_roles(asked.reference, _lessons(grid), durations)
 
 
 def _seeds(e: Experiment) -> dict[str, list[int]]:
@@ -142,7 +150,12 @@ def _tables(plan: Plan, e: Experiment) -> dict[str, Node]:
             made[table] = plan.add(stages.derive, label(e.name, table), spec, read)
     if e.claims:
         claims = [loading.to_dict(claim) for name in e.claims for claim in loading.load(CLAIMS / f"{name}.yaml")]
-        judged: stages.judge.Spec = {**_table(e, "claims"), "claims": claims, "roles": _roles(e), "seeds": _seeds(e)}
+        judged: stages.judge.Spec = {
+            **_table(e, "claims"),
+            "claims": claims,
+            "roles": {task: roles(grid) for task, grid in e.grids.items()},
+            "seeds": _seeds(e),
+        }
         read = {table: [node] for table, node in made.items()}
         made["claims"] = plan.add(stages.judge, label(e.name, "claims"), judged, read)
     return made

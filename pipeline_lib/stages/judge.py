@@ -49,12 +49,12 @@ class Spec(specs.Table):
 
     Args:
         claims: complete, as `loading.to_dict` gives them.
-        roles: of each task, what the words of claims for steps and levels stand for.
+        roles: of each task, what the words of claims for steps, levels and pretexts stand for.
         seeds: of each task.
     """
 
     claims: list[dict[str, Any]]
-    roles: dict[str, dict[str, int]]
+    roles: dict[str, dict[str, Any]]
     seeds: dict[str, list[int]]
 
 

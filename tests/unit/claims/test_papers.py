@@ -13,16 +13,16 @@ import pytest
 import yaml
 
 from pipeline_lib.analysis import early_steps
-from pipeline_lib.claims import loading, verdicts
+from pipeline_lib.claims import loading, verdicts, wording
 from pipeline_lib.claims.loading import ANY, NONE, OWN, Claim
 from pipeline_lib.claims.rules import RULES
 from pipeline_lib.core import registry
-from pipeline_lib.experiments import config, starts
+from pipeline_lib.experiments import comparisons, config, starts
 from pipeline_lib.experiments.experiment import Experiment
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run, with_ancestors
 from pipeline_lib.experiments.settings.options import Grid
-from pipeline_lib.planning import declared, nodes
+from pipeline_lib.planning import declared, nodes, plan
 from pipeline_lib.planning.keys.fingerprint import reached
 from pipeline_lib.tables import tabulation
 
@@ -71,7 +71,7 @@ def test_steps_of_imagenet_are_whole_epochs():
 def test_without_tables_no_claim_is_measured(paper):
     found = PAPERS[paper]
     tasks = {task for claim in found for task in claim.tasks} - {ANY, NONE, OWN}
-    rows = verdicts.judge(found, {}, {task: loading.roles((0, 1, 2), (), 9, 3) for task in tasks})
+    rows = verdicts.judge(found, {}, {task: wording.roles((0, 1, 2), (), 9, 3) for task in tasks})
     assert {row["verdict"] for row in rows} == {"not measured"}
     assert all(row["needs"] for row in rows)
     assert tabulation.to_arrow(rows, declared.COLUMNS["claims"]).num_rows == len(rows)
@@ -118,9 +118,10 @@ def _texts(measure: dict[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_starts_are_worded_as_tables_word_them(paper):
-    words = loading.roles((0, 500, 2000), (), 12, 6)
+    words = wording.roles((0, 500, 2000), (), 12, 6)
+    words |= wording.lesson_roles(500, tuple(comparisons.PRETEXTS), ("2ep", "40ep"))
     named = [(claim, {*claim.tasks} - {ANY, NONE, OWN} or {"resnet20"}) for claim in PAPERS[paper]]
-    asked = {(task, text) for claim, names in named for task in names for text in _texts(loading.settled(claim.measure, words))}
+    asked = {(task, text) for claim, names in named for task in names for text in _texts(wording.settled(claim.measure, words))}
     tasks = {task: config.load_task(task) for task in sorted({task for task, _ in asked})}
     for task, text in sorted(asked):
         assert starts.parse(text, tasks[task]).text == text
@@ -202,7 +203,7 @@ def frames(experiment) -> dict[str, pd.DataFrame]:
 
 def test_the_experiment_of_the_paper_measures_every_claim(experiment, paper_a, frames):
     grids = {task: experiment.grids[task] for task in TASKS}
-    roles = {task: loading.roles(g.rewind, g.perturbed, g.levels, g.sparse_level) for task, g in grids.items()}
+    roles = {task: plan.roles(g) for task, g in grids.items()}
     rows = [row for row in verdicts.judge(paper_a, frames, roles) if row["setting"] in TASKS]
     assert [(row["claim"], row["setting"], row["needs"]) for row in rows if row["verdict"] == "not measured"] == []
     assert len(rows) == sum(task in claim.tasks for claim in paper_a for task in TASKS)

@@ -18,6 +18,7 @@ from pipeline_lib.experiments.experiment import Experiment
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run, with_ancestors
 from pipeline_lib.experiments.settings.options import Grid
+from pipeline_lib.planning import plan
 from pipeline_lib.tables import tabulation
 
 CLAIMS = loading.load(config.CLAIMS / "B.yaml")
@@ -107,7 +108,7 @@ def _frames(e: Experiment) -> dict[str, pd.DataFrame]:
 @pytest.mark.parametrize("name", OUT_OF_REACH)
 def test_a_complete_run_decides_every_claim_about_its_tasks(name):
     e = _experiment(name)
-    roles = {task: loading.roles(g.rewind, g.perturbed, g.levels, g.sparse_level) for task, g in e.grids.items()}
+    roles = {task: plan.roles(g) for task, g in e.grids.items()}
     seeds = {task: list(grid.seeds) for task, grid in e.grids.items()}
     rows = [row for row in verdicts.judge(CLAIMS, _frames(e), roles, seeds) if row["setting"] in e.grids]
     lacking = {(row["claim"], row["setting"]): row["needs"] for row in rows if row["verdict"] == "not measured"}

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from pipeline_lib.claims import loading, rules, verdicts
+from pipeline_lib.claims import loading, rules, verdicts, wording
 from pipeline_lib.claims.loading import Claim
 from pipeline_lib.claims.rules import RULES, Measured, Paper, Range
 from pipeline_lib.experiments import config
@@ -200,7 +200,7 @@ def _frames(instability: tuple[float, ...]) -> dict[str, pd.DataFrame]:
 
 
 def _roles(*tasks: str, sparse: int = 1) -> dict[str, dict[str, int]]:
-    return {task: loading.roles((0, 10, 20), (), 3, sparse) for task in tasks}
+    return {task: wording.roles((0, 10, 20), (), 3, sparse) for task in tasks}
 
 
 @pytest.mark.parametrize(
@@ -270,21 +270,50 @@ def test_a_claim_about_roles_is_judged_on_every_task_and_one_with_own_on_those_t
 
 
 def test_words_for_steps_and_levels_are_each_tasks_own():
-    words = loading.roles((0, 100, 500, 4000), (100, 500), 7, 3)
+    words = wording.roles((0, 100, 500, 4000), (100, 500), 7, 3)
     assert words == {
         "first": 0, "early": 100, "late": 500, "last": 4000, "sparse": 3, "half": 4, "last_pair": 6, "deepest": 7,
     }  # fmt: skip
     measure = {"name": "margin", "start": "late | noise(1)", "against": "first", "from_level": "sparse", "to_level": "deepest"}
     settled = {"start": "k500 | noise(1)", "against": "k0", "from_level": 3, "to_level": 7}
-    assert loading.settled(measure, words) == settled
-    assert loading.settled({"name": "margin"} | settled, words) == settled
+    assert wording.settled(measure, words) == settled
+    assert wording.settled({"name": "margin"} | settled, words) == settled
     with pytest.raises(ValueError, match="early and late rewind steps that differ"):
-        loading.settled({"name": "margin_growth", "k": "early", "later": "late"}, loading.roles((0, 10), (), 3, 3))
+        wording.settled({"name": "margin_growth", "k": "early", "later": "late"}, wording.roles((0, 10), (), 3, 3))
 
 
 def test_without_an_own_step_the_early_one_is_the_second_and_the_late_one_the_last():
-    words = loading.roles((0, 10, 50), (), 8, 8)
-    assert [words[word] for word in loading.STEPS] == [0, 10, 50, 50]
+    words = wording.roles((0, 10, 50), (), 8, 8)
+    assert [words[word] for word in ("first", "early", "late", "last")] == [0, 10, 50, 50]
+
+
+LESSON = {"name": "margin", "start": "first | {rotation} for {longest}", "against": "reference"}
+
+
+def test_words_for_pretexts_are_an_experiments_own():
+    words = wording.roles((0, 50), (), 2, 2) | wording.lesson_roles(50, ["rotation(true)", "blur(4, true)"], ["2ep", "32ep"])
+    assert wording.settled(LESSON, words) == {"start": "k0 | rotation(true) for 32ep", "against": "k50"}
+    asked = {"name": "duration_margin", "pretext": "{blur}", "durations": "every"}
+    assert wording.settled(asked, words) == {"pretext": "blur(4, true)", "durations": [2.0, 32.0]}
+
+
+@pytest.mark.parametrize("pretexts", [[], ["blur(4)"], ["rotation(true)", "rotation(false)"], ["blur(2) + rotation(false)"]])
+def test_a_claim_on_a_pretext_that_is_not_there_once_says_what_it_needs(pretexts):
+    words = wording.roles((0, 50), (), 2, 2) | wording.lesson_roles(50, pretexts, ["2ep"])
+    with pytest.raises(ValueError, match=r"option pretraining with one pretext \{rotation\}"):
+        wording.settled(LESSON, words)
+
+
+def test_an_unknown_word_in_braces_is_refused():
+    given = GIVEN | {"measure": {"name": "margin", "start": "first | {rotations} for 2ep", "against": "first"}}
+    with pytest.raises(ValueError, match=r"rotations.*\{rotation\}"):
+        loading.from_dict(given)
+
+
+def test_durations_that_are_no_epochs_are_no_list_of_epochs():
+    words = wording.lesson_roles(50, ["blur(4)"], ["30", "2ep"])
+    with pytest.raises(ValueError, match="durations in epochs"):
+        wording.settled({"name": "duration_margin", "pretext": "{blur}", "durations": "every"}, words)
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline_lib.claims import evidence, loading, rules, verdicts
+from pipeline_lib.claims import evidence, loading, rules, verdicts, wording
 from pipeline_lib.claims.evidence import Evidence, Frames, Missing
 from pipeline_lib.claims.loading import Claim
+from pipeline_lib.experiments import comparisons
 
 STEPS = (0, 250, 500, 1000, 2000)
 DENSE = 80.0  # percent, on average
@@ -41,9 +42,10 @@ class Setting:
     sparse: int
 
     @property
-    def words(self) -> dict[str, int]:
+    def words(self) -> dict[str, Any]:
         """What the words of claims stand for in it."""
-        return loading.roles(self.steps, tuple(k for k in (500, 2000) if k in self.steps), self.levels, self.sparse)
+        steps = wording.roles(self.steps, tuple(k for k in (500, 2000) if k in self.steps), self.levels, self.sparse)
+        return steps | wording.lesson_roles(500, tuple(comparisons.PRETEXTS), ("2ep", "5ep", "10ep", "20ep", "40ep"))
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ def setting_of(claim: Claim) -> Setting:
     named = [claim.measure.get(name) for name in ("level", "from_level", "to_level", "sparse")]
     numbers = [each for each in named if isinstance(each, int) and not isinstance(each, bool)]
     value = claim.paper.value if claim.rule["name"] == "grid_neighbour" and claim.paper.value else 0
-    steps = {*STEPS, *loading.named_steps(claim.measure), int(value)}
+    steps = {*STEPS, *wording.named_steps(claim.measure), int(value)}
     levels = max([*numbers, WORLDS[claim.measure["name"]].levels])
     return Setting(tuple(sorted(steps)), levels, 3)
 
@@ -183,7 +185,7 @@ def thetas(claim: Claim) -> dict[str, float]:
 
 def settled(claim: Claim) -> dict[str, Any]:
     """Give the measure's options with numbers for words."""
-    return loading.settled(claim.measure, setting_of(claim).words) | {"name": claim.measure["name"]}
+    return wording.settled(claim.measure, setting_of(claim).words) | {"name": claim.measure["name"]}
 
 
 def tables(claim: Claim, theta: float) -> Tables:
