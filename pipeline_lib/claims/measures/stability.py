@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pipeline_lib.claims import curves, estimates, evidence
 from pipeline_lib.claims.estimates import BySeed, Interval
@@ -119,3 +119,19 @@ def drop_at_onset(ev: Evidence, of: str, kind: str, through: int) -> Measured:
     place = steps.index(int(onset))
     there, mean = estimates.minus(parts[steps[place - 1]], parts[steps[place]]), estimates.minus(parts[0], parts[steps[-1]])
     return ev.ratio(there, {seed: fall / (len(steps) - 1) for seed, fall in mean.items()})
+
+
+def ratio_while(
+    ev: Evidence, of: str, kind: str, other: str, k: int, state: Literal["stable", "unstable"], split: str = "test"
+) -> Measured:  # fmt: skip
+    """Divide by the other kind's mean at step k, where the first kind is known to be stable, or unstable, there.
+
+    Raises:
+        Missing: it is not, or it is not known.
+    """
+    pairs = evidence.at(_pairs(ev, kind, split), k)
+    unstable = any(math.isinf(value) for value in pairs.values()) or ev.decide(pairs, STABLE_BELOW)
+    if unstable is not (state == "unstable"):
+        raise Missing(f"{kind} networks that are {state} at k {k}")
+    first, second = (evidence.at(curves.curve(ev, of, each, split), k) for each in (kind, other))
+    return ev.ratio(first, second)

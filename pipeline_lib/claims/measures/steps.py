@@ -51,12 +51,6 @@ def change(ev: Evidence, of: str, kind: str, k: int, split: str = "test") -> Mea
     return ev.mean(minus(late, first))
 
 
-def ratio(ev: Evidence, of: str, kind: str, other: str, k: int, split: str = "test") -> Measured:
-    """Divide by the other kind's mean at step k."""
-    first, second = (evidence.at(curve(ev, of, each, split), k) for each in (kind, other))
-    return ev.ratio(first, second)
-
-
 def split_gap(ev: Evidence, of: str, kind: str, through: int) -> Measured:
     """Average train minus test over the rewind steps, seed by seed."""
     train, test = (curve(ev, of, kind, split, through) for split in ("train", "test"))

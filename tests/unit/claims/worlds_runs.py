@@ -74,9 +74,10 @@ def change(o: Options, theta: float, s: Setting) -> Tables:
     return curve(o["of"], o["kind"], {0: 50, o["k"]: 50 + theta}, s)
 
 
-@world("ratio", apart=0.3, varies=CURVES)
-def ratio(o: Options, theta: float, s: Setting) -> Tables:
-    return merged(*(curve(o["of"], kind, {o["k"]: 10 * by}, s) for kind, by in ((o["kind"], theta), (o["other"], 1))))
+@world("ratio_while", apart=0.3, varies={"distances": {"l2_params": 1.0}})
+def ratio_while(o: Options, theta: float, s: Setting) -> Tables:
+    both = (curve(o["of"], kind, {o["k"]: 10 * by}, s) for kind, by in ((o["kind"], theta), (o["other"], 1)))
+    return merged(*both, curve("instability", o["kind"], {o["k"]: 0.1 if o["state"] == "stable" else 60}, s))
 
 
 @world("split_gap", apart=10, varies=CURVES)

@@ -139,8 +139,8 @@ EXPECTED: list[tuple[dict[str, Any], float]] = [
     ({"name": "change", "of": "instability", "kind": "random_prune", "k": 10}, -5),
     ({"name": "difference", "of": "accuracy", "kind": "imp", "other": "random_prune", "k": 0}, 10),
     ({"name": "difference", "of": "accuracy", "kind": "reinit", "other": "imp", "k": 20}, -12),
-    ({"name": "ratio", "of": "distance", "kind": "imp", "other": "random_prune", "k": 0}, 0.8),
-    ({"name": "ratio", "of": "distance", "kind": "imp", "other": "reinit", "k": 20}, 0.25),
+    ({"name": "ratio_while", "of": "distance", "kind": "imp", "other": "random_prune", "k": 0, "state": "unstable"}, 0.8),
+    ({"name": "ratio_while", "of": "distance", "kind": "imp", "other": "reinit", "k": 20, "state": "stable"}, 0.25),
     # 5, 1 and -0.5 points
     ({"name": "split_gap", "of": "instability", "kind": "dense", "through": 20}, 5.5 / 3),
     # Changes from the first step to the last, over the means 17, 36 and 65.

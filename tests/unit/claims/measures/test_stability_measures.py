@@ -38,6 +38,16 @@ def test_onsets_on_two_grids_are_not_compared(frames):
     assert ask(coarse, name="onset_difference", kind="imp", other="dense", reach=20) is None
 
 
+def test_a_ratio_of_stable_networks_needs_networks_that_are_known_to_be_stable(frames):
+    asked = {"name": "ratio_while", "of": "distance", "kind": "imp", "other": "reinit", "k": 20, "state": "stable"}
+    assert ask(frames, **asked) is not None
+    assert ask(frames, **asked | {"state": "unstable"}) is None
+    assert ask(edit(frames, "instability", "instability", 0.5, kind="imp", level=SPARSE, k=20), **asked) is None
+    unknown = edit(frames, "instability", "instability", 0.3, kind="imp", level=SPARSE, k=20, seed=1)
+    assert ask(unknown, **asked) is None
+    assert ask(unknown, **asked | {"state": "unstable"}) is None
+
+
 def test_networks_that_match_without_being_stable_are_counted(frames):
     at_10 = edit(frames, "instability", "instability", 0.02, kind="imp", level=SPARSE, k=10)
     assert value(at_10, name="unstable_matches", kind="imp", through=20) == 1
