@@ -10,7 +10,7 @@ CONFIG ?= config/config.yaml
 # Tests of a file share what they made, so a file is one process's.
 SIDE_BY_SIDE := --numprocesses $(CORES) --dist loadfile
 
-.PHONY: quickstart report test test-fast test-all test-cluster lint format bench bench-full plan gc slurm-profile soak audit docs
+.PHONY: quickstart report test test-fast test-all test-cluster lint format bench bench-full plan gc slurm-profile soak audit docs docs-numbers
 
 quickstart: $(VENV)/.run
 	$(SNAKEMAKE)
@@ -62,6 +62,10 @@ format: $(VENV)/.dev
 # What is written from declarations: stages, tables, config keys and their schema.
 docs: $(VENV)/.dev
 	$(BIN)/python -m pipeline_lib.planning.documentation
+
+# Numbers in docs/reproductions, from the tables there.
+docs-numbers: $(VENV)/.dev
+	$(BIN)/python docs/numbers_in_documents.py
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

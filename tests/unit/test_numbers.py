@@ -1,0 +1,74 @@
+"""Documents say what their tables say."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from scipy import stats
+
+from pipeline_lib.experiments import config
+
+sys.path.insert(0, str(config.ROOT / "docs"))
+import numbers_in_documents as numbers
+
+RUNS = pd.DataFrame(
+    {
+        "seed": [0, 0, 1, 2, 2, 2],
+        "kind": ["imp", "imp", "imp", "imp", "dense", "dense"],
+        "error": [0.1, 0.3, 0.4, 0.9, 0.5, 0.5],
+    }
+)
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    RUNS.to_parquet(tmp_path / "runs.parquet")
+    return tmp_path / "page.md"
+
+
+def _rendered(page: Path, text: str) -> str:
+    page.write_text(text, encoding="utf-8")
+    return numbers.render(page).removeprefix(numbers.NOTICE)
+
+
+def test_rows_of_a_seed_are_averaged_first(page):
+    assert _rendered(page, '{{ spread("runs", "100 * error", kind="imp") }} %') == "50.0 ± 36.1 %"  # of 20, 40, 90
+
+
+def test_an_interval_is_students_over_seeds(page):
+    sample = [20.0, 40.0, 90.0]
+    low, high = stats.t.interval(0.95, 2, sum(sample) / 3, stats.sem(sample))
+    assert _rendered(page, '{{ interval("runs", "100 * error", kind="imp") }}') == f"50.0 ({low:.1f} to {high:.1f})"
+
+
+def test_a_difference_is_paired_by_seed(tmp_path):
+    rows = [{"seed": s, "kind": kind, "x": 10.0 * s + by} for s in range(3) for kind, by in (("a", 2), ("b", 0))]
+    pd.DataFrame(rows).to_parquet(tmp_path / "runs.parquet")
+    text = '{{ difference("runs", "x", {"kind": "a"}, {"kind": "b"}) }}'
+    assert _rendered(tmp_path / "page.md", text) == "2.0 (2.0 to 2.0)"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{{ mean("runs", "error", kind="none") }}', "must exist"),
+        ('{{ mean("runs", "error", sort="imp") }}', "must be one of"),
+        ('{{ value("runs", "error", kind="imp") }}', "must be one"),
+    ],
+)
+def test_what_tables_lack_is_no_number(page, text, message):
+    with pytest.raises(ValueError, match=message):
+        _rendered(page, text)
+
+
+@pytest.mark.parametrize("page", numbers.pages(), ids=lambda page: page.parent.name)
+def test_the_committed_pages_are_those_of_the_committed_tables(page):
+    assert page.with_name(numbers.RENDERED).read_text(encoding="utf-8") == numbers.render(page), "run make docs-numbers"
+
+
+def test_every_reproduction_is_a_page():
+    folders = {path.name for path in numbers.FOLDER.iterdir() if path.is_dir()}
+    assert {page.parent.name for page in numbers.pages()} == folders
