@@ -19,8 +19,8 @@ def tables() -> str:
         "One row a replicate or pair. Shares are in [0, 1]. Units and meanings are in the Parquet schema metadata too.",
         "",
         "Every row has the `key` of the artifact that it was measured on, and `other_key` if it is about two. Its folder is",
-        f"`{FIND}`, and `index.parquet` has a row of it. Runs that one job trained are in one artifact; `seed` and",
-        "`order` tell them apart.",
+        f"`{FIND}`, and `index.parquet` has a row of it. Runs that one job trained are in one artifact; `member` is the",
+        "place of a row's own along the first axis of its tensors. A file's metadata say its experiment, schema and versions.",
         "",
     ]
     for table, columns in COLUMNS.items():

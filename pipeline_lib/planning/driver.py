@@ -165,7 +165,8 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
     processors.one_for_arithmetic()
     code = nodes.stage_code(stage, line["spec"])
     facts = environment.facts(here, stage, line["spec"], code, verification.made_in(parents))
-    job = Job(line["key"], line["spec"], folder, reads, root, facts)
+    members = plan_file.members(path) if stage == "tabulate" else {}
+    job = Job(line["key"], line["spec"], folder, reads, root, facts, members)
     work = importlib.import_module(f"pipeline_lib.stages.{stage}").run
     eager.spare_the_compiler()
     work(job)

@@ -119,6 +119,25 @@ def find_line(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
     raise ValueError(f"node must be part of the plan {path.name}, got key {key}; plan again")
 
 
+def members(path: Path) -> dict[str, list[list[int]]]:
+    """List the members of each artifact of a plan that has several: a seed, or a seed and an order.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    found: dict[str, list[list[int]]] = {}
+    try:
+        with path.open(encoding="utf-8") as lines:
+            next(lines)
+            for line in lines:
+                node = json.loads(line)
+                own = node["spec"].get("members") or [[seed] for seed in node["spec"].get("seeds", ())]
+                found |= {node["key"]: own} if own and isinstance(own[0], list) else {}
+    except (StopIteration, *_DAMAGE) as error:
+        raise not_whole(path, error if isinstance(error, Exception) else ValueError()) from None
+    return found
+
+
 def is_current(path: Path) -> bool:
     """Tell whether a plan file has keys of today's kind; one of an earlier kind can no longer be run.
 

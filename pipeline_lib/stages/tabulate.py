@@ -25,5 +25,13 @@ def run(job: Job[Spec]) -> None:
     """Join the parts of one table."""
     name = job.spec["table"]
     parts = [folder / f"{name}.parquet" for folder in job.reads["parts"]]
-    table = tabulation.tabulate(parts, columns.read(job.spec["columns"]), job.spec.get("starts"), job.spec.get("chance"))
-    artifacts.write_table(job.folder / "table.parquet", table)
+    table = tabulation.tabulate(
+        parts,
+        columns.read(job.spec["columns"]),
+        job.spec.get("starts"),
+        job.spec.get("chance"),
+        experiment=job.spec["experiment"],
+        members=job.members,
+        divide=name in tabulation.DIVIDED,
+    )
+    artifacts.write_table(job.folder / "table.parquet", tabulation.described(table, job))

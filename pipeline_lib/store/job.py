@@ -29,6 +29,7 @@ class Job(Generic[Spec_co]):
         reads: folders of the artifacts to read, by role.
         data_root: folder of the data sets, or None.
         facts: how it is made, see `environment.facts`.
+        members: for tables, of each artifact of the plan its members along the first axis of its tensors.
     """
 
     key: str
@@ -37,6 +38,7 @@ class Job(Generic[Spec_co]):
     reads: dict[str, list[Path]]
     data_root: Path | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    members: Mapping[str, list[list[int]]] = field(default_factory=dict)
 
     def file(self, role: str, name: str) -> Path:
         """Path of a file of the only artifact in a role."""

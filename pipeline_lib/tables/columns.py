@@ -31,7 +31,12 @@ SHARED: dict[str, Column] = {
     for name, *rest in (
         ("task", "string", "-", "name of the task: network, data set and recipe"),
         ("seed", "int64", "-", "replicate: initialisation, ladder and data streams are its own"),
-        ("kind", "string", "-", "dense (level 0), imp, random_prune or reinit"),
+        (
+            "kind",
+            "string",
+            "-",
+            "dense (level 0), imp, random_prune or reinit; in runs and curves imp_changed etc. where the start was changed",
+        ),
         ("k", "int64", "steps", "rewind step: training copies start from the state after so many steps"),
         ("level", "int64", "-", "pruning level; 0 is dense"),
         ("density", "double", "1", "share of prunable weights that survive, counted in the mask"),
@@ -95,6 +100,8 @@ PARTS = tuple(
     )
 )
 FIND = "results/artifacts/*/*-KEY"
+_EXPERIMENT = Column("experiment", "string", "-", "experiment that the row was tabulated for; others may share what it is about")
+_MEMBER = "place along the first axis of that artifact's tensors; null where a job trained none or several such"
 _ENVIRONMENT = Column(
     "environment", "string", "-", "where it and all that it comes from was computed: processor or GPU, versions; several by ;"
 )
@@ -128,9 +135,12 @@ def of(table: str, said: Mapping[str, Any]) -> tuple[Column, ...]:
         ValueError: a column is not declared in full.
     """
     own = [column for each in said["columns"] for column in _with_parts(_column(table, each))]
-    named = zip(("key", "other_key"), said.get("of", [""]), strict=False)
-    keys = (Column(name, "string", "-", f"{f'artifact of {whose}' if whose else _OWN} ({FIND})") for name, whose in named)
-    return (*own, *keys, _ENVIRONMENT)
+    keys = []
+    for name, whose in zip(("", "other_"), said.get("of", [""]), strict=False):
+        keys.append(Column(f"{name}key", "string", "-", f"{f'artifact of {whose}' if whose else _OWN} ({FIND})"))
+        if whose:
+            keys.append(Column(f"{name}member", "int64", "-", _MEMBER))
+    return (_EXPERIMENT, *own, *keys, _ENVIRONMENT)
 
 
 def spelled(columns: Sequence[Column]) -> list[list[str]]:

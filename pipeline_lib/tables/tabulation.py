@@ -18,8 +18,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 # Columns that tabulation adds to what was measured, and the key where the measurement names none.
-_ADDED = ("headroom", "headroom_share", "stable", "onset", "environment", *(part.name for part in columns.PARTS))
+_ADDED = (
+    *("experiment", "member", "other_member", "headroom", "headroom_share", "stable", "onset", "environment"),
+    *(part.name for part in columns.PARTS),
+)
 Columns = Sequence[Column]
+Members = Mapping[str, Sequence[Sequence[int]]]
+SCHEMA = "1"  # of published tables: it changes when a column goes or means something else
+# Tables that have runs from a plain W_k beside those from a changed start.
+DIVIDED = ("runs", "curves")
+_CHANGED = "_changed"  # after the kind of the latter
 
 
 def measured(columns: Columns) -> list[str]:
@@ -49,8 +57,41 @@ def to_arrow(rows: list[dict[str, object]], columns: Columns) -> pa.Table:
 
 def computed(rows: list[dict[str, object]], job: Job[Any]) -> pa.Table:
     """Make the table of a job that computes it from others; a row that names no artifact is about many, and has the job's key."""
-    own = {"key": job.key, "environment": environment.summary(job.facts.get("made_in", {}))}
-    return to_arrow([own | row for row in rows], columns.read(job.spec["columns"]))
+    own = {"experiment": job.spec["experiment"], "key": job.key}
+    own |= {"environment": environment.summary(job.facts.get("made_in", {}))}
+    return described(to_arrow([own | row for row in rows], columns.read(job.spec["columns"])), job)
+
+
+def described(table: pa.Table, job: Job[Any]) -> pa.Table:
+    """Say in a file's metadata what it is and what it was made with: `pyarrow.parquet.read_schema(path).metadata`."""
+    said = {"schema": SCHEMA, "table": job.spec["table"], "experiment": job.spec["experiment"]}
+    said |= {name: str(job.facts[name]) for name in ("code", "processor") if name in job.facts}
+    said |= {name: str(version) for name, version in job.facts.get("versions", {}).items()}
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), **said})
+
+
+def with_members(frame: pd.DataFrame, members: Members) -> pd.DataFrame:
+    """Add which member of its artifact each row is about.
+
+    Args:
+        frame: with `key`, and perhaps `other_key`, `seed` and orders as jobs number them.
+        members: of each artifact its members along the first axis: a seed, or a seed and an order.
+    """
+    import pandas as pd
+
+    whole = {(key, *each): i for key, found in members.items() for i, each in enumerate(found)}
+    alone: dict[tuple[Any, ...], int | None] = {}
+    for (key, seed, *_), i in whole.items():
+        alone[key, seed] = None if (key, seed) in alone else i
+    orders = {"": ["order", "order_1"], "other_": ["order_2"]}
+    for name in (name for name in orders if f"{name}key" in frame):
+        places: list[int | None] = [None] * len(frame)
+        if "seed" in frame:
+            order = [column for column in orders[name] if column in frame][:1]
+            rows = frame[[f"{name}key", "seed", *order]].itertuples(index=False, name=None)
+            places = [whole.get(row, alone.get(row[:2])) for row in rows]
+        frame[f"{name}member"] = pd.array(places, dtype="Int64")
+    return frame
 
 
 def with_headroom(frame: pd.DataFrame, chance: Mapping[str, float]) -> pd.DataFrame:
@@ -89,6 +130,11 @@ def with_dense(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(kind=frame["kind"].where(frame["level"] > 0, "dense"))
 
 
+def with_changed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Tell runs from changed starts by their kind, so that means by kind are of ladders and controls alone."""
+    return frame.assign(kind=frame["kind"].where(frame["change"] == "", frame["kind"] + _CHANGED))
+
+
 def of_kind(frame: pd.DataFrame, kind: str) -> pd.DataFrame:
     """Keep the networks of one kind; for IMP whole ladders, which begin with dense networks."""
     return frame[frame["kind"].isin(("dense", "imp") if kind == "imp" else (kind,))]
@@ -113,12 +159,19 @@ def tabulate(
     columns: Columns,
     starts: Mapping[str, Mapping[str, Any]] | None = None,
     chance: Mapping[str, float] | None = None,
+    *,
+    experiment: str = "",
+    members: Members | None = None,
+    divide: bool = False,
 ) -> pa.Table:
     """Join the measurements of an experiment to one sorted table.
 
     Args:
         parts: Parquet files of the same measurement.
         columns: of the table.
+        experiment: its name.
+        members: of each artifact that rows are about, along the first axis of its tensors.
+        divide: whether kinds tell changed starts from plain ones.
         starts: the parts of each start, by its text, for a table that has `start`.
         chance: the error of guessing, by task, for a table that has `headroom`.
     """
@@ -132,6 +185,7 @@ def tabulate(
     # A column without any value has no type in a part.
     typed = [part.dropna(axis=1, how="all") for part in frames] or [pd.DataFrame(columns=names)]
     frame = pd.concat(typed, ignore_index=True).reindex(columns=names)
+    frame = with_members(frame.assign(experiment=experiment), members or {})
     orders = [name for name in names if name.startswith("order")]  # the ladder's own order has one number at all levels
     frame[orders] = frame[orders] % FRESH
     keys = ["task", "what", "kind", "start", "k", "level", "level_1", "level_2", "seed", "order", "order_1", "order_2"]
@@ -142,6 +196,8 @@ def tabulate(
     frame = frame.sort_values([key for key in keys if key in frame.columns], ignore_index=True)
     if "change" in every:
         frame = with_parts(frame, starts or {})
+    if divide:
+        frame = with_changed(frame)
     if "headroom" in every:
         frame = with_headroom(frame, chance or {})
     if "onset" in every:
@@ -166,7 +222,9 @@ def divided(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     Figures, summaries and measures see the tables so; what speaks of ladders and controls need not know of other starts.
     """
     found = dict(frames)
-    for name in {"runs", "curves"} & set(frames):
+    for name in set(DIVIDED) & set(frames):
         plain = frames[name]["change"] == ""
-        found |= {name: frames[name][plain], f"changed_{name}": frames[name][~plain]}
+        changed = frames[name][~plain]
+        kinds = changed["kind"].str.removesuffix(_CHANGED) if len(changed) else changed["kind"]
+        found |= {name: frames[name][plain], f"changed_{name}": changed.assign(kind=kinds)}
     return found

@@ -50,7 +50,9 @@ def test_failed_rerun_keeps_published_files_that_it_does_not_change(single: Chec
     single.configure(config)
     published = co.contents(single.results / "single")
     single.edit("pipeline_lib/stages/interpolate.py", BODIES["interpolate"], BROKEN + BODIES["interpolate"])
+    (single.results / "index.parquet").unlink()
     assert co.snakemake(single).code == 1
+    assert (single.results / "index.parquet").is_file(), "the index tells of what there is after a failure, too"
     left = co.contents(single.results / "single")
     assert left == {name: published[name] for name in left}
     assert {"runs.parquet", "curves.parquet", "figures/accuracy_by_density.svg"} <= set(left)

@@ -199,6 +199,12 @@ def finish():
         print(terminal.printable(line), file=sys.stderr)
 
 
+def fail():
+    """End the worker, and write the index of what there is: a failed job leaves the others' artifacts."""
+    stop_workers()
+    driver.write_index(PLAN.results)
+
+
 def stop_workers():
     """End the worker of this run, after its jobs."""
     while WORKERS:

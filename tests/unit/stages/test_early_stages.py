@@ -175,7 +175,9 @@ def test_runs_say_what_they_started_from(frames):
     divided = tabulation.divided(frames)
     assert set(divided["runs"]["start"]) == {"k0", "k2"}
     sparse = "k2 | mask | rotation(false) for 5"
-    assert set(runs[runs["start"] == sparse]["kind"]) == {"imp", "random_prune", "reinit"}
+    assert set(runs[runs["start"] == sparse]["kind"]) == {"imp_changed", "random_prune_changed", "reinit_changed"}
+    changed = divided["changed_runs"]
+    assert set(changed[changed["start"] == sparse]["kind"]) == {"imp", "random_prune", "reinit"}
     assert set(runs[runs["start"] == sparse]["start_step"]) == {0}
     assert set(divided["changed_runs"]["start"]) >= {"k0 | rotation(false) for 3", *STARTS}
     assert len(divided["runs"]) + len(divided["changed_runs"]) == len(runs)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 import toys
@@ -56,8 +57,27 @@ def _nodes(made: nodes.Plan, stage: str, **spec: object) -> list[tuple[nodes.Nod
 def test_a_members_numbers_do_not_depend_on_its_cohort(frames, tmp_path):
     alone = _frames(_make(tmp_path, 1))
     for name, frame in frames.items():
-        numbers = [column for column in frame if column not in ("key", "other_key")]
+        numbers = [column for column in frame if not column.endswith(("key", "member"))]
         pd.testing.assert_frame_equal(frame[numbers], alone[name][numbers], check_exact=True)
+
+
+def test_a_table_says_what_it_is_and_what_made_it(cohort):
+    for name, node in cohort.tables["tiny"].items():
+        said = pq.read_schema(cohort.config.results / node.folder / "table.parquet").metadata
+        assert (said[b"experiment"], said[b"table"], said[b"schema"]) == (b"tiny", name.encode(), b"1")
+        assert said[b"torch"] == torch.__version__.encode()
+
+
+def test_a_row_leads_to_its_member(cohort, frames):
+    """A row's key and member are a place in an artifact's tensors: a run's by seed and order, a pair's ends each by its own."""
+    members = {node.key: node.spec["members"] for node in cohort.nodes.values() if "members" in node.spec}
+    for row in frames["runs"].to_dict("records"):
+        assert members[row["key"]][row["member"]] == [row["seed"], row["order"]]
+    for row in frames["instability"].to_dict("records"):
+        ends = [members[row[f"{end}key"]][row[f"{end}member"]] for end in ("", "other_")]
+        assert ends == [[row["seed"], row["order_1"]], [row["seed"], row["order_2"]]]
+    assert set(frames["runs"]["member"]) == {0, 1}
+    assert set(frames["runs"]["experiment"]) == {"tiny"}
 
 
 def test_every_node_made_all_its_files(cohort):
