@@ -79,6 +79,25 @@ class Page:
             parts.append(frame.eval(of).astype(float).groupby(frame["seed"]).mean())
         return _interval([float(each) for each in (parts[0] - parts[1]).dropna()], digits)
 
+    def ratio(self, table: str, of: str, first: dict[str, Any], second: dict[str, Any], digits: int = 1, **where: Any) -> str:
+        """The mean over seeds of first, divided by that of second; `where` is common to both."""
+        above, below = (statistics.fmean(self.values(table, of, **where, **own)) for own in (first, second))
+        return _number(above / below, digits)
+
+    def each(self, table: str, of: str, by: str | list[str], digits: int = 1, **where: Any) -> str:
+        """The means of groups of rows, in the order of what groups them: columns, or expressions of some."""
+        return ", ".join(_number(mean, digits) for mean in self._means(table, of, by, where))
+
+    def extent(self, table: str, of: str, by: str | list[str], digits: int = 1, **where: Any) -> str:
+        """The least and the greatest of the means that `each` lists."""
+        means = self._means(table, of, by, where)
+        return f"{_number(min(means), digits)} to {_number(max(means), digits)}"
+
+    def _means(self, table: str, of: str, by: str | list[str], where: dict[str, Any]) -> list[float]:
+        frame = self.rows(table, **where)
+        groups = [frame.eval(each) for each in ([by] if isinstance(by, str) else by)]
+        return [float(mean) for mean in frame.eval(of).astype(float).groupby(groups).mean().dropna()]
+
     def value(self, table: str, of: str, digits: int = 2, **where: Any) -> str:
         """The only value.
 

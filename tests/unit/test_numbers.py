@@ -52,6 +52,19 @@ def test_a_difference_is_paired_by_seed(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{{ ratio("runs", "error", {"kind": "imp"}, {"kind": "dense"}) }}', "1.0"),  # 0.2, 0.4, 0.9 by seed, and 0.5
+        ('{{ each("runs", "100 * error", "-seed", kind="imp") }}', "90.0, 40.0, 20.0"),
+        ('{{ each("runs", "100 * error", ["seed > 0", "kind"]) }}', "20.0, 50.0, 65.0"),
+        ('{{ extent("runs", "100 * error", "seed", 0, kind="imp") }}', "20 to 90"),
+    ],
+)
+def test_groups_of_rows_are_listed_in_their_order(page, text, expected):
+    assert _rendered(page, text) == expected
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ('{{ mean("runs", "error", kind="none") }}', "must exist"),
