@@ -10,7 +10,7 @@ CONFIG ?= config/config.yaml
 # Tests of a file share what they made, so a file is one process's.
 SIDE_BY_SIDE := --numprocesses $(CORES) --dist loadfile
 
-.PHONY: quickstart report test test-fast test-all test-cluster lint format bench bench-full plan gc slurm-profile soak audit docs docs-numbers
+.PHONY: quickstart report test test-fast test-all test-cluster lint format bench bench-full plan gc slurm-profile soak audit mutants docs docs-numbers
 
 quickstart: $(VENV)/.run
 	$(SNAKEMAKE)
@@ -86,6 +86,12 @@ audit:
 	$(PYTHON) -m venv $(VENV)-audit
 	$(VENV)-audit/bin/python -m pip install --quiet pip-audit==2.10.1
 	$(VENV)-audit/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
+
+# A sample of small changes of the numeric core, each of which some test must notice: an hour on two cores. In an environment of its own.
+mutants: $(VENV)/.dev
+	$(PYTHON) -m venv $(VENV)-mutants
+	$(VENV)-mutants/bin/python -m pip install --quiet cosmic-ray==8.7.0
+	$(VENV)-mutants/bin/python tests/mutants.py --python $(BIN)/python --side-by-side $(CORES)
 
 # What running needs, and what developing needs on top. A stamp is renewed when the pins change.
 $(VENV)/.run: pyproject.toml constraints.txt
