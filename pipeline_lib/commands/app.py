@@ -1,0 +1,52 @@
+"""All commands together, and how they end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from pipeline_lib.commands import keeping, listing, plans
+from pipeline_lib.commands.support import output
+from pipeline_lib.core import allocator, processors, terminal
+
+app = typer.Typer(name="rewind", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
+for group in (plans, listing, keeping):
+    app.add_typer(group.app)
+
+
+def _tell_version(asked: bool) -> bool:
+    if asked:
+        output.say(version("rewind-pipeline"))
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
+def _rewind(
+    verbose: Annotated[bool, typer.Option("--verbose", help="show the traceback of an error")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="say which version")] = False,
+) -> None:
+    """Study how networks train early on, which sparse subnetworks can train, and which minima are linearly connected.
+
+    For example: rewind quickstart
+    """
+
+
+def run(words: Sequence[str], name: str) -> int:
+    """Run the command that words ask for, and return its exit code."""
+    terminal.log_to_stderr()
+    processors.one_for_arithmetic()
+    allocator.keep_freed_memory()
+    try:
+        app(list(words), prog_name=name)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
+    except (ValueError, OSError, SyntaxError, ImportError) as error:
+        if "--verbose" in words:
+            raise
+        terminal.tell(f"error: {' '.join(str(error).split())}")
+        return 1
+    return 0
