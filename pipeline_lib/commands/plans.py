@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline_lib.commands.support import output
-from pipeline_lib.commands.support.requests import Configs, Files, Request, Results, Sets
+from pipeline_lib.commands.support.requests import Configs, Files, PrintConfig, Request, Results, Sets
 from pipeline_lib.planning import driver
 
 app = typer.Typer()
@@ -29,6 +29,7 @@ def plan(
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="train a few steps where no earlier job tells a task's speed")
     ] = False,
+    print_config: PrintConfig = False,
 ) -> None:
     """Print what a config asks for: jobs, runs, hours and gigabytes.
 
@@ -37,6 +38,9 @@ def plan(
     from pipeline_lib.planning import claims_asked, estimate
 
     asked = Request(files, config, sets)
+    if print_config:
+        output.say(asked.told())
+        return
     made = asked.plan()
     output.say("\n".join([estimate.report(made, _calibrate if calibrate else None), *claims_asked.report(made)]))
     if write:

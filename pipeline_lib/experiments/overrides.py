@@ -86,26 +86,33 @@ def _placed(path: Sequence[str], raw: Mapping[str, Any], value: Any) -> dict[str
     return _nested(["tasks", *path], value)
 
 
-def read(files: Iterable[Path], configs: Sequence[str] = (), sets: Sequence[str] = ()) -> dict[str, Any]:
-    """Read a command line's overrides as one mapping, to be laid over each file.
+def layers(files: Iterable[Path], configs: Sequence[str] = (), sets: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    """Read a command line's overrides by option, the one that wins first.
 
     Args:
         files: the config files, whose experiments and tasks `sets` name.
         configs: `KEY=VALUE`, keys at the top, values in YAML.
         sets: `KEY=VALUE` or `NAME.KEY=VALUE`, a key of an experiment or task, or of a group in it: `small.pruning.fraction=0.5`.
-            They win over `configs`, and a later one over those before.
 
     Raises:
         ValueError: there is no `=`, the value is no YAML, or a name is none that can be meant.
     """
-    found: dict[str, Any] = {}
+    said: dict[str, Any] = {}
     for text in configs:
         key, value = _pair("--config", text, "KEY=VALUE")
-        found = config.merge(found, {key: value})
+        said = config.merge(said, {key: value})
     raw: dict[str, Any] = {}
     for file in files if sets else ():
         raw = config.merge(raw, read_yaml(file))
+    placed: dict[str, Any] = {}
     for text in sets:
         name, value = _pair("--set", text, "NAME.KEY=VALUE")
-        found = config.merge(found, _placed(name.split("."), config.merge(raw, found), value))
-    return found
+        around = config.merge(config.merge(raw, said), placed)
+        placed = config.merge(placed, _placed(name.split("."), around, value))
+    return {"--set": placed, "--config": said}
+
+
+def read(files: Iterable[Path], configs: Sequence[str] = (), sets: Sequence[str] = ()) -> dict[str, Any]:
+    """Read a command line's overrides as one mapping, to be laid over each file; arguments and errors are those of `layers`."""
+    over, under = layers(files, configs, sets).values()
+    return config.merge(under, over)

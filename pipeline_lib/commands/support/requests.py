@@ -10,8 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline_lib.experiments import config_files, overrides
+from pipeline_lib.experiments import config_files, origins, overrides
 from pipeline_lib.experiments.experiment import Config
+from pipeline_lib.experiments.validation import read_yaml
 from pipeline_lib.planning import driver
 from pipeline_lib.planning.nodes import Plan
 
@@ -46,6 +47,12 @@ class Request:
     def config(self) -> Config:
         """Read and check what is asked for."""
         return config_files.read(self.files, self.overrides)
+
+    def told(self) -> str:
+        """Write the complete config, with where each value comes from."""
+        layers = overrides.layers(self.files, self.configs, self.sets)
+        said = [*layers.items(), *((f"file:{file}", read_yaml(file)) for file in self.files)]
+        return origins.report(self.config(), said)
 
     def plan(self) -> Plan:
         """Plan it."""
