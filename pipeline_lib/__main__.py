@@ -21,7 +21,7 @@ from pathlib import Path
 
 from pipeline_lib.core import allocator, locations, processors, terminal
 from pipeline_lib.planning import declared, driver
-from pipeline_lib.store import job
+from pipeline_lib.store import job, progress
 
 STOPPED = 143  # what a shell reports of a process that SIGTERM ended
 
@@ -45,7 +45,8 @@ def _make(words: Sequence[str]) -> int:
     allocator.keep_freed_memory()
     try:
         locations.keep_caches(Path(*args.folder.parts[:-3]))
-        driver.run_node(args.command, args.folder, args.plan)
+        with progress.told(args.folder):
+            driver.run_node(args.command, args.folder, args.plan)
     except (ValueError, OSError, SyntaxError, ImportError) as error:
         if args.verbose:
             raise
