@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +147,22 @@ def folders(path: Path) -> set[str]:
         raise not_whole(path, error) from None
 
 
+def nodes(path: Path) -> Iterator[dict[str, Any]]:
+    """Read all nodes of a plan file one after the other, so that not all are in memory at once.
+
+    Raises:
+        ValueError: the file is gone or damaged.
+    """
+    try:
+        with path.open(encoding="utf-8") as lines:
+            header = json.loads(next(lines))
+            for line in lines:
+                node = json.loads(line)
+                yield _checked(header, node, node["key"])[1]
+    except (StopIteration, *_DAMAGE) as error:
+        raise not_whole(path, error) from None
+
+
 class Written:
     """A plan on disk as rules see it: nothing is planned anew, and no node is parsed that is not asked for.
 
@@ -165,6 +183,11 @@ class Written:
             self._lines = {line[9:21]: line for line in nodes}  # each begins with {"key": "
         except _DAMAGE as error:
             raise not_whole(path, error) from None
+
+    def mark_begun(self) -> None:
+        """Make the file the newest of its folder, by which those who watch know which plan is run."""
+        with suppress(PermissionError):  # another user's
+            os.utime(self.path)
 
     def _line(self, key: str) -> dict[str, Any]:
         try:

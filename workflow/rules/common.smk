@@ -166,6 +166,7 @@ WORKERS = []  # of this run: one, or none
 def begin():
     """Take hold of the results folder, and remove what would pass for this run's results."""
     refused_by(lease.Lease, PLAN.results, ROOT)
+    PLAN.mark_begun()
     for name in publication.remove_outdated(PLAN, up_to_date()):
         print(
             terminal.printable(
