@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from pipeline_lib.commands import keeping, listing, plans, running
+from pipeline_lib.commands import keeping, listing, plans, running, watching
 from pipeline_lib.commands.support import output
 from pipeline_lib.core import allocator, processors, terminal
 
 app = typer.Typer(name="rewind", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
-for group in (running, plans, listing, keeping):
+for group in (running, watching, plans, listing, keeping):
     app.add_typer(group.app)
 
 
