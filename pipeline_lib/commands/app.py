@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from pipeline_lib.commands import keeping, listing, plans, running, watching
+from pipeline_lib.commands import checking, keeping, listing, plans, running, watching
 from pipeline_lib.commands.support import output
 from pipeline_lib.core import allocator, processors, terminal
 
-app = typer.Typer(name="rewind", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
-for group in (running, watching, plans, listing, keeping):
+app = typer.Typer(name="rewind", pretty_exceptions_enable=False, rich_markup_mode="rich")
+for group in (running, watching, plans, listing, keeping, checking):
     app.add_typer(group.app)
 
 
@@ -41,12 +41,13 @@ def run(words: Sequence[str], name: str) -> int:
     processors.one_for_arithmetic()
     allocator.keep_freed_memory()
     try:
-        app(list(words), prog_name=name)
-    except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
+        ended = app(list(words) or ["--help"], prog_name=name, standalone_mode=False)
+        return ended if words and isinstance(ended, int) else 0 if words else 2
+    except typer.TyperException as error:  # wrong words
+        terminal.tell(f"error: {error.format_message()}; see {name} --help")
+        return error.exit_code
     except (ValueError, OSError, SyntaxError, ImportError) as error:
         if "--verbose" in words:
             raise
         terminal.tell(f"error: {' '.join(str(error).split())}")
         return 1
-    return 0

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline_lib.commands.support import output
-from pipeline_lib.commands.support.requests import Configs, Files, PrintConfig, Request, Results, Sets
+from pipeline_lib.commands.support.requests import Configs, Files, Json, PrintConfig, Request, Results, Sets
 from pipeline_lib.planning import driver
 
 app = typer.Typer()
@@ -30,6 +30,7 @@ def plan(
         bool, typer.Option("--calibrate", help="train a few steps where no earlier job tells a task's speed")
     ] = False,
     print_config: PrintConfig = False,
+    as_json: Json = False,
 ) -> None:
     """Print what a config asks for: jobs, runs, hours and gigabytes.
 
@@ -42,9 +43,13 @@ def plan(
         output.say(asked.told())
         return
     made = asked.plan()
-    output.say("\n".join([estimate.report(made, _calibrate if calibrate else None), *claims_asked.report(made)]))
+    told = [] if as_json else [estimate.report(made, _calibrate if calibrate else None), *claims_asked.report(made)]
     if write:
-        output.say(str(driver.write_plan(made, files)))
+        told.append(str(driver.write_plan(made, files)))
+    if as_json:
+        output.as_json(estimate.summary(made))
+    else:
+        output.say("\n".join(told))
 
 
 @app.command()
