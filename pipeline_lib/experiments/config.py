@@ -199,7 +199,7 @@ def resolve(raw: Mapping[str, Any]) -> Config:
     if "fingerprints" in raw:
         raise ValueError(
             "fingerprints must be left out of a config, got pins of code; "
-            "what other code made is kept by: python -m pipeline_lib adopt CONFIG --keep STAGE"
+            "what other code made is kept by: rewind adopt CONFIG --keep STAGE"
         )
     raw |= {key: locations.expanded(key, raw[key]) for key in ("results", "data_root") if isinstance(raw.get(key), str)}
     validation.validate(raw)

@@ -115,7 +115,7 @@ def find_line(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
                 if line.startswith(f'{{"key": "{key}"'):
                     return _checked(header, json.loads(line), key)
     except (FileNotFoundError, StopIteration):
-        raise ValueError(f"plan must exist, got {path}; make it with: python -m pipeline_lib plan CONFIG --write") from None
+        raise ValueError(f"plan must exist, got {path}; make it with: rewind plan CONFIG --write") from None
     except _DAMAGE as error:
         raise not_whole(path, error) from None
     raise ValueError(f"node must be part of the plan {path.name}, got key {key}; plan again")
