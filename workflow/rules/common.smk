@@ -32,9 +32,7 @@ RESULTS = str(PLAN.results)
 def tell_of_leftover():
     """Say once that a results folder has artifacts with keys of an earlier kind."""
     files = shlex.join(map(str, workflow.configfiles))
-    text = inventory.leftover(
-        PLAN.results, f"rewind gc {files} --remove"
-    )
+    text = inventory.leftover(PLAN.results, f"rewind gc {files} --remove")
     if text:
         print(terminal.printable(text), file=sys.stderr)
 
