@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 
 import checkout as co
 from checkout import Checkout
@@ -38,12 +39,12 @@ def test_a_run_says_what_it_does_and_ends_with_a_summary(tmp_path) -> None:
     assert f"log: {log.relative_to(checkout.root)}" in lines
     assert "(100%) done" in log.read_text()
     assert progress.going(checkout.results) == []
-    again = _run(checkout, "--set", "toy.steps=24")
-    assert again.code == 0
-    assert not re.search(r" done \(", again.text), "nothing is left to do"
     status = _rewind(checkout, "status").text
     assert re.match(r"plan \w{12}: (\d+) of \1 artifacts are made\n", status), status
     assert "no run works in this folder" in status
+    report = _rewind(checkout, "report", checkout.config.name, "--set", "toy.steps=24")
+    assert report.text.splitlines()[-1] == "report: results/single/report.zip", report.text
+    assert zipfile.is_zipfile(checkout.results / "single" / "report.zip")
 
 
 def test_a_job_that_fails_is_told_with_its_log_and_the_rest_is_kept(single: Checkout) -> None:

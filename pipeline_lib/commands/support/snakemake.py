@@ -95,7 +95,7 @@ def run(command: Sequence[str], log: Path, look: Callable[[], None], seconds: fl
             except subprocess.TimeoutExpired:
                 begun = time.monotonic()
                 look()
-                pause = max(seconds, 20 * (time.monotonic() - begun))
+                pause = max(seconds, 5 * (time.monotonic() - begun))
     return process.returncode if process.returncode >= 0 else 128 - process.returncode
 
 
