@@ -127,14 +127,19 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5940 else f"{seconds / 3600:.1f} h"
 
 
+def parts(each: Going) -> dict[str, str]:
+    """Word what a job does and how far it is, by what the words tell; what is not known is left out."""
+    found = {"job": f"{each.stage} {each.name.rpartition('-')[0]}", "who": each.who}
+    found["step"] = f"step {each.done:,}/{each.total:,}" if each.total else ""
+    found["loss"] = "" if each.loss is None else f"loss {each.loss:.4f}"
+    found["accuracy"] = "" if each.error is None else f"test accuracy {1 - each.error:.1%}"
+    found["left"] = "" if each.left is None else f"{duration(each.left)} left"
+    return {name: text for name, text in found.items() if text}
+
+
 def doing(each: Going) -> str:
-    """Word how far a job is."""
-    parts = [f"{each.stage} {each.name.rpartition('-')[0]}", *([each.who] if each.who else [])]
-    parts += [f"step {each.done:,}/{each.total:,}"] if each.total else []
-    parts += [f"loss {each.loss:.4f}"] if each.loss is not None else []
-    parts += [f"test accuracy {1 - each.error:.1%}"] if each.error is not None else []
-    parts += [f"{duration(each.left)} left"] if each.left is not None else []
-    return ", ".join(parts)
+    """Word what a job does and how far it is."""
+    return ", ".join(parts(each).values())
 
 
 def left(now: Standing, cores: int | None) -> str:

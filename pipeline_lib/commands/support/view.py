@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pipeline_lib.core import terminal
 from pipeline_lib.planning import standing
 from pipeline_lib.planning.standing import Standing
+from pipeline_lib.store.progress import Going
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.table import Table
 
 EVERY = 60.0  # seconds between two plain lines where no stage ends
 _JOBS = 8  # jobs at work that the live view shows
@@ -63,11 +65,25 @@ def drawn(seen: Standing, cores: int | None) -> RenderableType:
     for stage, (done, total) in seen.stages.items():
         style = "green" if done == total else "bold" if any(each.stage == stage for each in seen.going) else "dim"
         counts.append(f"{stage} {done:,}/{total:,}", style=style).append("  ")
-    jobs = [
-        Text(f"  {terminal.printable(standing.doing(each))}", overflow="ellipsis", no_wrap=True) for each in seen.going[:_JOBS]
-    ]
     more = [Text(f"  and {len(seen.going) - _JOBS} more jobs")] if len(seen.going) > _JOBS else []
-    return Group(head, counts, *jobs, *more)
+    return Group(head, counts, _jobs(seen.going[:_JOBS]), *more)
+
+
+def _jobs(going: Sequence[Going]) -> Table:
+    """Draw jobs at work; where the terminal is narrow, their names give way and not the numbers."""
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table.grid(padding=(0, 1), expand=True)
+    for ratio in (3, 1):
+        drawn.add_column(ratio=ratio, overflow="ellipsis", no_wrap=True)
+    for _ in range(4):
+        drawn.add_column(no_wrap=True, justify="right")
+    for each in going:
+        found = standing.parts(each)
+        cells = [terminal.printable(found.get(name, "")) for name in ("job", "who", "step", "loss", "accuracy", "left")]
+        drawn.add_row(*map(Text, cells))
+    return drawn
 
 
 @contextmanager

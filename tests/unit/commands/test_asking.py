@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import yaml
 
 from pipeline_lib import commands
 from pipeline_lib.commands.support import health
+from pipeline_lib.experiments.config import ROOT
 from pipeline_lib.planning import driver
 from pipeline_lib.store import lease, progress
 from pipeline_lib.store.job import log
@@ -79,9 +82,12 @@ def test_without_words_the_help_is_shown(capsys):
     assert "Usage: rewind" in capsys.readouterr().out
 
 
-def test_completion_is_offered(capsys):
-    assert commands.main(["--help"]) == 0
-    assert "--install-completion" in capsys.readouterr().out
+def test_a_shell_completes_commands_and_kinds():
+    for words, found in {"rewind cla": "claims", "rewind list netw": "networks"}.items():
+        more = {"_REWIND_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+        command = [sys.executable, "-c", "from pipeline_lib import commands; commands.main()"]
+        done = subprocess.run(command, env=os.environ | more, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
+        assert done.stdout.split() == [found]
 
 
 def test_lists_are_rows_for_scripts_and_columns_for_people(capsys):

@@ -57,8 +57,8 @@ def test_else_there_is_a_line_a_minute(plain, clock, capsys):
     assert _said(capsys) == [f"0 of 5 artifacts are made, about 15 min left on 2 cores; {now}"]
 
 
-def _drawn(seen: Standing, cores: int | None = None) -> str:
-    console = Console(file=io.StringIO(), force_terminal=True, width=120, color_system=None)
+def _drawn(seen: Standing, cores: int | None = None, width: int = 120) -> str:
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None)
     console.print(view.drawn(seen, cores))
     return console.file.getvalue()
 
@@ -67,7 +67,16 @@ def test_the_live_view_has_stages_jobs_and_time_left():
     text = _drawn(SEEN, 2)
     assert "0 of 5, about 15 min left on 2 cores" in text
     assert "prepare 0/1  train 0/4" in text
-    assert "train toy-k0, seed 0 order 1, step 200/400, loss 0.1234, test accuracy 98.0%, 4 s left" in text
+    (job,) = [" ".join(line.split()) for line in text.splitlines() if "toy-k0" in line]
+    assert job == "train toy-k0 seed 0 order 1 step 200/400 loss 0.1234 test accuracy 98.0% 4 s left"
+
+
+def test_on_a_narrow_terminal_names_give_way_and_not_numbers():
+    long = replace(JOB, name="a-network-with-a-name-that-does-not-end-soon-abc")
+    text = _drawn(replace(SEEN, going=(long,)), width=90)
+    (job,) = [line for line in text.splitlines() if "a-network" in line]
+    assert "step 200/400 loss 0.1234 test accuracy 98.0% 4 s left" in job
+    assert "…" in job
 
 
 def test_many_jobs_are_cut_short_and_unknown_times_are_said_to_be():
