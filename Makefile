@@ -5,7 +5,6 @@ PYTHON ?= python3
 CORES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 CONFIG ?= config/config.yaml
 # Tests of a file share what they made, so a file is one process's.
 SIDE_BY_SIDE := --numprocesses $(CORES) --dist loadfile
@@ -13,18 +12,16 @@ SIDE_BY_SIDE := --numprocesses $(CORES) --dist loadfile
 .PHONY: quickstart report test test-fast test-all test-cluster lint format bench bench-full plan gc slurm-profile soak audit mutants docs docs-numbers
 
 quickstart: $(VENV)/.run
-	$(SNAKEMAKE)
-	$(SNAKEMAKE) --report results/quickstart/report.zip
-	@echo "Tables: results/quickstart/*.parquet   Figures: results/quickstart/figures/   Report: results/quickstart/report.zip"
+	$(BIN)/rewind quickstart --cores $(CORES)
 
 report: $(VENV)/.run
-	$(SNAKEMAKE) --configfile $(CONFIG) --report report.zip
+	$(BIN)/rewind report $(CONFIG) --to report.zip
 
 plan: $(VENV)/.run
-	$(BIN)/python -m pipeline_lib plan $(CONFIG)
+	$(BIN)/rewind plan $(CONFIG)
 
 gc: $(VENV)/.run
-	$(BIN)/python -m pipeline_lib gc config/config.yaml config/experiments/*.yaml
+	$(BIN)/rewind gc config/config.yaml config/experiments/*.yaml
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest tests $(SIDE_BY_SIDE)

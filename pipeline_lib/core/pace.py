@@ -17,7 +17,7 @@ class Pace:
 
     def __init__(self, total: int, done: int = 0) -> None:
         self.done = self._first = done
-        self._total, self._begun = total, time.monotonic()
+        self.total, self._begun = total, time.monotonic()
         self._told = self._begun
 
     def due(self, done: int) -> bool:
@@ -35,4 +35,4 @@ class Pace:
     @property
     def left(self) -> float:
         """Seconds that the rest will take."""
-        return (self._total - self.done) / max(self.speed, 1e-9)
+        return (self.total - self.done) / max(self.speed, 1e-9)

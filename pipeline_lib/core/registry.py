@@ -76,6 +76,12 @@ def _statements(path: Path) -> list[ast.stmt]:
         raise ValueError(f"module {path} must be Python, got: {error}; mend it") from None
 
 
+def docstrings(kind: str) -> dict[str, str]:
+    """Read what the functions of a kind say of themselves."""
+    functions = [node for path in _files(kind) for node in _statements(path) if isinstance(node, ast.FunctionDef)]
+    return {node.name: ast.get_docstring(node) or "" for node in functions if not node.name.startswith("_")}
+
+
 @cache
 def entries(kind: str) -> dict[str, Entry]:
     """List the functions of a kind, which is a key of `PLACES`.

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
+from contextlib import suppress
+
+OF_RUN = 3  # descriptor where a rule's shell line keeps the terminal of the run, beside the log that standard error goes to
 
 
 def printable(text: str) -> str:
@@ -13,9 +18,26 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
+def tell(text: str) -> None:
+    """Say something where the user looks; where the log's disk is full, on the terminal of the run."""
+    text = printable(text)
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        with suppress(OSError):
+            os.write(OF_RUN, f"{text}\n".encode())
+
+
 class Formatter(logging.Formatter):
     """Formats log lines for a screen."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Format one, its traceback included."""
         return printable(super().format(record))
+
+
+def log_to_stderr() -> None:
+    """Show log lines with their time, a command's whole life."""
+    lines = logging.StreamHandler()
+    lines.setFormatter(Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    logging.basicConfig(level=logging.INFO, handlers=[lines])

@@ -23,7 +23,7 @@ CLAIMS = ROOT / "config" / "claims"
 BOARD = "claims_board"  # the figure that comes with them
 
 # The registry of each named part of a task, and what its functions are given besides the options.
-_PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
+PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     key.name: (limit.kind, limit.supplied)
     for key in keys(Task)
     for limit in values.limits_of(key.annotation)
@@ -73,7 +73,7 @@ def typed(overrides: Mapping[str, Any]) -> dict[str, Any]:
 def _overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Lay one description of a task over another; a part with another name replaces the whole part, options and all."""
     result = merge(base, over)
-    for part in _PARTS:
+    for part in PARTS:
         name = over.get(part, {}).get("name")
         if name and name != base.get(part, {}).get("name"):
             result[part] = copy.deepcopy(over[part])
@@ -112,7 +112,7 @@ def load_task(name: str, inline: Mapping[str, Any] | None = None) -> dict[str, A
     for key in keys(Task):
         if key.default is REQUIRED and key.name not in task:
             raise ValueError(f"task {name} must have {key.name!r}, got none; add it to config/tasks/{name}.yaml")
-    for part, (kind, supplied) in _PARTS.items():
+    for part, (kind, supplied) in PARTS.items():
         if "name" not in task[part]:
             raise ValueError(f"{name}.{part} must have a name, got {task[part]!r}; add name: to it")
         task[part] = registry.bind(kind, task[part], supplied, f"{name}.{part}")
@@ -199,7 +199,7 @@ def resolve(raw: Mapping[str, Any]) -> Config:
     if "fingerprints" in raw:
         raise ValueError(
             "fingerprints must be left out of a config, got pins of code; "
-            "what other code made is kept by: python -m pipeline_lib adopt CONFIG --keep STAGE"
+            "what other code made is kept by: rewind adopt CONFIG --keep STAGE"
         )
     raw |= {key: locations.expanded(key, raw[key]) for key in ("results", "data_root") if isinstance(raw.get(key), str)}
     validation.validate(raw)

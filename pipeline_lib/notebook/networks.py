@@ -24,7 +24,7 @@ def load(task: str, data_root: str | Path | None = None, **changes: Any) -> Worl
     """Load a task's data set and build its network, on the GPU if there is one.
 
     Args:
-        task: its name; `python -m pipeline_lib tasks` lists them.
+        task: its name; `rewind tasks` lists them.
         data_root: folder of the data sets; none for the default download folder, and for data that come with a package.
         changes: keys of a task to have otherwise than its file, such as `steps=300` or `network={"widths": [20]}`.
 

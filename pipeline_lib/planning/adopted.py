@@ -75,7 +75,7 @@ def read(results: Path) -> list[Kept]:
     except OSError as error:
         raise files.refusal(path, error, "record") from None
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-        remedy = "remove it, and say again what is to be kept with: python -m pipeline_lib adopt CONFIG --keep STAGE"
+        remedy = "remove it, and say again what is to be kept with: rewind adopt CONFIG --keep STAGE"
         raise ValueError(f"record {path} must be what adopt wrote, got: {error}; {remedy}") from None
 
 

@@ -1,35 +1,24 @@
-"""What a run says when it has ended."""
+"""What a run says when it has ended: main numbers, how claims are judged, and where things are."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline_lib.claims.rules import VERDICTS
+from pipeline_lib.planning import numbers
 from pipeline_lib.tables import tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST = 30  # claims of an experiment that are listed one by one
+_TABLES = ("runs", "instability", "onsets")
 
 
-def _number(value: float) -> str:
-    return "none" if math.isnan(value) else f"{value:.3g}"
-
-
-def _line(claim: Any) -> str:
-    interval = (
-        f" ({_number(claim.low)} to {_number(claim.high)})" if math.isfinite(claim.low) or math.isfinite(claim.high) else ""
-    )
-    return f"  {claim.verdict:9} {claim.setting}: {claim.text} Measured {_number(claim.measured)}{interval} {claim.unit}"
-
-
-def board(experiment: str, claims: pd.DataFrame) -> list[str]:
-    """Count the verdicts of an experiment's claims, and list those that were judged if they are few.
+def board(experiment: str, claims: pd.DataFrame) -> str:
+    """Count the verdicts of an experiment's claims.
 
     Args:
         experiment: its name.
@@ -37,9 +26,16 @@ def board(experiment: str, claims: pd.DataFrame) -> list[str]:
     """
     counts = claims["verdict"].value_counts()
     told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if verdict in counts)
-    judged = claims[claims["verdict"].isin(VERDICTS[:3])]
-    listed = [_line(claim) for claim in judged.itertuples()] if len(judged) <= MOST else []
-    return [f"claims of {', '.join(claims['family'].unique())} in {experiment}: {told}", *listed]
+    return f"claims of {', '.join(claims['family'].unique())} in {experiment}: {told}"
+
+
+def _read(folder: Path, names: Iterable[str]) -> dict[str, pd.DataFrame]:
+    """Read the tables that there are; of a damaged one, what reads it says so."""
+    found = {}
+    for name in names:
+        with suppress(OSError, ValueError):
+            found[name] = tabulation.read(folder / f"{name}.parquet")
+    return found
 
 
 def lines(results: Path, published: Iterable[str]) -> list[str]:
@@ -49,11 +45,12 @@ def lines(results: Path, published: Iterable[str]) -> list[str]:
         results: the results folder.
         published: files of tables and figures in it.
     """
-    files = [results / name for name in published]
+    files = [path for path in (results / name for name in published) if path.exists()]
+    there = {(path.parent, path.stem) for path in files if path.suffix == ".parquet"}
     found: list[str] = []
-    for path in files:
-        if path.name == "claims.parquet" and path.exists():
-            with suppress(OSError, ValueError):  # a damaged table: what reads it says so
-                found += board(path.parent.name, tabulation.read(path))
-    figures = sorted({path.parent for path in files if path.suffix == ".svg" and path.exists()})
-    return [*found, *(f"figures: {folder}, tables: {folder.parent}" for folder in figures)]
+    for folder in sorted({folder for folder, _ in there}):
+        tables = _read(folder, [name for name in _TABLES if (folder, name) in there])
+        claims = _read(folder, ["claims"] if (folder, "claims") in there else [])
+        found += [*numbers.lines(tables), *(board(folder.name, table) for table in claims.values())]
+    drawn = sorted({path.parent for path in files if path.suffix == ".svg"})
+    return [*found, *(f"figures: {folder}, tables: {folder.parent}" for folder in drawn)]

@@ -72,13 +72,13 @@ def product(spec: Mapping[str, Any], size: Sequence[str | int | float]) -> int |
     return math.prod(_factor(spec, named) for named in size)
 
 
-def _work(stage: str, spec: Mapping[str, Any]) -> float:
+def work_of(stage: str, spec: Mapping[str, Any]) -> float:
     """Measure a job's size, as its stage declares it: in training steps or evaluated points; one for a job of start-up alone."""
     size = STAGES[stage].size
     return float(_SIZES[size](spec) if isinstance(size, str) else product(spec, size))
 
 
-def _kind(stage: str, spec: Mapping[str, Any]) -> str:
+def kind_of(stage: str, spec: Mapping[str, Any]) -> str:
     """Name what jobs of one speed have in common: training is training, whichever stage asks."""
     task = spec.get("task")
     if task is None:
@@ -95,11 +95,14 @@ def _rate(record: Path, described: Path) -> tuple[str, float]:
     stage, seconds = described.parent.parent.name, float(row["s"])
     if not 0 <= seconds < math.inf:
         raise ValueError(f"seconds must be finite, got {seconds}; the record says nothing")
-    return _kind(stage, spec), seconds / max(_work(stage, spec), 1.0)
+    return kind_of(stage, spec), seconds / max(work_of(stage, spec), 1.0)
 
 
-def _rates(results: Path) -> dict[str, float]:
-    """Read seconds a unit of work from the benchmark records of finished jobs; what is damaged tells nothing."""
+def rates_of(results: Path) -> dict[str, float]:
+    """Give seconds a unit of work by its kind: from benchmark records of finished jobs, and what stages declare that only start.
+
+    What is damaged tells nothing.
+    """
     found: dict[str, list[float]] = defaultdict(list)
     for stage in STAGES:
         records = sorted((results / "benchmarks" / stage).glob("*.tsv"), key=lambda path: path.stat().st_mtime)
@@ -107,7 +110,7 @@ def _rates(results: Path) -> dict[str, float]:
             with suppress(*_DAMAGE):
                 kind, rate = _rate(record, results / "artifacts" / stage / record.stem / RECORD)
                 found[kind].append(rate)
-    return {kind: median(values) for kind, values in found.items()}
+    return _startup() | {kind: median(values) for kind, values in found.items()}
 
 
 def _calibrated(
@@ -117,7 +120,7 @@ def _calibrated(
     measured: dict[str, tuple[float, float]] = {}
     unknown: set[str] = set()
     for node in missing:
-        task, kind = node.spec.get("task"), _kind(node.stage, node.spec)
+        task, kind = node.spec.get("task"), kind_of(node.stage, node.spec)
         if task and kind not in rates and calibrate is None:
             unknown.add(task["name"])
         elif task and kind not in rates and calibrate:
@@ -148,7 +151,7 @@ def report(plan: Plan, calibrate: Calibrate | None = None, sized: footprint.Size
     """
     made = {key for key, node in plan.nodes.items() if is_made(plan, node)}
     missing = [node for key, node in plan.nodes.items() if key not in made]
-    rates = _startup() | _rates(plan.config.results)
+    rates = rates_of(plan.config.results)
     measured, unknown = _calibrated(plan, missing, rates, calibrate)
     seconds = _seconds(missing, rates)
     lines = _by_stage(plan.nodes.values(), made, seconds)
@@ -156,11 +159,33 @@ def report(plan: Plan, calibrate: Calibrate | None = None, sized: footprint.Size
     return "\n".join([*lines, *_shared(plan), _disk(plan, missing, sized), _time(sum(seconds.values()), measured, unknown)])
 
 
+def summary(plan: Plan, sized: footprint.Sizes = footprint.size) -> dict[str, Any]:
+    """Give what `report` writes as numbers: nodes and hours left by stage, runs and steps, and bytes; unknown hours are NaN."""
+    made = {key for key, node in plan.nodes.items() if is_made(plan, node)}
+    missing = [node for key, node in plan.nodes.items() if key not in made]
+    seconds = _seconds(missing, rates_of(plan.config.results))
+    stages = {
+        stage: {"nodes": len(keys), "exist": len(made.intersection(keys)), "hours_left": seconds[stage] / 3600}
+        for stage in STAGES
+        if (keys := [node.key for node in plan.nodes.values() if node.stage == stage])
+    }
+    (whole, files), (left, _) = footprint.of(plan, plan.nodes.values(), sized), footprint.of(plan, missing, sized)
+    trained = [node for node in plan.nodes.values() if node.stage in ("train", "trace")]
+    return {
+        "plan": plan.identity(),
+        "stages": stages,
+        "core_hours_left": sum(seconds.values()) / 3600,
+        "runs": {"asked": plan.asked["runs"], "shared": sum(node.num_runs for node in trained)},
+        "steps": {"asked": plan.asked["steps"], "shared": sum(node.num_steps for node in trained)},
+        "disk": {"bytes": whole, "files": files, "bytes_left": left},
+    }
+
+
 def _seconds(missing: Iterable[Node], rates: Mapping[str, float]) -> dict[str, float]:
     """Add up what missing nodes take, by stage; NaN where nothing tells."""
     seconds: dict[str, float] = dict.fromkeys(STAGES, 0.0)
     for node in missing:
-        seconds[node.stage] += rates.get(_kind(node.stage, node.spec), float("nan")) * _work(node.stage, node.spec)
+        seconds[node.stage] += rates.get(kind_of(node.stage, node.spec), float("nan")) * work_of(node.stage, node.spec)
     return seconds
 
 
@@ -178,7 +203,7 @@ def _by_stage(nodes: Iterable[Node], made: Collection[str], seconds: Mapping[str
 def stages(plan: Plan, nodes: Collection[Node]) -> list[str]:
     """Write how many of some nodes there are, how many exist, and how long the others take, a line a stage."""
     made = {node.key for node in nodes if is_made(plan, node)}
-    rates = _startup() | _rates(plan.config.results)
+    rates = rates_of(plan.config.results)
     return _by_stage(nodes, made, _seconds([node for node in nodes if node.key not in made], rates))
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +115,7 @@ def find_line(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
                 if line.startswith(f'{{"key": "{key}"'):
                     return _checked(header, json.loads(line), key)
     except (FileNotFoundError, StopIteration):
-        raise ValueError(f"plan must exist, got {path}; make it with: python -m pipeline_lib plan CONFIG --write") from None
+        raise ValueError(f"plan must exist, got {path}; make it with: rewind plan CONFIG --write") from None
     except _DAMAGE as error:
         raise not_whole(path, error) from None
     raise ValueError(f"node must be part of the plan {path.name}, got key {key}; plan again")
@@ -164,6 +166,22 @@ def folders(path: Path) -> set[str]:
         raise not_whole(path, error) from None
 
 
+def nodes(path: Path) -> Iterator[dict[str, Any]]:
+    """Read all nodes of a plan file one after the other, so that not all are in memory at once.
+
+    Raises:
+        ValueError: the file is gone or damaged.
+    """
+    try:
+        with path.open(encoding="utf-8") as lines:
+            header = json.loads(next(lines))
+            for line in lines:
+                node = json.loads(line)
+                yield _checked(header, node, node["key"])[1]
+    except (StopIteration, *_DAMAGE) as error:
+        raise not_whole(path, error) from None
+
+
 class Written:
     """A plan on disk as rules see it: nothing is planned anew, and no node is parsed that is not asked for.
 
@@ -184,6 +202,11 @@ class Written:
             self._lines = {line[9:21]: line for line in nodes}  # each begins with {"key": "
         except _DAMAGE as error:
             raise not_whole(path, error) from None
+
+    def mark_begun(self) -> None:
+        """Make the file the newest of its folder, by which those who watch know which plan is run."""
+        with suppress(PermissionError):  # another user's
+            os.utime(self.path)
 
     def _line(self, key: str) -> dict[str, Any]:
         try:

@@ -38,8 +38,13 @@ def _row(task: dict[str, Any]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def rows() -> list[dict[str, str]]:
+    """Describe all tasks of `config/tasks`."""
+    return [dict(zip(_HEAD, _row(config.load_task(name)), strict=True)) for name in config.task_files()]
+
+
 def report() -> str:
     """Write the table, a line a task."""
-    rows = [_HEAD, *(_row(config.load_task(name)) for name in config.task_files())]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    table = [_HEAD, *(tuple(row.values()) for row in rows())]
+    widths = [max(len(row[i]) for row in table) for i in range(len(_HEAD))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table)

@@ -144,7 +144,8 @@ def _noting(notes: resumption.Notes, seed: int, sums: Sums, total: int) -> Calla
         notes.facts[str(seed)] = now.done
         notes.save()
         if pace.due(now.done):
-            log.info("seed %d evaluation %d/%d, %.1f a second, %.0f s left", seed, pace.done, total, pace.speed, pace.left)
+            text, told = "seed %d evaluation %d/%d, %.1f a second, %.0f s left", {"who": f"seed {seed}", "pace": pace}
+            log.info(text, seed, pace.done, total, pace.speed, pace.left, extra=told)
 
     return report
 

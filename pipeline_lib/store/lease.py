@@ -20,27 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_lib.core import files
-from pipeline_lib.store import artifacts
+from pipeline_lib.store import artifacts, processes
 
 FILE = "plans/.lease.json"
 RENEWED_EVERY = 15.0  # seconds
-SILENT_AFTER = 300.0  # seconds without renewal after which a holder on another machine counts as gone
-
-
-def _begun(process: int) -> str | None:
-    """Tell when a process of this machine began, as its system words it; None if there is none."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
-    except OSError:
-        if Path("/proc/self/stat").exists():
-            return None
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return None
-    except PermissionError:  # alive, and another user's
-        pass
-    return ""
 
 
 @dataclass(frozen=True)
@@ -67,9 +50,7 @@ class Holder:
 
     def is_gone(self, renewed: float) -> bool:
         """Tell whether it has ended, or its machine has been silent since a time too long ago."""
-        if self.machine == files.place():
-            return _begun(self.process) != self.begun
-        return time.time() - renewed > SILENT_AFTER
+        return processes.is_gone(self.machine, self.process, self.begun, renewed)
 
 
 def _read(path: Path) -> Holder | None:
@@ -122,7 +103,13 @@ class Lease:
                 )
             since = time.strftime("%Y-%m-%d %H:%M:%S")
             own = Holder(
-                files.place(), socket.gethostname(), self._process, _begun(self._process), str(checkout), since, self._own
+                files.place(),
+                socket.gethostname(),
+                self._process,
+                processes.begun(self._process),
+                str(checkout),
+                since,
+                self._own,
             )
             artifacts.write_text(self._path, json.dumps(vars(own)) + "\n")
         self._ended = threading.Event()

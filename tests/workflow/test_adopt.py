@@ -79,7 +79,7 @@ def test_results_of_an_earlier_kind_are_made_once_more_and_told_once(single: Che
     single.edit("pipeline_lib/planning/keys/fingerprint.py", "FORMAT = 1 ", "FORMAT = 2 ")
     for told in (True, False):
         text = co.succeed(single)
-        command = f"python -m pipeline_lib gc {single.config} --remove"
+        command = f"rewind gc {single.config} --remove"
         assert text.count(f"what is left over then is removed by: {command}") == told
     outcome = co.call(single.root, "-m", "pipeline_lib", "gc", str(single.config), "--remove", "--yes")
     assert "24 artifacts moved" in outcome.text

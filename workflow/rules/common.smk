@@ -32,9 +32,7 @@ RESULTS = str(PLAN.results)
 def tell_of_leftover():
     """Say once that a results folder has artifacts with keys of an earlier kind."""
     files = shlex.join(map(str, workflow.configfiles))
-    text = inventory.leftover(
-        PLAN.results, f"python -m pipeline_lib gc {files} --remove"
-    )
+    text = inventory.leftover(PLAN.results, f"rewind gc {files} --remove")
     if text:
         print(terminal.printable(text), file=sys.stderr)
 
@@ -178,6 +176,7 @@ def begin():
     """Take hold of the results folder, and remove what would pass for this run's results."""
     refused_by(lease.Lease, PLAN.results, ROOT)
     do_not_spin()
+    PLAN.mark_begun()
     for name in publication.remove_outdated(PLAN, up_to_date()):
         print(
             terminal.printable(

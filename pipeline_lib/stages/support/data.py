@@ -108,7 +108,7 @@ def check(dataset: Dataset) -> str:
             broken += [f"{images.root / path} ({fault})"] if fault else []
             if pace.due(done):
                 text = "checked %d/%d images, %d broken, %.0f images/s, %.0f s left"
-                log.info(text, done, total, len(broken), pace.speed, pace.left)
+                log.info(text, done, total, len(broken), pace.speed, pace.left, extra={"who": "images", "pace": pace})
     if lists:
         log.info("checked %d images, %d broken", total, len(broken))
     if broken:

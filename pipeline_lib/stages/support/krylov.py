@@ -26,7 +26,8 @@ def noting(notes: resumption.Notes, name: str, total: int) -> Monitor:
             for t in (run.found for run in runs)
         ]
         if pace.due(max(len(run.found.diagonal) for run in runs)):
-            log.info("seed %s iteration %d/%d, %.0f s left", name, pace.done, total, pace.left)
+            told = {"who": f"seed {name}", "pace": pace}
+            log.info("seed %s iteration %d/%d, %.0f s left", name, pace.done, total, pace.left, extra=told)
 
     return monitor
 

@@ -109,7 +109,8 @@ class Reporter:
     def _log(self, progress: Progress, pace: Pace) -> None:
         loss, _, seen, _ = progress.sums.get()
         text = "%s step %d/%d loss %.4f %.1f steps/s, %.0f s left"
-        log.info(text, self._who, progress.step, self._setting.until, loss / seen, pace.speed, pace.left)
+        told = {"who": self._who, "pace": pace, "loss": loss / seen, "rows": self._rows}
+        log.info(text, self._who, progress.step, self._setting.until, loss / seen, pace.speed, pace.left, extra=told)
 
     def _record(self, progress: Progress) -> None:
         s = self._setting

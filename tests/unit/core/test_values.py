@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pipeline_lib.core import registry, values
 from pipeline_lib.experiments import config, starts
 
-PARTS = {kind: (part, supplied) for part, (kind, supplied) in config._PARTS.items()}
+PARTS = {kind: (part, supplied) for part, (kind, supplied) in config.PARTS.items()}
 INSIDE_STARTS = ("perturbations", "pretexts", "strategies", "ratios")
 # Options that have no default, and others that must go with one.
 BESIDE: dict[str, dict[str, Any]] = {

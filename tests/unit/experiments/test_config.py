@@ -50,7 +50,7 @@ MISTAKES = {
     "fraction": (toys.raw_config(pruning={"fraction": 1}), r"pruning\.fraction must be below 1, got 1"),
     "alphas": (toys.raw_config(alphas=1), r"experiments\.tiny\.alphas must be at least 2, got 1"),
     "seeds": (toys.raw_config(seeds=0), r"experiments\.tiny\.seeds must be at least 1, got 0"),
-    "pin": (toys.raw_config() | {"fingerprints": {"train": "0" * 12}}, r"fingerprints must be left .*pipeline_lib adopt"),
+    "pin": (toys.raw_config() | {"fingerprints": {"train": "0" * 12}}, r"fingerprints must be left .*rewind adopt"),
 }  # fmt: skip
 
 

@@ -42,8 +42,8 @@ def test_specs_differ_in_paths():
 def test_keys_of_an_earlier_kind_are_told_until_there_are_new_ones(tmp_path):
     assert inventory.leftover(tmp_path, "gc") is None
     _record(tmp_path)
-    told = inventory.leftover(tmp_path, "python -m pipeline_lib gc config.yaml --remove")
+    told = inventory.leftover(tmp_path, "rewind gc config.yaml --remove")
     assert "\n" not in told
-    assert told.endswith("python -m pipeline_lib gc config.yaml --remove")
+    assert told.endswith("rewind gc config.yaml --remove")
     _record(tmp_path, own="1" * 12, format=fingerprint.FORMAT)
     assert inventory.leftover(tmp_path, "gc") is None

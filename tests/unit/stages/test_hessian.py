@@ -348,4 +348,5 @@ def test_progress_is_logged(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(pace, "SECONDS", 0.0)
     _run(_job(tmp_path, iterations=4))
     assert "seed 0 hessian 40 iteration 1/4" in caplog.text
-    assert "seed 3 gauss_newton 40 iteration 4/4, 0 s left" in caplog.text
+    last = next(record for record in caplog.records if "seed 3 gauss_newton 40 iteration 4/4, 0 s left" in record.message)
+    assert (last.who, last.pace.done, last.pace.total) == ("seed 3 gauss_newton 40", 4, 4)

@@ -83,6 +83,7 @@ def test_progress_is_told(root, caplog, monkeypatch):
     lines = [line for line in caplog.messages if line.startswith("checked") and "images/s" in line]
     assert len(lines) == 22
     assert lines[10].startswith("checked 11/22 images, 0 broken, ")
+    assert sum(hasattr(record, "pace") and record.pace.total == 22 for record in caplog.records) == 22
 
 
 def test_the_bytes_of_all_images_are_part_of_what_is_prepared(root):

@@ -257,3 +257,5 @@ def test_progress_is_logged_with_the_time_left(chunk, monkeypatch, caplog):
     assert lines[0].startswith("seed 8 evaluation 1/84, ")
     assert lines[-1].startswith("seed 2 evaluation 84/84, ")
     assert lines[-1].endswith(" a second, 0 s left")
+    told = [record for record in caplog.records if hasattr(record, "pace")]
+    assert (told[-1].who, told[-1].pace.done, told[-1].pace.total) == ("seed 2", 84, 84)

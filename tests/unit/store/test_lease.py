@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from pipeline_lib.store import lease
+from pipeline_lib.store import lease, processes
 from pipeline_lib.store.lease import Lease
 
 HOLD = "import sys, time; from pathlib import Path; from pipeline_lib.store.lease import Lease; "
@@ -74,7 +74,7 @@ def test_a_process_that_has_the_number_of_one_that_ended_is_another(tmp_path, ot
     assert lease.holder(tmp_path) is None
 
 
-@pytest.mark.parametrize(("silent", "held"), [(lease.SILENT_AFTER / 2, True), (2 * lease.SILENT_AFTER, False)])
+@pytest.mark.parametrize(("silent", "held"), [(processes.SILENT_AFTER / 2, True), (2 * processes.SILENT_AFTER, False)])
 def test_a_holder_on_another_machine_is_there_while_it_renews(tmp_path, other, silent, held):
     path = tmp_path / lease.FILE
     path.write_text(json.dumps(json.loads(path.read_text()) | {"machine": "another", "process": 1}))

@@ -10,7 +10,7 @@ import torch
 import toys
 from PIL import Image
 
-from pipeline_lib.core import registry
+from pipeline_lib.core import pace, registry
 from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.types import Progress
@@ -83,6 +83,18 @@ def test_a_cohort_is_saved_every_few_minutes(keeper, monkeypatch):
     saved = resumption._read(kept.path)
     assert {i: one.state.step for i, one in saved.items()} == {0: STEPS, 1: STEPS, 2: STEPS - 1}
     assert [point["step"] for point in saved[0].curve] == [3, 3, 6, 6, 9, 9]
+
+
+def test_what_is_logged_carries_the_numbers_for_those_who_watch(monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setattr(pace, "SECONDS", 0.0)
+    setting = _setting()
+    train_cohort(setting, _runs(setting)[:1])
+    told = [record for record in caplog.records if hasattr(record, "pace")]
+    assert told[-1].message.startswith(f"seed 0 order 0 step {STEPS}/{STEPS} loss ")
+    assert (told[-1].who, told[-1].pace.total) == ("seed 0 order 0", STEPS)
+    assert f"loss {told[-1].loss:.4f}" in told[-1].message
+    assert {row["split"] for row in told[-1].rows} == {"batch", "test"}
 
 
 def test_members_side_by_side_are_kept_at_one_round(keeper):

@@ -1,0 +1,177 @@
+"""Commands that make things: run, quickstart, report."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import zipfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline_lib.commands.support import output, snakemake, view
+from pipeline_lib.commands.support.requests import Configs, Files, PrintConfig, Request, Sets
+from pipeline_lib.core import processors, registry, terminal
+from pipeline_lib.experiments.config import ROOT
+from pipeline_lib.planning import closing, driver, plan_file, standing
+from pipeline_lib.planning.nodes import Plan
+
+app = typer.Typer()
+Cores = Annotated[int | None, typer.Option("--cores", min=1, help="processors to use at once [default: all]", show_default=False)]
+Profile = Annotated[str | None, typer.Option("--profile", help="a profile of Snakemake, such as slurm")]
+_FAILURES, _LINES = 3, 8  # failed jobs that are shown, and lines of the log of each
+
+
+def _targets(made: Plan, figure: str | None) -> list[str]:
+    """List the files that are asked for; none means all.
+
+    Raises:
+        ValueError: no experiment draws the figure.
+    """
+    if figure is None:
+        return []
+    found = [f"{made.config.results}/{name}/figures/{figure}.svg" for name, drawn in made.figures.items() if figure in drawn]
+    if not found:
+        raise registry.unknown("figure", figure, sorted({name for drawn in made.figures.values() for name in drawn}))
+    return found
+
+
+def _tell_failures(log: Path) -> None:
+    """Say which jobs failed, with what their logs end in; or what Snakemake said last."""
+    failed = snakemake.failures(log.read_text(encoding="utf-8", errors="replace"))
+    for each in failed[:_FAILURES]:
+        where = f", log {each.log}" if each.log else ""
+        terminal.tell(f"failed: {each.rule} of {each.output or 'no file'}{where}")
+        for line in snakemake.last_lines(each.log, _LINES) if each.log else []:
+            terminal.tell(f"    {line}")
+    if len(failed) > _FAILURES:
+        terminal.tell(f"and {len(failed) - _FAILURES} more jobs, see {log}")
+    if not failed:
+        for line in snakemake.last_lines(log, _LINES):
+            terminal.tell(f"    {line}")
+
+
+def _end(code: int, asked: Request, plan: Path, log: Path) -> int:
+    """Say how a run ended: its summary, or what failed and what is kept."""
+    watch, published = standing.Watch(plan), plan_file.Written(plan).published
+    now = watch.look()
+    if code:
+        _tell_failures(log)
+        kept = f"{now.done:,} of {now.total:,} artifacts are made and kept"
+        terminal.tell(f"the run ended with exit code {code}; {kept}; go on with: rewind run {shlex.join(asked.words())}")
+    else:
+        output.say("\n".join(closing.lines(watch.results, published)))
+    output.say(f"log: {log}")
+    return code
+
+
+def _make(asked: Request, figure: str | None, profile: str | None, cores: int | None, dry: bool) -> int:
+    """Run Snakemake on what is asked for, and show how far it is."""
+    made = asked.plan()
+    targets = _targets(made, figure)
+    number = cores or (None if profile else processors.usable())
+    more = [*(["--cores", str(number)] if number else []), *(["--profile", profile] if profile else [])]
+    more += ["--dry-run", "--quiet", "rules", "host"] if dry else []
+    command = snakemake.words(asked.files, asked.overrides, *more, *(["--", *targets] if targets else []))
+    if dry:
+        return subprocess.run(command, check=False).returncode
+    plan, log = driver.write_plan(made, asked.files), snakemake.new_log(made.config.results)
+    del made  # a large one takes memory that jobs need
+    watch = standing.Watch(plan)
+    begun = watch.look()
+    rest = f", {standing.left(begun, number)}" if begun.done < begun.total else ""
+    terminal.tell(f"{begun.done:,} of {begun.total:,} artifacts are made{rest}; log: {log}")
+    with view.shown(number) as show:
+        code = snakemake.run(command, log, lambda: show(watch.look()))
+        show(watch.look())
+    return _end(code, asked, plan, log)
+
+
+@app.command()
+def run(
+    files: Files,
+    config: Configs = [],
+    sets: Sets = [],
+    figure: Annotated[str | None, typer.Option("--figure", help="make this figure alone, and what it needs")] = None,
+    profile: Profile = None,
+    cores: Cores = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="only say how many jobs would run")] = False,
+    print_config: PrintConfig = False,
+) -> None:
+    """Run experiments: make what is missing of their tables and figures.
+
+    For example: rewind run config/experiments/lenet_mnist.yaml --set lenet_mnist.levels=15 --figure accuracy_by_density
+    """
+    asked = Request(files, config, sets)
+    if print_config:
+        output.say(asked.told())
+        return
+    code = _make(asked, figure, profile, cores, dry_run)
+    if not code and not dry_run:
+        output.say(f"report: rewind report {shlex.join(asked.words())}")
+    raise typer.Exit(code)
+
+
+def _report_of(asked: Request, to: Path | None) -> Path:
+    """Let Snakemake write its report, and return where it is.
+
+    Raises:
+        ValueError: it could not be written.
+    """
+    made = asked.config()
+    path = to or made.results / next(iter(made.experiments)) / "report.zip"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    command = snakemake.words(asked.files, asked.overrides, "--cores", "1", "--report", str(path))
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        said = " ".join(line.strip() for line in done.stdout.splitlines()[-_LINES:])
+        raise ValueError(f"report must show a finished run, got from Snakemake: {said}; run the experiment first")
+    return path
+
+
+def _open(path: Path) -> None:
+    """Unpack a report beside it, and show it in the browser."""
+    import webbrowser
+
+    page = path
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as packed:
+            names = [name for name in packed.namelist() if name.endswith("report.html")]
+            packed.extractall(path.with_suffix(""))
+        page = path.with_suffix("") / names[0]
+    webbrowser.open(page.resolve().as_uri())
+
+
+@app.command()
+def report(
+    files: Files,
+    config: Configs = [],
+    sets: Sets = [],
+    to: Annotated[
+        Path | None, typer.Option("--to", help="where to [default: report.zip beside the tables]", show_default=False)
+    ] = None,
+    open_it: Annotated[bool, typer.Option("--open", help="show it in the browser")] = False,
+) -> None:
+    """Write the figures with their captions as a web page that opens offline.
+
+    For example: rewind report config/config.yaml --open
+    """
+    path = _report_of(Request(files, config, sets), to)
+    output.say(f"report: {path}")
+    if open_it:
+        _open(path)
+
+
+@app.command()
+def quickstart(cores: Cores = None) -> None:
+    """Run the embedded experiment, two minutes on two cores, and write its report.
+
+    For example: rewind quickstart
+    """
+    path = ROOT / "config" / "config.yaml"
+    asked = Request([path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path])
+    code = _make(asked, None, None, cores, False)
+    if not code:
+        output.say(f"report: {_report_of(asked, None)}")
+    raise typer.Exit(code)
