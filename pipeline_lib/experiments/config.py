@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from pipeline_lib.experiments.settings.keys import REQUIRED, Named, complete, de
 from pipeline_lib.experiments.settings.options import Grid
 from pipeline_lib.experiments.settings.whole import Asked, Task, Whole
 
-ROOT = Path(__file__).parents[2]
+_PLACES = (Path(__file__).parents[2], Path(__file__).parents[2] / "share" / "rewind", Path(sys.prefix) / "share" / "rewind")
+# The folder that has `config` and `workflow`: the checkout, or what was installed of it.
+ROOT = next((place for place in _PLACES if (place / "config" / "tasks").is_dir()), _PLACES[0])
 TASKS = ROOT / "config" / "tasks"
 CLAIMS = ROOT / "config" / "claims"
 BOARD = "claims_board"  # the figure that comes with them

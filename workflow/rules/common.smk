@@ -2,6 +2,7 @@
 import re
 import shlex
 
+import pipeline_lib
 from pipeline_lib.core import processors, terminal
 from pipeline_lib.experiments import figure_needs
 from pipeline_lib.planning import adopted, declared, driver
@@ -10,6 +11,7 @@ from pipeline_lib.store import lease, verification
 from pipeline_lib.worker import start
 
 ENVIRONMENT = str(ROOT / "environment.yml")
+PACKAGES = Path(pipeline_lib.__file__).parents[1]  # the checkout, or where the package is installed
 
 
 def refused_by(check, *arguments, **named):
@@ -115,7 +117,7 @@ def command():
     """
     folder = 'folder="$(dirname {output.record:q})"; stage="$(basename "$(dirname "$folder")")"'
     run = f'{quoted(PYTHON)} -m pipeline_lib "$stage" "$folder" --plan {quoted(PLAN.path)}'
-    return f"{folder}; PYTHONPATH={quoted(ROOT)} {processors.VARIABLE}={{threads}} {run} 3>&2 > {{log:q}} 2>&1"
+    return f"{folder}; PYTHONPATH={quoted(PACKAGES)} {processors.VARIABLE}={{threads}} {run} 3>&2 > {{log:q}} 2>&1"
 
 
 def log_of(stage):
