@@ -37,6 +37,8 @@ def roles(rewind: tuple[int, ...], perturbed: tuple[int, ...], levels: int, spar
     """Say which steps and levels of a grid the words of claims stand for."""
     special = perturbed or rewind[1:] or rewind
     steps = dict(zip(STEPS, (rewind[0], special[0], special[-1], rewind[-1]), strict=False))
+    if len(perturbed) == 1:  # what is said of the early step would be said again of the late one
+        del steps["late"]
     return steps | dict(zip(LEVELS, (sparse_level, (levels + 1) // 2, max(levels - 1, 0), levels), strict=True))
 
 
@@ -79,7 +81,8 @@ def _worded(option: str, given: Any, words: Words) -> Any:
     for each in [*([word] if word else []), *braced(given)]:
         if each not in words:
             one = f"option pretraining with one pretext {each}" if each in BRACED else "option pretraining"
-            raise ValueError("durations in epochs" if each in ROLES["durations"] else one)
+            others = {"late": "a second step of perturbed", **dict.fromkeys(ROLES["durations"], "durations in epochs")}
+            raise ValueError(others.get(each, one))
     for each in braced(given):
         given = given.replace(each, words[each])
     if not word:
@@ -95,7 +98,7 @@ def settled(measure: Mapping[str, Any], words: Words) -> dict[str, Any]:
     """
     found = {option: _worded(option, given, words) for option, given in measure.items() if option != "name"}
     begun = [_begins(str(given)) for option, given in measure.items() if option in _STARTS or option in ROLES]
-    same = sorted({word for word in begun if word in STEPS}, key=STEPS.index)
+    same = sorted({word for word in begun if word in words and word in STEPS}, key=STEPS.index)
     if len({words[word] for word in same}) < len(same):
         raise ValueError(f"{' and '.join(same)} rewind steps that differ")
     return found

@@ -287,6 +287,13 @@ def test_without_an_own_step_the_early_one_is_the_second_and_the_late_one_the_la
     assert [words[word] for word in ("first", "early", "late", "last")] == [0, 10, 50, 50]
 
 
+def test_with_one_perturbed_step_nothing_is_said_twice():
+    words = wording.roles((0, 50, 100), (50,), 8, 8)
+    assert (words["early"], words["last"]) == (50, 100)
+    with pytest.raises(ValueError, match="a second step of perturbed"):
+        wording.settled({"name": "margin", "start": "late | noise(1)", "against": "first"}, words)
+
+
 LESSON = {"name": "margin", "start": "first | {rotation} for {longest}", "against": "reference"}
 
 
