@@ -113,13 +113,19 @@ class Page:
         """How many different values there are."""
         return int(self.rows(table, **where)[of].nunique())
 
-    def verdict(self, claim: str, setting: str) -> str:
-        """A claim's verdict, value and interval."""
+    def measured(self, claim: str, setting: str, digits: int = 2) -> str:
+        """A claim's value and interval, or that it was not measured."""
         (row,) = self.rows("claims", claim=claim, setting=setting).to_dict("records")
         if row["verdict"] == "not measured":
             return "not measured"
-        low, high = (_number(row[end], 2) for end in ("low", "high"))
-        return f"{row['verdict']} ({_number(row['measured'], 2)}, 95 % interval {low} to {high})"
+        value, low, high = (_number(row[name], digits) for name in ("measured", "low", "high"))
+        return f"{value} ({low} to {high})"
+
+    def verdict(self, claim: str, setting: str) -> str:
+        """A claim's verdict, value and interval."""
+        (row,) = self.rows("claims", claim=claim, setting=setting).to_dict("records")
+        found = self.measured(claim, setting)
+        return found if row["verdict"] == "not measured" else f"{row['verdict']}, {found}"
 
     def claims(self, setting: str, verdict: str) -> list[dict[str, Any]]:
         """Claims with a verdict, in the paper's order."""

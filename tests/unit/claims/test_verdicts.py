@@ -348,6 +348,7 @@ def test_the_stage_reads_tables_and_writes_verdicts(tmp_path):
     other = GIVEN | {"id": "other", "task": "other"}
     spec = {"claims": [loading.to_dict(loading.from_dict(each)) for each in (GIVEN, other)], "roles": _roles("toy")}
     spec |= {"columns": columns.spelled(declared.COLUMNS["claims"]), "seeds": {"toy": [0, 1, 2]}}
+    spec |= {"experiment": "e", "table": "claims"}
     judge.run(Job("key", spec, tmp_path / "judge", {"instability": [folder]}))
     made = tabulation.read(tmp_path / "judge" / "table.parquet")
     assert list(made.columns) == [column.name for column in declared.COLUMNS["claims"]]
