@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline_lib.claims.rules import VERDICTS
-from pipeline_lib.figures.support import style
+from pipeline_lib.figures.support import layout, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +39,7 @@ def _by_chance(rows: pd.DataFrame) -> float:
 def claims_board(frames: Frames, sparse_levels: Levels) -> Figure:
     """How many claims of each paper hold, fail, and are undecided on each setting."""
     frame = frames["claims"]
-    figure, panels = style.placed([[family] for family in sorted(frame["family"].unique().tolist())])
+    figure, panels = layout.placed([[family] for family in sorted(frame["family"].unique().tolist())])
     for axis, family in panels:
         own = frame[frame["family"] == family]
         judged_on = set(own[own["verdict"] != "not measured"]["setting"]) or set(own["setting"])
@@ -58,5 +58,5 @@ def claims_board(frames: Frames, sparse_levels: Levels) -> Figure:
         total = int((own["verdict"] != "not measured").sum())
         axis.set_title(f"{family}: {total} judged, {_by_chance(own):.1f} by chance")
         axis.set_xlabel("claims")
-    style.legend_below(figure)
+    layout.legend_below(figure)
     return figure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pipeline_lib.figures.support import style
+from pipeline_lib.figures.support import layout, marks, scales, selection, style
 from pipeline_lib.tables import rules, tabulation
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ Levels = dict[str, int]
 def _lines(axes: Axes, frame: pd.DataFrame) -> None:
     """Draw the dense band, and IMP and the controls from the first k."""
     first = frame[frame["k"] == frame["k"].min()]
-    style.dense_band(axes, rules.dense(frame)["accuracy"])
+    marks.dense_band(axes, rules.dense(frame)["accuracy"])
     for kind in ("imp", "random_prune", "reinit"):
         chosen = tabulation.of_kind(first, kind)
         if len(chosen):
-            style.line(
+            marks.line(
                 axes, chosen, "percent", "accuracy", style.COLOURS[kind], f"{style.NAMES[kind]}, k = {first['k'].min()}", "."
             )
 
@@ -74,11 +74,11 @@ def _lines(axes: Axes, frame: pd.DataFrame) -> None:
 def _by_density(runs: pd.DataFrame, draw: Callable[[Axes, pd.DataFrame], None]) -> Figure:
     """Draw a panel a task."""
     tasks = list(runs["task"].unique())
-    figure, axes = style.panels(1, len(tasks))
+    figure, axes = layout.panels(1, len(tasks))
     for axis, task in zip(axes[0], tasks, strict=False):
         own = runs[runs["task"] == task]
         draw(axis, own)
-        style.density_axis(axis, own["percent"] / 100)
+        scales.density_axis(axis, own["percent"] / 100)
         axis.set_title(task)
         axis.set_ylabel("test accuracy (%)")
         axis.legend(loc="lower left")
@@ -93,7 +93,7 @@ def _with_best(axes: Axes, frame: pd.DataFrame) -> None:
     means = errors.groupby([ladder["level"], ladder["k"]]).mean().reset_index()
     best = means.loc[means.groupby("level")["test_error"].idxmin()]
     chosen = ladder.merge(best[["level", "k"]])
-    style.line(axes, chosen, "percent", "accuracy", style.COLOURS["best"], style.NAMES["best"], ".")
+    marks.line(axes, chosen, "percent", "accuracy", style.COLOURS["best"], style.NAMES["best"], ".")
     matching = rules.matches(best["test_error"].to_numpy(), rules.matching_error(rules.dense(frame)["test_error"]))
     levels = best["level"][matching & (best["level"] > 0)]
     found = chosen["percent"][chosen["level"].isin(levels)]
@@ -103,38 +103,40 @@ def _with_best(axes: Axes, frame: pd.DataFrame) -> None:
 
 def _rewound(axes: Axes, frame: pd.DataFrame) -> None:
     """Draw the dense band, and IMP from every k, darker with later ones."""
-    style.dense_band(axes, rules.dense(frame)["accuracy"])
+    marks.dense_band(axes, rules.dense(frame)["accuracy"])
     steps = sorted(frame["k"].unique())
     for k, shade in zip(steps, style.shades(len(steps), style.COLOURS["imp"]), strict=True):
-        style.line(axes, tabulation.of_kind(style.select(frame, k=k), "imp"), "percent", "accuracy", shade, f"IMP, k = {k}", ".")
+        marks.line(
+            axes, tabulation.of_kind(selection.where(frame, k=k), "imp"), "percent", "accuracy", shade, f"IMP, k = {k}", "."
+        )
 
 
 def accuracy_by_density(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test accuracy of IMP, random pruning and random reinit from the first k at every level."""
-    return _by_density(style.ladders(frames["runs"]), _lines)
+    return _by_density(selection.ladders(frames["runs"]), _lines)
 
 
 def accuracy_by_rewind(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test accuracy of IMP at every level, a line a rewind step."""
-    return _by_density(style.ladders(frames["runs"]), _rewound)
+    return _by_density(selection.ladders(frames["runs"]), _rewound)
 
 
 def best_rewind(frames: Frames, sparse_levels: Levels) -> Figure:
     """As accuracy_by_density, with IMP at the best rewind step of each level."""
-    return _by_density(style.ladders(frames["runs"]), _with_best)
+    return _by_density(selection.ladders(frames["runs"]), _with_best)
 
 
 def learning_curves(frames: Frames, sparse_levels: Levels) -> Figure:
     """Error of dense networks during training: test, and the mini-batches as trained."""
     curves = frames["curves"]
-    dense = style.at_first_k(curves[curves["level"] == 0])
+    dense = selection.at_first_k(curves[curves["level"] == 0])
     dense = dense.assign(percent=100 * dense["error"])
     tasks = list(dense["task"].unique())
-    figure, axes = style.panels(1, len(tasks))
+    figure, axes = layout.panels(1, len(tasks))
     for axis, task in zip(axes[0], tasks, strict=False):
         for split in ("batch", "test"):
             chosen = dense[(dense["task"] == task) & (dense["split"] == split)]
-            style.line(axis, chosen, "step", "percent", style.SPLITS[split], split, ".")
+            marks.line(axis, chosen, "step", "percent", style.SPLITS[split], split, ".")
         axis.set_title(task)
         axis.set_xlabel("step")
         axis.set_ylabel("error (%)")
@@ -147,11 +149,11 @@ def validation(frames: Frames, sparse_levels: Levels) -> Figure:
     """Error of dense networks during training on held-out images and on the test split, and the chosen steps."""
     frame = frames["validation"]
     frame = frame.assign(held=100 * frame["validation_error"], test=100 * frame["test_error"])
-    figure, panels = style.placed([list(frame["task"].unique())])
+    figure, panels = layout.placed([list(frame["task"].unique())])
     for axis, task in panels:
-        own = style.select(frame, task=task)
+        own = selection.where(frame, task=task)
         for column, split, label in (("held", "train", "held out"), ("test", "test", "test")):
-            style.line(axis, own, "step", column, style.SPLITS[split], label)
+            marks.line(axis, own, "step", column, style.SPLITS[split], label)
         chosen = own[own["chosen"].astype(bool)]
         axis.plot(chosen["step"], chosen["test"], "o", color=style.SPLITS["test"], markersize=4, label="chosen, test")
         axis.set_title(task)

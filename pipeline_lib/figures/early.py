@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline_lib.figures.support import style
+from pipeline_lib.figures.support import layout, marks, scales, selection, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,7 +102,7 @@ def telemetry(frames: Frames, sparse_levels: Levels) -> Figure:
     """State of dense networks in the earliest steps: eight panels a task."""
     frame = _with_percents(frames["telemetry"])
     tasks = list(frame["task"].unique())
-    figure, axes = style.panels(2 * len(tasks), len(_ABOVE))
+    figure, axes = layout.panels(2 * len(tasks), len(_ABOVE))
     figure.set_layout_engine("constrained", w_pad=0.1)
     for i, task in enumerate(tasks):
         own = frame[frame["task"] == task]
@@ -111,12 +111,12 @@ def telemetry(frames: Frames, sparse_levels: Levels) -> Figure:
                 raw = own.groupby("step")["gradient_norm"].mean()
                 axis.plot(raw.index, raw, color="0.6", linewidth=0.6, label="raw")
             for column, name, colour in lines:
-                style.line(axis, own[own[column].notna()], "step", column, colour, name)
+                marks.line(axis, own[own[column].notna()], "step", column, colour, name)
             if label == _WEIGHTS:
                 _weights(axis, own)
             elif any(name for _, name, _ in lines):
                 axis.legend(fontsize=style.SMALL)
-            style.step_axis(axis, float(own["step"].max()))
+            scales.step_axis(axis, float(own["step"].max()))
             axis.set_ylabel(label)
             axis.set_title(task)
     return figure
@@ -143,11 +143,11 @@ def timeline(frames: Frames, sparse_levels: Levels) -> Figure:
     """What happens when in early training, a panel a task."""
     frame = frames["timeline"]
     tasks = list(frame["task"].unique())
-    figure, axes = style.panels(len(tasks), 1)
+    figure, axes = layout.panels(len(tasks), 1)
     figure.set_size_inches(7.5, max(1.5, sum(0.8 + 0.26 * (frame["task"] == task).sum() for task in tasks)))
     last = max(10.0, float(frame[["step", "low", "high"]].max().max())) if tasks else 10.0
     for (axis,), task in zip(axes, tasks, strict=False):
-        style.step_axis(axis, last)
+        scales.step_axis(axis, last)
         _events(axis, frame[frame["task"] == task])
         axis.grid(axis="y", color="0.92")
         axis.set_axisbelow(True)
@@ -173,7 +173,7 @@ def _heat_map(axes: Axes, table: pd.DataFrame, most: float) -> None:
 def sign_changes(frames: Frames, sparse_levels: Levels) -> Figure:
     """Share of weights whose sign differs between two steps: of all of them, and below of the survivors at the sparse level."""
     frame = frames["signs"].assign(percent=100 * frames["signs"]["changed"])
-    survivors = style.at_sparse_level(frame[frame["scope"] != "all"], sparse_levels)
+    survivors = selection.at_sparse_level(frame[frame["scope"] != "all"], sparse_levels)
     shown = {"all": frame[frame["scope"] == "all"]}
     shown |= {s: survivors[survivors["scope"] == s] for s in sorted(survivors["scope"].unique(), key=lambda s: int(s[1:]))}
     tables = {
@@ -183,7 +183,7 @@ def sign_changes(frames: Frames, sparse_levels: Levels) -> Figure:
     }
     most = max((table.max().max() for table in tables.values()), default=0.0)
     tasks = list(frame["task"].unique())
-    figure, axes = style.panels(len(shown), len(tasks))
+    figure, axes = layout.panels(len(shown), len(tasks))
     for row, scope in enumerate(shown):
         for axis, task in zip(axes[row], tasks, strict=False):
             axis.set_visible((row, task) in tables)
@@ -197,20 +197,20 @@ def curvature(frames: Frames, sparse_levels: Levels) -> Figure:
     """Extreme eigenvalues of the Hessian, its negative mass, and the gradient's share in its top subspace, in training."""
     frame = frames["curvature"]
     tasks = list(frame["task"].unique())
-    figure, axes = style.panels(3, len(tasks))
+    figure, axes = layout.panels(3, len(tasks))
     values = {"top": "eigenvalue", "negative_mass": "negative mass", "overlap": "gradient in top subspace"}
     for column, task in enumerate(tasks):
         own = frame[frame["task"] == task]
         settings = own[["level", "kind", "k"]].drop_duplicates().sort_values(["level", "kind", "k"])
         for colour, (level, kind, k) in zip(cycle(_SETTINGS), settings.itertuples(index=False), strict=False):
-            rows = style.select(own, level=level, kind=kind, k=k)
+            rows = selection.where(own, level=level, kind=kind, k=k)
             name = f"{style.NAMES[kind]}, k = {k}" + (f", level {level}" if level else "")
             for row, value in enumerate(values):
                 label = f"{name}, largest" if value == "top" else name
-                style.line(axes[row][column], rows[rows[value].notna()], "step", value, colour, label, ".")
-            style.line(axes[0][column], rows[rows["bottom"].notna()], "step", "bottom", colour, f"{name}, smallest", ".", "--")
+                marks.line(axes[row][column], rows[rows[value].notna()], "step", value, colour, label, ".")
+            marks.line(axes[0][column], rows[rows["bottom"].notna()], "step", "bottom", colour, f"{name}, smallest", ".", "--")
         for row, label in enumerate(values.values()):
-            style.step_axis(axes[row][column], float(own["step"].max()))
+            scales.step_axis(axes[row][column], float(own["step"].max()))
             axes[row][column].set_title(task)
             axes[row][column].set_ylabel(label)
             axes[row][column].legend(fontsize=style.SMALL)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline_lib.figures.support import style
+from pipeline_lib.figures.support import layout, marks, selection, style
 from pipeline_lib.tables import rules, tabulation
 
 if TYPE_CHECKING:
@@ -79,11 +79,11 @@ def _pruned(frames: Frames) -> pd.DataFrame:
     """
     import pandas as pd
 
-    runs = tabulation.of_kind(style.every_start(frames), "imp")
-    plain = style.select(runs, change="").sort_values(["task", "k", "seed", "level"])
+    runs = tabulation.of_kind(selection.every_start(frames), "imp")
+    plain = selection.where(runs, change="").sort_values(["task", "k", "seed", "level"])
     before = plain.groupby(["task", "k", "seed"])["density"].shift()
     own = plain.assign(level=plain["level"] - 1, criterion="magnitude", fraction=1 - plain["density"] / before)
-    further = style.select(runs, num_changes=1)
+    further = selection.where(runs, num_changes=1)
     further = further[further["further_criterion"].isin({criterion for criterion, _ in _POINTS})]
     further = further.assign(criterion=further["further_criterion"], fraction=further["further_fraction"])
     points = _as_points(pd.concat([own[own["level"] >= 0], further]))
@@ -137,30 +137,32 @@ def _predicted(axes: Axes, own: pd.DataFrame, level: int, num_seeds: int) -> Non
     """Draw the predicted limits of a level, and in light grey those of earlier ones."""
     operators = [name for name in _LIMITS if (own["operator"] == name).any()]
     for earlier in sorted(set(own["level"])):
-        rows = style.select(own, level=earlier, operator=operators[0])
+        rows = selection.where(own, level=earlier, operator=operators[0])
         if earlier < level and len(rows):
             grid = np.geomspace(rows["distance"].min(), rows["distance"].max(), 200)
             mean = _mean(_curves(rows, "clamped", grid))
             _pieces(axes, grid, mean, np.ones(len(grid), dtype=bool), "limit at earlier levels", color="0.8", linewidth=1)
     for operator in operators:
-        rows = style.select(own, level=level, operator=operator)
+        rows = selection.where(own, level=level, operator=operator)
         if len(rows):
             _limit(axes, rows, num_seeds, *_LIMITS[operator])
-    _counted(axes, style.select(own, level=level), num_seeds)
+    _counted(axes, selection.where(own, level=level), num_seeds)
 
 
 def pruning_limits(frames: Frames, sparse_levels: Levels) -> Figure:
     """Ratios by which solutions can be pruned against the distance that this moves them: predicted, and retrained."""
     import pandas as pd
 
-    limits, cuts = (style.at_last_k(frames[name]) for name in ("limits", "cuts"))
-    points = style.at_last_k(_pruned(frames))
-    figure, panels = style.each_level(pd.concat([limits[["task", "level"]], points[["task", "level"]]]))
+    limits, cuts = (selection.at_last_k(frames[name]) for name in ("limits", "cuts"))
+    points = selection.at_last_k(_pruned(frames))
+    figure, panels = layout.each_level(pd.concat([limits[["task", "level"]], points[["task", "level"]]]))
     for axis, (task, level) in panels:
-        own = style.select(points, task=task, level=level)
-        _predicted(axis, style.select(limits, task=task), level, style.select(cuts, task=task, level=level)["seed"].nunique())
+        own = selection.where(points, task=task, level=level)
+        _predicted(
+            axis, selection.where(limits, task=task), level, selection.where(cuts, task=task, level=level)["seed"].nunique()
+        )
         for (criterion, matching), (colour, marker) in _POINTS.items():
-            chosen = style.select(own, criterion=criterion, matching=matching)
+            chosen = selection.where(own, criterion=criterion, matching=matching)
             label = f"{criterion} pruning, {'matching' if matching else 'not matching'}"
             axis.plot(chosen["distance"], chosen["fraction"], color=colour, marker=marker, linestyle="", label=label)
         if own["distance"].notna().any():
@@ -169,7 +171,7 @@ def pruning_limits(frames: Frames, sparse_levels: Levels) -> Figure:
         axis.set_title(f"{task}, level {level}")
         axis.set_xlabel("distance R to the pruned network")
         axis.set_ylabel("share pruned")
-    style.legend_below(figure)
+    layout.legend_below(figure)
     return figure
 
 
@@ -186,17 +188,17 @@ def _eigenvalue_axis(axes: Axes, values: pd.Series) -> None:
 
 def spectra(frames: Frames, sparse_levels: Levels) -> Figure:
     """Share of the spectrum below each value, a line a level, at the last step that was measured of each."""
-    frame = tabulation.of_kind(style.select(frames["spectrum"], vector="rademacher"), "imp")
+    frame = tabulation.of_kind(selection.where(frames["spectrum"], vector="rademacher"), "imp")
     frame = frame[frame["num_examples"] == frame.groupby(_SPECTRUM)["num_examples"].transform("max")]
     frame = frame[frame["step"] == frame.groupby(["task", "k", "level"])["step"].transform("max")]
-    figure, panels = style.placed([list(frame["task"].unique())])
+    figure, panels = layout.placed([list(frame["task"].unique())])
     for axis, task in panels:
-        own = style.select(frame, task=task)
+        own = selection.where(frame, task=task)
         settings = own[["k", "level"]].drop_duplicates().sort_values(["k", "level"])
         colours = style.shades(len(settings), style.COLOURS["imp"])
         for (k, level), colour in zip(settings.itertuples(index=False), colours, strict=True):
             for operator, (name, dash) in _OPERATORS.items():
-                rows = style.select(own, k=k, level=level, operator=operator).sort_values("node")
+                rows = selection.where(own, k=k, level=level, operator=operator).sort_values("node")
                 if len(rows):
                     share = rows["weight"].cumsum() / len(rows[["seed", "probe"]].drop_duplicates())
                     x, y = [rows["node"].iloc[0], *rows["node"]], [0.0, *share]
@@ -206,7 +208,7 @@ def spectra(frames: Frames, sparse_levels: Levels) -> Figure:
         axis.set_title(task)
         axis.set_ylabel("share of eigenvalues")
         axis.set_ylim(0, 1.02)
-    style.legend_below(figure)
+    layout.legend_below(figure)
     return figure
 
 
@@ -214,17 +216,17 @@ def lemma(frames: Frames, sparse_levels: Levels) -> Figure:
     """How often random subspaces meet the sublevel set of a quadratic well, and where that is predicted to begin."""
     frame = frames["wells"]
     wells = frame[["dimension", "epsilon"]].drop_duplicates()
-    figure, panels = style.placed([list(wells.itertuples(index=False))])
+    figure, panels = layout.placed([list(wells.itertuples(index=False))])
     for axis, (dimension, epsilon) in panels:
-        own = style.select(frame, dimension=dimension, epsilon=epsilon)
+        own = selection.where(frame, dimension=dimension, epsilon=epsilon)
         distances = sorted(own["distance"].unique())
         for distance, colour in zip(distances, style.shades(len(distances), style.COLOURS["imp"]), strict=True):
-            rows = style.select(own, distance=distance)
-            style.line(axis, rows, "subspace", "probability", colour, f"R = {distance:g}", ".")
+            rows = selection.where(own, distance=distance)
+            marks.line(axis, rows, "subspace", "probability", colour, f"R = {distance:g}", ".")
             axis.axvline(rows["threshold"].iloc[0], color=colour, linestyle="--", linewidth=1)
         axis.plot([], [], color="0.4", linestyle="--", linewidth=1, label="predicted")
         axis.set_title(f"{dimension} dimensions, ε = {epsilon:g}")
         axis.set_xlabel("dimension of the subspace")
         axis.set_ylabel("share of subspaces that meet the set")
-    style.legend_below(figure)
+    layout.legend_below(figure)
     return figure

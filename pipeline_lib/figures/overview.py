@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline_lib.figures.support import style
+from pipeline_lib.figures.support import layout, selection, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,10 +66,10 @@ def _path(axes: Axes, line: pd.DataFrame, ends: pd.Series) -> None:
 
 def schematic(frames: Frames, sparse_levels: Levels) -> Figure:
     """Two copies of the first seed that train from the first k, and the error on the line between them."""
-    ends = style.averaged(frames["instability"])
-    ends = style.at_first_k(ends[(ends["level"] == 0) & (ends["split"] == "test")])
+    ends = selection.averaged(frames["instability"])
+    ends = selection.at_first_k(ends[(ends["level"] == 0) & (ends["split"] == "test")])
     tasks = list(ends["task"].unique())
-    figure, axes = style.panels(2, len(tasks))
+    figure, axes = layout.panels(2, len(tasks))
     for column, task in enumerate(tasks):
         pair = ends[ends["task"] == task].iloc[0]
         orders = (int(pair["order_1"]), int(pair["order_2"]))
@@ -107,7 +107,7 @@ def table_1(frames: Frames, sparse_levels: Levels) -> Figure:
         "density (of all)",
         "pruning",
     ]
-    figure, axes = style.panels(1, 1)
+    figure, axes = layout.panels(1, 1)
     figure.set_size_inches(15, 0.6 + 0.35 * len(rows))
     axis = axes[0][0]
     axis.axis("off")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline_lib.figures.support import style
+from pipeline_lib.figures.support import layout, marks, selection, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,28 +67,28 @@ def _kinds(frame: pd.DataFrame) -> list[str]:
 
 def paths_dense(frames: Frames, sparse_levels: Levels) -> Figure:
     """Error between dense networks trained from the first k: train and test."""
-    frame = _percent(style.averaged(frames["interpolation"]))
-    frame = style.at_first_k(frame[frame["level"] == 0])
+    frame = _percent(selection.averaged(frames["interpolation"]))
+    frame = selection.at_first_k(frame[frame["level"] == 0])
     tasks = list(frame["task"].unique())
-    figure, axes = style.panels(1, len(tasks))
+    figure, axes = layout.panels(1, len(tasks))
     for axis, task in zip(axes[0], tasks, strict=False):
         for split in frame["split"].unique():
             chosen = frame[(frame["task"] == task) & (frame["split"] == split)]
-            style.line(axis, chosen, "alpha", "percent", style.SPLITS[split], split)
+            marks.line(axis, chosen, "alpha", "percent", style.SPLITS[split], split)
         _finish(axis, f"{task}, k = {chosen['k'].min()}")
     return figure
 
 
 def paths_sparse(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test error between sparse networks of each kind trained from the first k."""
-    frame = _percent(style.averaged(frames["interpolation"]))
-    frame = style.at_first_k(style.at_sparse_level(frame[frame["split"] == "test"], sparse_levels))
+    frame = _percent(selection.averaged(frames["interpolation"]))
+    frame = selection.at_first_k(selection.at_sparse_level(frame[frame["split"] == "test"], sparse_levels))
     tasks = list(frame["task"].unique())
-    figure, axes = style.panels(1, len(tasks))
+    figure, axes = layout.panels(1, len(tasks))
     for axis, task in zip(axes[0], tasks, strict=False):
         for kind in _kinds(frame):
             chosen = frame[(frame["task"] == task) & (frame["kind"] == kind)]
-            style.line(axis, chosen, "alpha", "percent", style.COLOURS[kind], style.NAMES[kind])
+            marks.line(axis, chosen, "alpha", "percent", style.COLOURS[kind], style.NAMES[kind])
         _finish(axis, f"{task}, k = {chosen['k'].min()}, {100 * chosen['density'].iloc[0]:.3g} %")
     return figure
 
@@ -96,26 +96,26 @@ def paths_sparse(frames: Frames, sparse_levels: Levels) -> Figure:
 def _by_k(frame: pd.DataFrame, rows: list[tuple[str, pd.DataFrame, str]]) -> Figure:
     """Draw a row of panels a selection and a column a task; a line a rewind step, darker with later k."""
     tasks, steps = list(frame["task"].unique()), sorted(frame["k"].unique())
-    figure, axes = style.panels(len(rows), len(tasks))
+    figure, axes = layout.panels(len(rows), len(tasks))
     for row, (name, selected, colour) in zip(axes, rows, strict=False):
         for axis, task in zip(row, tasks, strict=False):
             for k, shade in zip(steps, style.shades(len(steps), colour), strict=True):
                 chosen = selected[(selected["task"] == task) & (selected["k"] == k)]
                 if len(chosen):
-                    style.line(axis, chosen, "alpha", "percent", shade, f"k = {k}")
+                    marks.line(axis, chosen, "alpha", "percent", shade, f"k = {k}")
             _finish(axis, f"{task}, {name}")
     return figure
 
 
 def paths_dense_by_k(frames: Frames, sparse_levels: Levels) -> Figure:
     """Error between dense networks for every k: a row a split."""
-    frame = _percent(style.averaged(frames["interpolation"]))
+    frame = _percent(selection.averaged(frames["interpolation"]))
     frame = frame[frame["level"] == 0]
     return _by_k(frame, [(s, frame[frame["split"] == s], style.SPLITS[s]) for s in frame["split"].unique()])
 
 
 def paths_sparse_by_k(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test error between sparse networks for every k: a row a kind."""
-    frame = _percent(style.averaged(frames["interpolation"]))
-    frame = style.at_sparse_level(frame[frame["split"] == "test"], sparse_levels)
+    frame = _percent(selection.averaged(frames["interpolation"]))
+    frame = selection.at_sparse_level(frame[frame["split"] == "test"], sparse_levels)
     return _by_k(frame, [(style.NAMES[k], frame[frame["kind"] == k], style.COLOURS[k]) for k in _kinds(frame)])

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline_lib.experiments import comparisons
-from pipeline_lib.figures.support import style
+from pipeline_lib.figures.support import layout, marks, selection, style
 from pipeline_lib.tables import tabulation
 
 if TYPE_CHECKING:
@@ -89,16 +89,16 @@ def _rewound(plain: pd.DataFrame, k: int) -> list[tuple[int, str, str]]:
 
 def _by_density(frames: Frames, named: Mapping[str, str], colours: Sequence[style.Colour]) -> Figure:
     """Draw a row of panels a rewind step: IMP rewound to the first step and to this one, and the perturbations of the latter."""
-    imp = tabulation.of_kind(style.every_start(frames), "imp")
-    figure, places = style.grid(imp, imp[imp["change"].isin(named)])
+    imp = tabulation.of_kind(selection.every_start(frames), "imp")
+    figure, places = layout.grid(imp, imp[imp["change"].isin(named)])
     for axis, task, k in places:
-        own = style.select(imp, task=task)
-        plain = style.select(own, change="")
-        lines: Lines = [(style.select(plain, k=at), colour, label, "-") for at, colour, label in _rewound(plain, k)]
+        own = selection.where(imp, task=task)
+        plain = selection.where(own, change="")
+        lines: Lines = [(selection.where(plain, k=at), colour, label, "-") for at, colour, label in _rewound(plain, k)]
         calls = zip(named.items(), colours, strict=True)
-        lines += [(style.select(own, k=k, change=call), colour, name, "-") for (call, name), colour in calls]
-        style.by_density(axis, f"{task}, k = {k}", lines)
-    style.legend_below(figure)
+        lines += [(selection.where(own, k=k, change=call), colour, name, "-") for (call, name), colour in calls]
+        marks.by_density(axis, f"{task}, k = {k}", lines)
+    layout.legend_below(figure)
     return figure
 
 
@@ -128,7 +128,7 @@ def _family(call: str) -> str:
 
 def _sizes(frame: pd.DataFrame, sparse_levels: Levels) -> pd.DataFrame:
     """Keep the perturbations of whole IMP networks at the sparse level; add the perturbation's `family`."""
-    whole = style.at_sparse_level(tabulation.of_kind(style.select(frame, layer="all"), "imp"), sparse_levels)
+    whole = selection.at_sparse_level(tabulation.of_kind(selection.where(frame, layer="all"), "imp"), sparse_levels)
     return whole.assign(family=[_family(call) for call in whole["change"]])
 
 
@@ -143,7 +143,7 @@ def _with_accuracy(sizes: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 def _points(axes: Axes, frame: pd.DataFrame) -> None:
     """Draw `mean_x` and `mean_y` with bars of one standard deviation, each family in its colour."""
     for name, _, colour, marker in _FAMILIES:
-        p = style.select(frame, family=name)
+        p = selection.where(frame, family=name)
         if len(p):
             axes.errorbar(p["mean_x"], p["mean_y"], p["std_y"], p["std_x"], fmt="none", ecolor=colour, elinewidth=0.8)
             axes.plot(p["mean_x"], p["mean_y"], color=colour, marker=marker, markersize=5, linestyle="", label=name)
@@ -160,21 +160,21 @@ def _correlation(rows: pd.DataFrame) -> str:
 
 def effective_deviation(frames: Frames, sparse_levels: Levels) -> Figure:
     """Mean test accuracy against the mean effective deviation of each perturbation, at the sparse level."""
-    runs = style.at_sparse_level(tabulation.of_kind(style.every_start(frames), "imp"), sparse_levels)
+    runs = selection.at_sparse_level(tabulation.of_kind(selection.every_start(frames), "imp"), sparse_levels)
     points = _with_accuracy(_sizes(frames["perturbations"], sparse_levels), runs)
-    correlations = style.at_sparse_level(frames["correlations"], sparse_levels)
-    figure, places = style.grid(runs, points)
+    correlations = selection.at_sparse_level(frames["correlations"], sparse_levels)
+    figure, places = layout.grid(runs, points)
     for axis, task, k in places:
-        plain = style.select(runs, task=task, change="")
+        plain = selection.where(runs, task=task, change="")
         for at, colour, label in _rewound(plain, k):
-            axis.axhline(style.select(plain, k=at)["accuracy"].mean(), color=colour, label=label)
-        _points(axis, style.select(points, task=task, k=k))
-        density = style.select(runs, task=task)["percent"].iloc[0]
-        text = _correlation(style.select(correlations, task=task, k=k))
+            axis.axhline(selection.where(plain, k=at)["accuracy"].mean(), color=colour, label=label)
+        _points(axis, selection.where(points, task=task, k=k))
+        density = selection.where(runs, task=task)["percent"].iloc[0]
+        text = _correlation(selection.where(correlations, task=task, k=k))
         axis.set_title(f"{task}, k = {k}, {density:.3g} %\n{text}", fontsize=9)
         axis.set_xlabel("effective standard deviation")
         axis.set_ylabel("test accuracy (%)")
-    style.legend_below(figure)
+    layout.legend_below(figure)
     return figure
 
 
@@ -189,11 +189,11 @@ def perturbation_sizes(frames: Frames, sparse_levels: Levels) -> Figure:
     sizes = _sizes(frames["perturbations"], sparse_levels)
     named = _listed(set(sizes["change"]))
     sizes = sizes.assign(place=sizes["change"].map({call: place for place, call in enumerate(named)}))
-    figure, places = style.grid(sizes, sizes)
+    figure, places = layout.grid(sizes, sizes)
     width, height = figure.get_size_inches()
     figure.set_size_inches(1.4 * width, height * (0.25 + 0.07 * len(named)))
     for axis, task, k in places:
-        own = style.select(sizes, task=task, k=k)
+        own = selection.where(sizes, task=task, k=k)
         summary = own.groupby(["place", "family"])["deviation"].agg(["mean", "std"]).fillna({"std": 0}).add_suffix("_x")
         _points(axis, summary.reset_index().rename(columns={"place": "mean_y"}).assign(std_y=0))
         axis.set_title(f"{task}, k = {k}, {100 * own['density'].iloc[0]:.3g} %")
@@ -201,5 +201,5 @@ def perturbation_sizes(frames: Frames, sparse_levels: Levels) -> Figure:
         axis.set_yticks(range(len(named)), list(named.values()))
         axis.set_ylim(len(named) - 0.5, -0.5)
         axis.set_xlim(left=0)
-    style.legend_below(figure)
+    layout.legend_below(figure)
     return figure

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline_lib.analysis.sublevel_sets import Landscape, on_grid
-from pipeline_lib.figures.support import style
+from pipeline_lib.figures.support import layout, selection
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,14 +58,14 @@ _NUM_SHADES = 16
 
 def _first_seed(frame: pd.DataFrame, plane: str) -> pd.DataFrame:
     """Keep one kind of plane, at each task's last rewind step and first seed; errors in percent."""
-    rows = style.at_last_k(style.select(frame, plane=plane))
+    rows = selection.at_last_k(selection.where(frame, plane=plane))
     rows = rows[rows["seed"] == rows.groupby("task")["seed"].transform("min")]
     return rows.assign(test_error=100 * rows["test_error"]) if "test_error" in rows else rows
 
 
 def _place(marks: pd.DataFrame, name: str) -> tuple[float, float]:
     """Give the coordinates of a mark of one plane."""
-    mark = style.select(marks, mark=name).iloc[0]
+    mark = selection.where(marks, mark=name).iloc[0]
     return float(mark["x"]), float(mark["y"])
 
 
@@ -89,23 +89,23 @@ def _contours(axes: Axes, land: Landscape, bounds: np.ndarray, threshold: float)
 def _draw(frames: Frames, plane: str) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
     """Draw the error of a panel a level; give each panel and its marks."""
     planes, marks, sets = (_first_seed(frames[name], plane) for name in ("planes", "marks", "sets"))
-    figure, panels = style.each_level(planes)
+    figure, panels = layout.each_level(planes)
     figure.set_figwidth(0.85 * figure.get_figwidth())  # panels are about square
     figure.set_layout_engine("constrained", w_pad=0.1)
     for task in planes["task"].unique():
-        whole = style.select(planes, task=task)
+        whole = selection.where(planes, task=task)
         low, high = whole["test_error"].min(), whole["test_error"].max()
         bounds = low + (high - low) * np.linspace(0, 1, _NUM_SHADES) ** 2
         own = {level: axis for axis, (of, level) in panels if of == task}
         for level, axis in own.items():
-            threshold = 100 * float(style.select(sets, task=task, level=level)["threshold"].mean())
-            land = on_grid(style.select(whole, level=level), style.select(marks, task=task, level=level))
+            threshold = 100 * float(selection.where(sets, task=task, level=level)["threshold"].mean())
+            land = on_grid(selection.where(whole, level=level), selection.where(marks, task=task, level=level))
             filled = _contours(axis, land, bounds, threshold)
             axis.set_title(f"{task}, level {level}")
             for label, colour, dash, width in _OUTLINES:
                 axis.plot([], [], color=colour, linestyle=dash, linewidth=width, label=label)
         figure.colorbar(filled, ax=list(own.values()), label="test error (%)", format="%.3g", aspect=40)
-    return figure, [(axis, style.select(marks, task=task, level=level)) for axis, (task, level) in panels]
+    return figure, [(axis, selection.where(marks, task=task, level=level)) for axis, (task, level) in panels]
 
 
 def pruning_planes(frames: Frames, sparse_levels: Levels) -> Figure:
@@ -119,7 +119,7 @@ def pruning_planes(frames: Frames, sparse_levels: Levels) -> Figure:
         axis.set_aspect(2)
         axis.set_xlabel("towards the next solution")
         axis.set_ylabel("across")
-    style.legend_below(figure)
+    layout.legend_below(figure)
     return figure
 
 
@@ -136,5 +136,5 @@ def direction_planes(frames: Frames, sparse_levels: Levels) -> Figure:
         axis.set_aspect("equal")
         axis.set_xlabel("smallest weights")
         axis.set_ylabel("random weights")
-    style.legend_below(figure)
+    layout.legend_below(figure)
     return figure

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline_lib.experiments import comparisons
-from pipeline_lib.figures.support import style
+from pipeline_lib.figures.support import layout, marks, selection, style
 from pipeline_lib.tables import tabulation
 
 if TYPE_CHECKING:
@@ -69,10 +69,10 @@ def _with_lessons(runs: pd.DataFrame, lessons: Sequence[str] = tuple(comparisons
 
 def _rewound(own: pd.DataFrame) -> Lines:
     """List the IMP ladders without pretraining, darker with later rewind steps."""
-    ladders = tabulation.of_kind(style.select(own, change=""), "imp")
+    ladders = tabulation.of_kind(selection.where(own, change=""), "imp")
     steps = sorted(ladders[ladders["level"] > 0]["k"].unique())
     shades = style.shades(len(steps), style.COLOURS["imp"])
-    return [(style.select(ladders, k=k), shade, f"IMP, k = {k}", "--") for k, shade in zip(steps, shades, strict=True)]
+    return [(selection.where(ladders, k=k), shade, f"IMP, k = {k}", "--") for k, shade in zip(steps, shades, strict=True)]
 
 
 def pretraining(
@@ -87,42 +87,44 @@ def pretraining(
         lessons: what networks learn first, by task, as tables word it; those of the paper if not given.
     """
     taught = list(dict.fromkeys(lesson for each in (lessons or {"": tuple(comparisons.PRETEXTS)}).values() for lesson in each))
-    runs = tabulation.of_kind(_with_lessons(style.every_start(frames), taught), "imp")
+    runs = tabulation.of_kind(_with_lessons(selection.every_start(frames), taught), "imp")
     chosen = runs[runs["pretext"] != ""]
     pretexts = [pretext for pretext in taught if pretext in set(chosen["pretext"])]
     tasks = list((chosen if len(chosen) else runs)["task"].unique())
-    figure, axes = style.panels(len(tasks), max(1, len(pretexts)))
+    figure, axes = layout.panels(len(tasks), max(1, len(pretexts)))
     for row, task in zip(axes, tasks, strict=False):
-        own = style.select(runs, task=task)
+        own = selection.where(runs, task=task)
         asked = {0, references[str(task)]} if references and str(task) in references else set(own["k"])
         beside = own[own["k"].isin(asked)]
         for axis, pretext in zip(row, pretexts, strict=False):
-            learned = style.select(own, pretext=pretext)
+            learned = selection.where(own, pretext=pretext)
             lengths = sorted(learned["length"].unique(), key=_length)
             shades = style.shades(len(lengths), style.PALETTE[2])
-            lines = [(style.select(learned, length=n), shade, n, "-") for n, shade in zip(lengths, shades, strict=True)]
-            style.by_density(axis, f"{task}, {comparisons.PRETEXTS.get(pretext, pretext)}", [*_rewound(beside), *lines])
-    style.legend_below(figure)
+            lines = [(selection.where(learned, length=n), shade, n, "-") for n, shade in zip(lengths, shades, strict=True)]
+            marks.by_density(axis, f"{task}, {comparisons.PRETEXTS.get(pretext, pretext)}", [*_rewound(beside), *lines])
+    layout.legend_below(figure)
     return figure
 
 
 def sparse_pretraining(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test accuracy of sparse networks that learn rotations first, and of the same ones that do not."""
-    runs = _with_lessons(style.every_start(frames))
-    figure, places = style.grid(runs, runs[runs["rotation"] != ""])
+    runs = _with_lessons(selection.every_start(frames))
+    figure, places = layout.grid(runs, runs[runs["rotation"] != ""])
     for axis, task, k in places:
-        own = style.select(runs, task=task)
-        here, first = style.select(own, k=k), style.select(own, change="")["k"].min()
+        own = selection.where(runs, task=task)
+        here, first = selection.where(own, k=k), selection.where(own, change="")["k"].min()
         lengths = sorted(set(here["rotation"]) - {""}, key=_length)
-        lines: Lines = [(tabulation.of_kind(style.select(own, k=first, change=""), "imp"), style.FIRST, f"IMP, k = {first}", "-")]
+        lines: Lines = [
+            (tabulation.of_kind(selection.where(own, k=first, change=""), "imp"), style.FIRST, f"IMP, k = {first}", "-")
+        ]
         for kind in ("imp", "reinit", "random_prune"):
             name, colour, rows = style.NAMES[kind], style.COLOURS[kind], tabulation.of_kind(here, kind)
             if kind != "imp" or first < k:
-                lines.append((style.select(rows, change=""), colour, f"{name}, this k", "-"))
+                lines.append((selection.where(rows, change=""), colour, f"{name}, this k", "-"))
             taught = zip(lengths, _STYLES[1:], strict=False)
-            lines += [(style.select(rows, rotation=n), colour, f"{name}, then rotation {n}", dashes) for n, dashes in taught]
-        style.by_density(axis, f"{task}, k = {k}", lines)
-    style.legend_below(figure)
+            lines += [(selection.where(rows, rotation=n), colour, f"{name}, then rotation {n}", dashes) for n, dashes in taught]
+        marks.by_density(axis, f"{task}, k = {k}", lines)
+    layout.legend_below(figure)
     return figure
 
 
@@ -153,24 +155,24 @@ def _places(axes: Axes, title: str, plain: pd.DataFrame, changed: pd.DataFrame) 
 
 def accuracy_by_start(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test accuracy of networks from changed starts that no other figure draws: by density, or by start at a single level."""
-    runs = style.every_start(frames)
-    further, plain = _further(runs), tabulation.of_kind(style.select(runs, change=""), "imp")
+    runs = selection.every_start(frames)
+    further, plain = _further(runs), tabulation.of_kind(selection.where(runs, change=""), "imp")
     tasks, names = list(runs["task"].unique()), list(further["name"].unique())
-    figure, axes = style.panels(1, len(tasks))
+    figure, axes = layout.panels(1, len(tasks))
     one_level = further["level"].nunique() == 1
     if one_level:
         figure.set_size_inches(5.2 * len(tasks), 0.8 + 0.22 * (len(names) + plain["k"].nunique()))
     for axis, task in zip(axes[0], tasks, strict=False):
-        changed, own = style.select(further, task=task), style.select(plain, task=task)
+        changed, own = selection.where(further, task=task), selection.where(plain, task=task)
         ladders = own[own["k"].isin({own["k"].min(), *changed["k"]})]
-        style.dense_band(axis, 100 - style.dense_errors(frames["runs"], task), across=not one_level)
+        marks.dense_band(axis, 100 - selection.dense_errors(frames["runs"], task), across=not one_level)
         if one_level:
             _places(axis, task, ladders[ladders["level"].isin(changed["level"])], changed)
             continue
         lines = _rewound(ladders)
         for i, name in enumerate(names):
             turn, colour = divmod(i, len(style.PALETTE))
-            lines.append((style.select(changed, name=name), style.PALETTE[colour], name, _STYLES[turn % len(_STYLES)]))
-        style.by_density(axis, task, lines)
-    style.legend_below(figure)
+            lines.append((selection.where(changed, name=name), style.PALETTE[colour], name, _STYLES[turn % len(_STYLES)]))
+        marks.by_density(axis, task, lines)
+    layout.legend_below(figure)
     return figure

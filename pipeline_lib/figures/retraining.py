@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline_lib.experiments import comparisons
-from pipeline_lib.figures.support import style
+from pipeline_lib.figures.support import layout, marks, scales, selection, style
 from pipeline_lib.tables import tabulation
 
 if TYPE_CHECKING:
@@ -101,9 +101,9 @@ def _ladder(runs: pd.DataFrame, change: str) -> pd.DataFrame:
 
 def _errors(axes: Axes, task: str, own: pd.DataFrame, dense: pd.Series, lines: Iterable[Strategy], markers: str = ".") -> None:
     """Draw the test error of some ladders by density, and the dense band."""
-    style.dense_band(axes, dense)
+    marks.dense_band(axes, dense)
     drawn = [(_ladder(own, change), colour, label, dash) for change, colour, label, dash in lines]
-    style.by_density(axes, f"{task}, k = {own['k'].iloc[0]}", drawn, "error", markers)
+    marks.by_density(axes, f"{task}, k = {own['k'].iloc[0]}", drawn, "error", markers)
 
 
 def _distribution(axes: Axes, rows: pd.DataFrame, colour: style.Colour, label: str, dash: str) -> None:
@@ -116,7 +116,7 @@ def _distribution(axes: Axes, rows: pd.DataFrame, colour: style.Colour, label: s
 
 def _levels(own: pd.DataFrame, branches: list[Strategy]) -> list[int]:
     """Choose an early, a middle and the last level that has branches."""
-    return style.spread_out(own[own["change"].isin([change for change, *_ in branches[1:]])]["level"], 3)
+    return selection.spread_out(own[own["change"].isin([change for change, *_ in branches[1:]])]["level"], 3)
 
 
 def magnitudes(frames: Frames, sparse_levels: Levels) -> Figure:
@@ -125,19 +125,19 @@ def magnitudes(frames: Frames, sparse_levels: Levels) -> Figure:
     branches = _strategies(frame, "mask | ")
     frame = _at_last_k_of(frame, [change for change, *_ in branches])
     shown = {str(task): _levels(own, branches) for task, own in frame.groupby("task", sort=False)}
-    figure, panels = style.placed([[(t, n, zoomed) for n in levels] for t, levels in shown.items() for zoomed in (True, False)])
+    figure, panels = layout.placed([[(t, n, zoomed) for n in levels] for t, levels in shown.items() for zoomed in (True, False)])
     for axis, (task, level, zoomed) in panels:
-        own = style.select(frame, task=task, level=level)
-        _distribution(axis, style.select(own, change="", of="projection"), _PROJECTION, "projection", "-")
+        own = selection.where(frame, task=task, level=level)
+        _distribution(axis, selection.where(own, change="", of="projection"), _PROJECTION, "projection", "-")
         for change, colour, label, dash in branches:
-            _distribution(axis, style.select(own, change=change, of="solution"), colour, label, dash)
+            _distribution(axis, selection.where(own, change=change, of="solution"), colour, label, dash)
         small = own[own["ratio"] <= 1]["quantile"]
         axis.set_xlim(0, 1 if zoomed else None)
         axis.set_ylim(0, small.max() if zoomed and len(small) else 1.02)
         axis.set_title(f"{task}, k = {own['k'].iloc[0]}, level {level}")
         axis.set_xlabel("|weight| / mean |weight|")
         axis.set_ylabel("share of weights")
-    style.legend_below(figure)
+    layout.legend_below(figure)
     return figure
 
 
@@ -146,36 +146,36 @@ def rewound_masks(frames: Frames, sparse_levels: Levels) -> Figure:
     label, colour = _RATES
     own_way: Strategy = (comparisons.LR_REWINDING, colour, label, "-")
     rewound: Strategy = (f"{comparisons.LR_REWINDING} | mask | weight_rewinding", _WEIGHTS[1], "its masks, weight rewinding", "-")
-    runs = _at_last_k_of(tabulation.of_kind(style.every_start(frames), "imp"), [own_way[0]])
-    figure, panels = style.placed([list(runs["task"].unique())])
+    runs = _at_last_k_of(tabulation.of_kind(selection.every_start(frames), "imp"), [own_way[0]])
+    figure, panels = layout.placed([list(runs["task"].unique())])
     for axis, task in panels:
-        _errors(axis, task, style.select(runs, task=task), style.dense_errors(frames["runs"], task), [own_way, rewound])
-    style.legend_below(figure)
+        _errors(axis, task, selection.where(runs, task=task), selection.dense_errors(frames["runs"], task), [own_way, rewound])
+    layout.legend_below(figure)
     return figure
 
 
 def retraining(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test error by density of the ladder of each way to retrain, and how large its small weights are by level."""
-    runs = tabulation.of_kind(style.every_start(frames), "imp")
+    runs = tabulation.of_kind(selection.every_start(frames), "imp")
     ladders = _strategies(runs)
     runs = _at_last_k_of(runs, [change for change, *_ in ladders])
-    sizes = style.select(frames["magnitudes"], of="solution")
+    sizes = selection.where(frames["magnitudes"], of="solution")
     sizes = sizes[np.isclose(sizes["quantile"], _SMALL)]
-    figure, panels = style.placed([[(task, part) for part in ("error", "sizes")] for task in runs["task"].unique()])
+    figure, panels = layout.placed([[(task, part) for part in ("error", "sizes")] for task in runs["task"].unique()])
     for axis, (task, part) in panels:
-        own = style.select(runs, task=task)
+        own = selection.where(runs, task=task)
         if part == "error":
-            _errors(axis, task, own, style.dense_errors(frames["runs"], task), ladders)
+            _errors(axis, task, own, selection.dense_errors(frames["runs"], task), ladders)
             continue
         k = own["k"].iloc[0]
         for change, colour, label, dash in ladders:
-            rows = _ladder(style.select(sizes, task=task, k=k), change)
-            style.line(axis, rows, "level", "ratio", colour, label, ".", dash)
+            rows = _ladder(selection.where(sizes, task=task, k=k), change)
+            marks.line(axis, rows, "level", "ratio", colour, label, ".", dash)
         axis.set_title(f"{task}, k = {k}")
-        style.level_axis(axis)
+        scales.level_axis(axis)
         axis.set_ylabel(f"quantile {_SMALL:g} of |weight|\n/ mean |weight|")
         axis.set_ylim(bottom=0)
-    style.legend_below(figure)
+    layout.legend_below(figure)
     return figure
 
 
@@ -188,41 +188,41 @@ def _fixed_ratio(plain: pd.DataFrame) -> pd.DataFrame:
 
 def adaptive(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test error by density with one ratio at all levels and with ratios that the loss decides, and those ratios."""
-    runs = tabulation.of_kind(style.every_start(frames), "imp")
-    ratios = style.select(frames["ratios"], chosen=True)
+    runs = tabulation.of_kind(selection.every_start(frames), "imp")
+    ratios = selection.where(frames["ratios"], chosen=True)
     ratios = ratios.assign(ratio=100 * ratios["fraction"])
     changes = sorted(ratios["change"].unique())
     runs = _at_last_k_of(runs, changes)
-    figure, panels = style.placed([[(task, part) for part in ("error", "ratio")] for task in runs["task"].unique()])
+    figure, panels = layout.placed([[(task, part) for part in ("error", "ratio")] for task in runs["task"].unique()])
     for axis, (task, part) in panels:
-        own = style.select(runs, task=task)
+        own = selection.where(runs, task=task)
         k = own["k"].iloc[0]
         named = [("", style.COLOURS["imp"], "fixed ratio"), *zip(changes, ("#E69F00", *style.PALETTE[2:]), changes, strict=False)]
         lines = [(c, colour, f"{name}, retrainings: {own[own['change'] == c]['level'].max()}", "-") for c, colour, name in named]
         if part == "error":
-            _errors(axis, task, own, style.dense_errors(frames["runs"], task), lines, "o" + "x" * len(changes))
+            _errors(axis, task, own, selection.dense_errors(frames["runs"], task), lines, "o" + "x" * len(changes))
             continue
-        fixed = _fixed_ratio(style.select(own, change=""))
-        tables = [fixed, *(style.select(ratios, task=task, k=k, change=change) for change in changes)]
+        fixed = _fixed_ratio(selection.where(own, change=""))
+        tables = [fixed, *(selection.where(ratios, task=task, k=k, change=change) for change in changes)]
         for rows, (_, colour, label, _), marker in zip(tables, lines, "o" + "x" * len(changes), strict=True):
-            style.line(axis, rows, "level", "ratio", colour, label, marker)
+            marks.line(axis, rows, "level", "ratio", colour, label, marker)
         axis.set_title(f"{task}, k = {k}")
-        style.level_axis(axis)
+        scales.level_axis(axis)
         axis.set_ylabel("share pruned (%)")
         axis.set_ylim(bottom=0)
-    style.legend_below(figure)
+    layout.legend_below(figure)
     return figure
 
 
 def error_by_rewind(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test error of IMP by density, a line a rewind step."""
-    runs = tabulation.of_kind(style.ladders(frames["runs"]), "imp")
-    figure, panels = style.placed([list(runs["task"].unique())])
+    runs = tabulation.of_kind(selection.ladders(frames["runs"]), "imp")
+    figure, panels = layout.placed([list(runs["task"].unique())])
     for axis, task in panels:
-        own = style.select(runs, task=task)
-        style.dense_band(axis, style.dense_errors(frames["runs"], task))
+        own = selection.where(runs, task=task)
+        marks.dense_band(axis, selection.dense_errors(frames["runs"], task))
         colours = style.rewind_colours(own["k"].unique().tolist())
-        lines = [(style.select(own, k=k), colour, f"k = {k}", "-") for k, colour in colours.items()]
-        style.by_density(axis, task, lines, "error")
-    style.legend_below(figure)
+        lines = [(selection.where(own, k=k), colour, f"k = {k}", "-") for k, colour in colours.items()]
+        marks.by_density(axis, task, lines, "error")
+    layout.legend_below(figure)
     return figure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pipeline_lib.figures.support import gaps, style
+from pipeline_lib.figures.support import gaps, layout, marks, scales, selection, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,35 +77,35 @@ def _place(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[int]]:
 def _finish(axes: Axes, title: str, label: str, steps: list[int]) -> None:
     axes.set_title(title)
     axes.set_ylabel(label)
-    style.rewind_axis(axes, steps)
+    scales.rewind_axis(axes, steps)
     axes.legend()
 
 
 def _kinds(frame: pd.DataFrame, sparse_levels: Levels) -> list[tuple[str, pd.DataFrame]]:
     """Select the rows of each kind of sparse network and of dense ones, in drawing order."""
-    sparse = style.at_sparse_level(frame, sparse_levels)
+    sparse = selection.at_sparse_level(frame, sparse_levels)
     found = [(kind, sparse[sparse["kind"] == kind]) for kind in ("imp", "random_prune", "reinit")]
     return [(kind, rows) for kind, rows in [*found, ("dense", frame[frame["level"] == 0])] if len(rows)]
 
 
 def _by_kind(axes: Axes, frame: pd.DataFrame, sparse_levels: Levels, y: str) -> None:
     for kind, rows in _kinds(frame, sparse_levels):
-        style.line(axes, rows, "place", y, style.COLOURS[kind], style.NAMES[kind], "o")
+        marks.line(axes, rows, "place", y, style.COLOURS[kind], style.NAMES[kind], "o")
         if "headroom" in rows and y == "percent":
             gaps.hollow_near_chance(axes, rows, "place", y, style.COLOURS[kind])
 
 
 def instability_dense(frames: Frames, sparse_levels: Levels) -> Figure:
     """Instability of dense networks against k: train and test."""
-    frame = style.averaged(frames["instability"])
+    frame = selection.averaged(frames["instability"])
     frame = frame[frame["level"] == 0].assign(percent=100 * frame["instability"])
     tasks = list(frame["task"].unique())
-    figure, axes = style.panels(1, len(tasks))
+    figure, axes = layout.panels(1, len(tasks))
     for axis, task in zip(axes[0], tasks, strict=False):
         own, steps = _place(frame[frame["task"] == task])
         for split in own["split"].unique():
             rows = own[own["split"] == split]
-            style.line(axis, rows, "place", "percent", style.SPLITS[split], split, "o")
+            marks.line(axis, rows, "place", "percent", style.SPLITS[split], split, "o")
             gaps.hollow_near_chance(axis, rows, "place", "percent", style.SPLITS[split])
         _finish(axis, task, "instability (points)", steps)
     return figure
@@ -113,19 +113,19 @@ def instability_dense(frames: Frames, sparse_levels: Levels) -> Figure:
 
 def instability_sparse(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test instability (above) and test accuracy (below) against k for each kind of sparse network."""
-    frame, runs = style.averaged(frames["instability"]), frames["runs"]
+    frame, runs = selection.averaged(frames["instability"]), frames["runs"]
     frame = frame[frame["split"] == "test"].assign(percent=100 * frame["instability"])
     runs = runs.assign(percent=100 * (1 - runs["test_error"]))
     tasks = list(frame["task"].unique())
-    figure, axes = style.panels(2, len(tasks))
+    figure, axes = layout.panels(2, len(tasks))
     for column, task in enumerate(tasks):
         own, steps = _place(frame[frame["task"] == task])
         _by_kind(axes[0][column], own, sparse_levels, "percent")
         _finish(axes[0][column], task, "test instability (points)", steps)
         own, steps = _place(runs[runs["task"] == task])
-        style.dense_band(axes[1][column], 100 - style.dense_errors(runs, task))
+        marks.dense_band(axes[1][column], 100 - selection.dense_errors(runs, task))
         _by_kind(axes[1][column], own[own["level"] > 0], sparse_levels, "percent")
-        density = 100 * style.at_sparse_level(own, sparse_levels)["density"].iloc[0]
+        density = 100 * selection.at_sparse_level(own, sparse_levels)["density"].iloc[0]
         _finish(axes[1][column], f"{task}, {density:.3g} %", "test accuracy (%)", steps)
     return figure
 
@@ -141,12 +141,12 @@ def distance_sparse(frames: Frames, sparse_levels: Levels) -> Figure:
 
 
 def _dense_distance(axes: Axes, own: pd.DataFrame) -> None:
-    style.line(axes, own[own["level"] == 0], "place", "l2_params", style.COLOURS["dense"], "dense", "o")
+    marks.line(axes, own[own["level"] == 0], "place", "l2_params", style.COLOURS["dense"], "dense", "o")
 
 
 def _distances(frame: pd.DataFrame, draw: Callable[[Axes, pd.DataFrame], None]) -> Figure:
     tasks = list(frame["task"].unique())
-    figure, axes = style.panels(1, len(tasks))
+    figure, axes = layout.panels(1, len(tasks))
     for axis, task in zip(axes[0], tasks, strict=False):
         own, steps = _place(frame[frame["task"] == task])
         draw(axis, own)
@@ -160,14 +160,14 @@ def instability_throughout(frames: Frames, sparse_levels: Levels) -> Figure:
     frame = frames["throughout"]
     frame = frame.assign(percent=100 * frame["instability"], error=100 * frame["mean_end_error"])
     tasks = list(frame["task"].unique())
-    figure, axes = style.panels(2, len(tasks))
+    figure, axes = layout.panels(2, len(tasks))
     for column, task in enumerate(tasks):
         own = frame[frame["task"] == task]
         steps = sorted(own["k"].unique())
         for row, (value, label) in enumerate((("percent", "test instability (points)"), ("error", "test error (%)"))):
             for k, shade in zip(steps, style.shades(len(steps), style.COLOURS["imp"]), strict=True):
                 rows = own[own["k"] == k]
-                style.line(axes[row][column], rows, "step", value, shade, f"k = {k}", ".")
+                marks.line(axes[row][column], rows, "step", value, shade, f"k = {k}", ".")
                 if value == "percent":
                     gaps.hollow_near_chance(axes[row][column], rows, "step", value, shade)
             axes[row][column].set_title(task)
@@ -181,4 +181,4 @@ def instability_throughout(frames: Frames, sparse_levels: Levels) -> Figure:
 def instability_by_layer(frames: Frames, sparse_levels: Levels) -> Figure:
     """Rise of the test error when one block of a dense network moves to another run's, a line a rewind step."""
     frame = frames["layers"].assign(percent=100 * frames["layers"]["rise"])
-    return style.by_block(frame, "percent", "rise of test error (points)")
+    return marks.by_block(frame, "percent", "rise of test error (points)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline_lib.figures.support import style
+from pipeline_lib.figures.support import marks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,4 +24,4 @@ FIGURES = {
 
 def similarity_by_layer(frames: dict[str, pd.DataFrame], sparse_levels: dict[str, int]) -> Figure:
     """Similarity of dense runs by block, a line a rewind step."""
-    return style.by_block(frames["similarity"], "cka", "linear CKA", top=1.02)
+    return marks.by_block(frames["similarity"], "cka", "linear CKA", top=1.02)

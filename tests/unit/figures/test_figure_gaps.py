@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline_lib.figures.support import gaps, style
+from pipeline_lib.figures.support import gaps, layout, marks, scales, style
 
 NAN = float("nan")
 
@@ -16,7 +16,7 @@ def axes():
     import matplotlib.pyplot as plt
 
     with style.applied():
-        figure, panels = style.panels(1, 1)
+        figure, panels = layout.panels(1, 1)
         yield panels[0][0]
         plt.close(figure)
 
@@ -39,14 +39,14 @@ def test_a_point_without_a_value_is_a_cross_in_its_lines_colour(axes):
 
 def test_a_mean_that_lacks_some_of_its_runs_is_marked(axes):
     rows = pd.DataFrame({"x": [0, 0, 1, 1], "y": [1.0, 2.0, NAN, 3.0]})
-    style.line(axes, rows, "x", "y", "#0072B2", "IMP")
+    marks.line(axes, rows, "x", "y", "#0072B2", "IMP")
     gaps.explain(axes.figure)
     assert _crosses(axes) == [([1.0], "#0072B2")]
 
 
 def test_zero_on_a_falling_log_axis_is_a_cross_at_its_end(axes):
     rows = pd.DataFrame({"percent": [100.0, 50.0, 0.0], "accuracy": [90.0, 80.0, 10.0]})
-    style.by_density(axes, "a", [(rows, "#0072B2", "IMP", "-")])
+    marks.by_density(axes, "a", [(rows, "#0072B2", "IMP", "-")])
     gaps.explain(axes.figure)
     assert _crosses(axes) == [([1.0], "#0072B2")]
     assert axes.get_xlabel() == f"weights remaining (%)\n× {gaps.OFF_AXIS}"
@@ -74,7 +74,7 @@ def test_it_is_said_once(axes):
         (lambda axes: axes.axhline(0), gaps.NOTHING),
         (lambda axes: axes.plot([0, 1], [NAN, NAN]), gaps.NO_VALUE),
         (lambda axes: axes.axhline(NAN), gaps.NO_VALUE),
-        (lambda axes: style.density_axis(axes, [0.5]) or axes.plot([0.0], [1.0]), gaps.OFF_AXIS),
+        (lambda axes: scales.density_axis(axes, [0.5]) or axes.plot([0.0], [1.0]), gaps.OFF_AXIS),
         (lambda axes: axes.pcolormesh(np.full((2, 2), NAN)), gaps.NOTHING),
     ],
 )

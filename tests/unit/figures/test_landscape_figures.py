@@ -9,7 +9,7 @@ import pytest
 from pipeline_lib.core import registry
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.figures import landscape, limits, planes
-from pipeline_lib.figures.support import gaps, style
+from pipeline_lib.figures.support import gaps, layout, style
 
 RUN = {"task": "toy", "seed": 0, "order": 0, "kind": "imp", "k": 9, "start": "k9", "level": 0, "density": 1.0, "test_error": 0.1}
 ONCE = RUN | {"level": 1, "density": 0.5, "test_error": 0.2}
@@ -302,6 +302,6 @@ def test_the_lemma_has_a_line_and_a_prediction_a_distance(draw):
 
 def test_levels_are_spread_over_rows_of_about_equal_length(draw):
     with style.applied():
-        figure, panels = style.each_level(pd.DataFrame({"task": "toy", "level": range(6)}))
+        figure, panels = layout.each_level(pd.DataFrame({"task": "toy", "level": range(6)}))
     assert [level for _, (_, level) in panels] == list(range(6))
     assert figure.axes[0].get_gridspec().get_geometry() == (2, 3)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from pipeline_lib.figures import retraining
-from pipeline_lib.figures.support import style
+from pipeline_lib.figures.support import selection, style
 
 RUN = {"task": "toy", "seed": 0, "order": 0, "kind": "imp", "k": 9, "start": "k9", "level": 0, "density": 1.0, "test_error": 0.1}
 ONCE = RUN | {"level": 1, "density": 0.5, "test_error": 0.2}
@@ -106,5 +106,5 @@ def test_densities_of_starts_that_prune_further_do_not_move_the_ladder():
     frames = made_up.divided(
         {"runs": pd.DataFrame([RUN, ONCE, ONCE | {"start": "k9 | mask | prune(0.5, random)", "density": 0.25}])}
     )
-    found = style.every_start(frames)
+    found = selection.every_start(frames)
     assert found["percent"].tolist() == [100, 50, 25]
