@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline_lib.experiments import comparisons
-from pipeline_lib.figures.support import layout, marks, scales, selection, style
+from pipeline_lib.figures.support import layout, marks, samples, scales, selection, style
 from pipeline_lib.tables import rules
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from pipeline_lib.figures.support.panel import Panel
 
 # What each figure needs (`experiments.figure_needs`), and what the report says under it.
 FIGURES = {
@@ -89,12 +90,10 @@ def _in_plane(squares: Squares) -> tuple[dict[Point, tuple[float, float]], float
     return {point: (float(x), float(y)) for point, (x, y) in zip(points, places, strict=True)}, values[:2].sum() / values.sum()
 
 
-def _draw_points(axes: Axes, places: dict[Point, tuple[float, float]]) -> None:
+def _draw_points(axes: Panel, places: dict[Point, tuple[float, float]]) -> None:
     """Draw training and pruning of each level as lines, and its points in the level's colour."""
-    import seaborn as sns
-
     levels = sorted({level for _, level in places})
-    for level, colour in zip(levels, sns.color_palette("viridis_r", len(levels) + 1)[1:], strict=True):
+    for level, colour in ((level, look.colour) for level, look in style.steps(levels).items()):
         axes.plot([], [], color=colour, linewidth=4, label=f"level {level}")
         for first, second, _, dash in _LINES:
             if {(first, level), (second, level)} <= set(places):
@@ -119,12 +118,12 @@ def landscape(frames: Frames, sparse_levels: Levels) -> Figure:
         own = selection.where(frame, task=task)
         places, share = _in_plane(_squares(own))
         _draw_points(axis, places)
+        samples.seeds_of(axis, own, ["point_1", "level_1", "point_2", "level_2"])
         axis.set_aspect("equal", adjustable="datalim")
         axis.margins(0.1)
-        axis.set_title(f"{task}, k = {own['k'].iloc[0]}\n{100 * share:.0f} % of squared distances")
+        axis.set_title(f"{task}, k = {own['k'].iloc[0]:,}\n{100 * share:.0f} % of squared distances")
         axis.set_xlabel("distance")
         axis.set_ylabel("distance")
-    layout.legend_below(figure)
     return figure
 
 
@@ -141,19 +140,19 @@ def _positions(paths: pd.DataFrame) -> pd.DataFrame:
     return rows.groupby(["task", "k", "seed", "position"], sort=False)["percent"].mean().reset_index()
 
 
-def _along(axes: Axes, own: pd.DataFrame, colours: dict[int, style.Colour]) -> None:
+def _along(axes: Panel, own: pd.DataFrame, looks: dict[int, style.Look]) -> None:
     """Draw the error along the path, a line a rewind step."""
-    for k in own["k"].unique():
-        marks.line(axes, selection.where(own, k=k), "position", "percent", colours[k], f"k = {k}")
+    for k in sorted(own["k"].unique().tolist()):
+        marks.line(axes, selection.where(own, k=k), "position", "percent", looks[k], f"k = {k:,}", marks.PERCENT)
     scales.level_axis(axes)
     axes.set_ylabel("test error (%)")
 
 
-def _zoom(axes: Axes, last: pd.DataFrame, dense: pd.Series) -> None:
+def _zoom(axes: Panel, last: pd.DataFrame, dense: pd.Series) -> None:
     """Add the matching band, and limit the axis to it and the solutions' own errors: higher barriers leave the panel."""
     marks.dense_band(axes, dense)
     solutions = last[last["position"] % 1 == 0].groupby("position")["percent"].mean()
-    deviation = marks.deviation_of(dense)
+    deviation = dense.std() if dense.notna().sum() > 1 else 0.0
     ends = [end for end in (*solutions, dense.mean() - deviation, dense.mean() + deviation) if np.isfinite(end)]
     if not ends:
         return
@@ -162,7 +161,7 @@ def _zoom(axes: Axes, last: pd.DataFrame, dense: pd.Series) -> None:
     axes.set_ylim(low - room, high + room)
 
 
-def _heat_map(figure: Figure, axes: Axes, own: pd.DataFrame, threshold: float) -> None:
+def _heat_map(figure: Figure, axes: Panel, own: pd.DataFrame, threshold: float) -> None:
     """Draw the highest error between the solutions of any two levels; what matches has the darkest colour."""
     from matplotlib.colors import PowerNorm
 
@@ -177,6 +176,7 @@ def _heat_map(figure: Figure, axes: Axes, own: pd.DataFrame, threshold: float) -
         names[i], names[j] = (f"{density:.3g}" for density in densities)
     if not (np.isfinite(threshold) and np.isfinite(table).any()):
         return
+    samples.seeds_of(axes, own, ["level_1", "level_2"])
     norm = PowerNorm(0.5, threshold, max(threshold + 0.1, np.nanmax(table)))
     colours = axes.pcolormesh(table, cmap="cividis", norm=norm)
     figure.colorbar(colours, ax=axes, label="highest test error (%)", extend="min")
@@ -196,16 +196,15 @@ def level_paths(frames: Frames, sparse_levels: Levels) -> Figure:
         own = selection.where(frame, task=task)
         k = own["k"].max()
         dense, highest = selection.dense_errors(frames["runs"], task), 100 * rules.highest_matching(frames["runs"], task)
-        colours = style.rewind_colours(own["k"].unique().tolist())
-        axis.set_title(task if part == "path" else f"{task}, k = {k}")
+        looks = style.steps(own["k"].unique().tolist())
+        axis.set_title(task if part == "path" else f"{task}, k = {k:,}")
         if part == "pairs":
             chosen = selection.where(pairs, task=task, k=k)
             _heat_map(figure, axis, chosen, highest)
             continue
-        _along(axis, own if part == "path" else selection.where(own, k=k), colours)
+        _along(axis, own if part == "path" else selection.where(own, k=k), looks)
         if part == "zoom":
             _zoom(axis, selection.where(own, k=k), dense)
-    layout.legend_below(figure)
     return figure
 
 
@@ -220,12 +219,11 @@ def robustness(frames: Frames, sparse_levels: Levels) -> Figure:
         changed = selection.where(random, task=task)
         k = changed["k"].iloc[0]
         dense = selection.dense_errors(frames["runs"], task)
-        marks.dense_band(axis, dense - dense.mean(), "no rise, ± 1 sd of dense")
+        marks.dense_band(axis, dense - dense.mean(), "no rise (dense)")
         successive = selection.where(_between_levels(barriers), task=task, k=k)
-        marks.line(axis, successive, "level_1", "points", style.COLOURS["imp"], "next level", "o")
-        marks.line(axis, changed, "level_1", "points", style.COLOURS["random_prune"], "random change", "o")
+        marks.line(axis, successive, "level_1", "points", style.LOOKS["imp"], "next level")
+        marks.line(axis, changed, "level_1", "points", style.LOOKS["random_prune"], "random change")
         scales.level_axis(axis)
-        axis.set_title(f"{task}, k = {k}")
+        axis.set_title(f"{task}, k = {k:,}")
         axis.set_ylabel("test error halfway,\nover mean of ends (points)")
-    layout.legend_below(figure)
     return figure

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import cycle, islice
+from dataclasses import replace
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline_lib.experiments import comparisons
-from pipeline_lib.figures.support import layout, marks, scales, selection, style
+from pipeline_lib.figures.support import layout, marks, samples, scales, selection, style
 from pipeline_lib.tables import tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from pipeline_lib.figures.support.panel import Panel
 
 # What each figure needs (`experiments.figure_needs`), and what the report says under it.
 FIGURES = {
@@ -68,23 +70,23 @@ FIGURES = {
 
 Frames = dict[str, "pd.DataFrame"]
 Levels = dict[str, int]
-Strategy = tuple[str, style.Colour, str, str]
+Strategy = tuple[str, style.Look, str]
 
-_WEIGHTS = ("weight rewinding", style.COLOURS["imp"])
-_RATES = ("learning-rate rewinding", "#E69F00")
-_OTHERS = {comparisons.LR_REWINDING: _RATES, "fine_tuning": ("fine-tuning", "#009E73")}
-_PROJECTION = "#0B1F4B"
+_WEIGHTS = ("weight rewinding", style.LOOKS["imp"])
+_RATES = ("learning-rate rewinding", style.Look("#E69F00", "s", style.DASHED))
+_OTHERS = {comparisons.LR_REWINDING: _RATES, "fine_tuning": ("fine-tuning", style.Look("#009E73", "^", style.DOTTED))}
+_PROJECTION = style.Look("#000000", "", style.DASHES[3])
 _SMALL = 0.2  # the quantile that the next pruning removes
 
 
 def _strategies(frame: pd.DataFrame, prefix: str = "") -> list[Strategy]:
-    """List weight rewinding and what else there is alone, after a prefix: change, colour, label and line style."""
+    """List weight rewinding and what else there is alone, after a prefix: change, look and label."""
     alone = {s for s, change in zip(frame["strategy"], frame["change"], strict=True) if s and change == prefix + s}
-    found: list[Strategy] = [("", _WEIGHTS[1], _WEIGHTS[0], "-")]
-    for name, (label, colour) in _OTHERS.items():
+    found: list[Strategy] = [("", _WEIGHTS[1], _WEIGHTS[0])]
+    for name, (label, look) in _OTHERS.items():
         known = [(s, s.removeprefix(name)) for s in sorted(alone) if s == name or s.startswith(f"{name}(")]
-        dashes = islice(cycle(("-", "--", ":")), len(known))
-        found += [(prefix + s, colour, f"{label} {how}".strip(), dash) for (s, how), dash in zip(known, dashes, strict=True)]
+        looks = [look, *(replace(look, marker=m, dash=d) for m, d in zip(style.MARKERS[3:], style.DASHES[3:], strict=False))]
+        found += [(prefix + s, own, f"{label} {how}".strip()) for (s, how), own in zip(known, cycle(looks), strict=False)]
     return found
 
 
@@ -99,19 +101,21 @@ def _ladder(runs: pd.DataFrame, change: str) -> pd.DataFrame:
     return runs[(runs["change"] == change) | ((runs["change"] == "") & (runs["level"] == 0))]
 
 
-def _errors(axes: Axes, task: str, own: pd.DataFrame, dense: pd.Series, lines: Iterable[Strategy], markers: str = ".") -> None:
-    """Draw the test error of some ladders by density, and the dense band."""
-    marks.dense_band(axes, dense)
-    drawn = [(_ladder(own, change), colour, label, dash) for change, colour, label, dash in lines]
-    marks.by_density(axes, f"{task}, k = {own['k'].iloc[0]}", drawn, "error", markers)
+def _errors(axes: Panel, plain: pd.DataFrame, task: str, own: pd.DataFrame, lines: Iterable[Strategy]) -> None:
+    """Draw the test error of some ladders by density, the dense band of the plain runs, and what matches it."""
+    marks.dense_band(axes, selection.dense_errors(plain, task))
+    marks.matching(axes, plain, task)
+    drawn = [(_ladder(own, change), look, label) for change, look, label in lines]
+    marks.by_density(axes, f"{task}, k = {own['k'].iloc[0]:,}", drawn, "error")
 
 
-def _distribution(axes: Axes, rows: pd.DataFrame, colour: style.Colour, label: str, dash: str) -> None:
+def _distribution(axes: Panel, rows: pd.DataFrame, look: style.Look, label: str) -> None:
     """Draw the mean magnitude at each quantile, with a band of one standard deviation."""
-    group = rows.groupby("quantile")["ratio"]
-    mean, deviation = group.mean(), group.std().fillna(0)
-    axes.plot(mean, mean.index, color=colour, label=label, linestyle=dash)
-    axes.fill_betweenx(mean.index, mean - deviation, mean + deviation, color=colour, alpha=style.BAND, linewidth=0)
+    found, sample = samples.summary(rows, "quantile", "ratio")
+    samples.remember(axes, sample)
+    axes.plot(found["mean"], found.index, label=label, **look.without_markers().line())
+    low, high = (found["mean"] - found["sd"]).clip(lower=0), found["mean"] + found["sd"]
+    axes.fill_betweenx(found.index, low, high, color=look.colour, alpha=style.BAND, linewidth=0)
 
 
 def _levels(own: pd.DataFrame, branches: list[Strategy]) -> list[int]:
@@ -128,29 +132,28 @@ def magnitudes(frames: Frames, sparse_levels: Levels) -> Figure:
     figure, panels = layout.placed([[(t, n, zoomed) for n in levels] for t, levels in shown.items() for zoomed in (True, False)])
     for axis, (task, level, zoomed) in panels:
         own = selection.where(frame, task=task, level=level)
-        _distribution(axis, selection.where(own, change="", of="projection"), _PROJECTION, "projection", "-")
-        for change, colour, label, dash in branches:
-            _distribution(axis, selection.where(own, change=change, of="solution"), colour, label, dash)
+        _distribution(axis, selection.where(own, change="", of="projection"), _PROJECTION, "projection")
+        for change, look, label in branches:
+            _distribution(axis, selection.where(own, change=change, of="solution"), look, label)
         small = own[own["ratio"] <= 1]["quantile"]
-        axis.set_xlim(0, 1 if zoomed else None)
-        axis.set_ylim(0, small.max() if zoomed and len(small) else 1.02)
-        axis.set_title(f"{task}, k = {own['k'].iloc[0]}, level {level}")
+        highest = small.max() if zoomed and len(small) else 1.0
+        axis.set_xlim(*((-0.03, 1.0) if zoomed else (None, None)))
+        axis.set_ylim(-0.03 * highest, 1.02 * highest)
+        axis.set_title(f"{task}, k = {own['k'].iloc[0]:,}, level {level}")
         axis.set_xlabel("|weight| / mean |weight|")
         axis.set_ylabel("share of weights")
-    layout.legend_below(figure)
     return figure
 
 
 def rewound_masks(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test error of the ladder that rewinds learning rates, and of its masks on networks that are rewound themselves."""
-    label, colour = _RATES
-    own_way: Strategy = (comparisons.LR_REWINDING, colour, label, "-")
-    rewound: Strategy = (f"{comparisons.LR_REWINDING} | mask | weight_rewinding", _WEIGHTS[1], "its masks, weight rewinding", "-")
+    label, look = _RATES
+    own_way: Strategy = (comparisons.LR_REWINDING, look, label)
+    rewound: Strategy = (f"{comparisons.LR_REWINDING} | mask | weight_rewinding", _WEIGHTS[1], "its masks, weight rewinding")
     runs = _at_last_k_of(tabulation.of_kind(selection.every_start(frames), "imp"), [own_way[0]])
     figure, panels = layout.placed([list(runs["task"].unique())])
     for axis, task in panels:
-        _errors(axis, task, selection.where(runs, task=task), selection.dense_errors(frames["runs"], task), [own_way, rewound])
-    layout.legend_below(figure)
+        _errors(axis, frames["runs"], task, selection.where(runs, task=task), [own_way, rewound])
     return figure
 
 
@@ -165,17 +168,16 @@ def retraining(frames: Frames, sparse_levels: Levels) -> Figure:
     for axis, (task, part) in panels:
         own = selection.where(runs, task=task)
         if part == "error":
-            _errors(axis, task, own, selection.dense_errors(frames["runs"], task), ladders)
+            _errors(axis, frames["runs"], task, own, ladders)
             continue
         k = own["k"].iloc[0]
-        for change, colour, label, dash in ladders:
+        for change, look, label in ladders:
             rows = _ladder(selection.where(sizes, task=task, k=k), change)
-            marks.line(axis, rows, "level", "ratio", colour, label, ".", dash)
-        axis.set_title(f"{task}, k = {k}")
+            marks.line(axis, rows, "level", "ratio", look, label, marks.POSITIVE)
+        axis.set_title(f"{task}, k = {k:,}")
         scales.level_axis(axis)
         axis.set_ylabel(f"quantile {_SMALL:g} of |weight|\n/ mean |weight|")
-        axis.set_ylim(bottom=0)
-    layout.legend_below(figure)
+        scales.from_zero(axis)
     return figure
 
 
@@ -197,20 +199,19 @@ def adaptive(frames: Frames, sparse_levels: Levels) -> Figure:
     for axis, (task, part) in panels:
         own = selection.where(runs, task=task)
         k = own["k"].iloc[0]
-        named = [("", style.COLOURS["imp"], "fixed ratio"), *zip(changes, ("#E69F00", *style.PALETTE[2:]), changes, strict=False)]
-        lines = [(c, colour, f"{name}, retrainings: {own[own['change'] == c]['level'].max()}", "-") for c, colour, name in named]
+        named = [("", style.LOOKS["imp"], "fixed ratio"), *zip(changes, style.others(len(changes)), changes, strict=True)]
+        lines = [(c, look, f"{name}, retrainings: {own[own['change'] == c]['level'].max()}") for c, look, name in named]
         if part == "error":
-            _errors(axis, task, own, selection.dense_errors(frames["runs"], task), lines, "o" + "x" * len(changes))
+            _errors(axis, frames["runs"], task, own, lines)
             continue
         fixed = _fixed_ratio(selection.where(own, change=""))
         tables = [fixed, *(selection.where(ratios, task=task, k=k, change=change) for change in changes)]
-        for rows, (_, colour, label, _), marker in zip(tables, lines, "o" + "x" * len(changes), strict=True):
-            marks.line(axis, rows, "level", "ratio", colour, label, marker)
-        axis.set_title(f"{task}, k = {k}")
+        for rows, (_, look, label) in zip(tables, lines, strict=True):
+            marks.line(axis, rows, "level", "ratio", look, label, marks.PERCENT)
+        axis.set_title(f"{task}, k = {k:,}")
         scales.level_axis(axis)
         axis.set_ylabel("share pruned (%)")
-        axis.set_ylim(bottom=0)
-    layout.legend_below(figure)
+        scales.from_zero(axis)
     return figure
 
 
@@ -221,8 +222,8 @@ def error_by_rewind(frames: Frames, sparse_levels: Levels) -> Figure:
     for axis, task in panels:
         own = selection.where(runs, task=task)
         marks.dense_band(axis, selection.dense_errors(frames["runs"], task))
-        colours = style.rewind_colours(own["k"].unique().tolist())
-        lines = [(selection.where(own, k=k), colour, f"k = {k}", "-") for k, colour in colours.items()]
+        marks.matching(axis, frames["runs"], task)
+        looks = style.steps(own["k"].unique().tolist())
+        lines = [(selection.where(own, k=k), look, f"k = {k:,}") for k, look in looks.items()]
         marks.by_density(axis, task, lines, "error")
-    layout.legend_below(figure)
     return figure

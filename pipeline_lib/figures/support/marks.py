@@ -1,71 +1,114 @@
-"""What is drawn in several figures: means with bands, and the dense network."""
+"""What is drawn in several figures: means with their spread, the dense network, and thresholds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pipeline_lib.figures.support import gaps, layout, scales, style
+import numpy as np
+
+from pipeline_lib.core.definitions import STABLE_BELOW
+from pipeline_lib.figures.support import gaps, samples, scales, style
+from pipeline_lib.figures.support.remembered import Spread
+from pipeline_lib.figures.support.style import Look
+from pipeline_lib.tables import rules
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-Colour = gaps.Colour
+    from pipeline_lib.figures.support.panel import Panel
 
+Range = tuple[float, float]
+Lines = list[tuple["pd.DataFrame", Look, str]]
 
-def line(axes: Axes, frame: pd.DataFrame, x: str, y: str, colour: Colour, label: str, marker: str = "", dash: str = "-") -> None:
-    """Draw the mean of `y` at each `x` with a band of one standard deviation over the rows."""
-    group = frame.groupby(x)[y]
-    mean, deviation = group.mean(), group.std().fillna(0)
-    axes.plot(mean.index, mean, color=colour, label=label, marker=marker or None, markersize=4, linestyle=dash)
-    axes.fill_between(mean.index, mean - deviation, mean + deviation, color=colour, alpha=style.BAND, linewidth=0)
-    gaps.mark_partly_known(axes, group, colour)
+# What a value can be: bands end there.
+ANY, POSITIVE, SHARE, PERCENT = (-np.inf, np.inf), (0.0, np.inf), (0.0, 1.0), (0.0, 100.0)
+_MOST_BANDS = 3  # of more, one sees none: they become bars
+_MOST_MARKERS = 12  # of a line with more points, every few ones
 
 
-def by_block(frame: pd.DataFrame, y: str, label: str, top: float | None = None) -> Figure:
-    """Draw the mean of `y` at each block of dense networks, and a band of one deviation: a panel a task, a line a rewind step."""
-    frame = frame[frame["level"] == 0]
-    tasks = list(frame["task"].unique())
-    figure, axes = layout.panels(1, len(tasks))
-    for axis, task in zip(axes[0], tasks, strict=False):
-        own = frame[frame["task"] == task]
-        blocks, steps = list(own["block"].unique()), sorted(own["k"].unique())
-        own = own.assign(place=own["block"].map({block: i for i, block in enumerate(blocks)}))
-        for k, shade in zip(steps, style.shades(len(steps), style.COLOURS["dense"]), strict=True):
-            line(axis, own[own["k"] == k], "place", y, shade, f"k = {k}", "o")
-        axis.set_title(task)
-        axis.set_xticks(range(len(blocks)), [block.removeprefix("body.") for block in blocks], rotation=90)
-        axis.set_ylabel(label)
-        axis.set_ylim(bottom=0, top=top)
-        axis.legend()
-    return figure
+def line(axes: Panel, frame: pd.DataFrame, x: str, y: str, look: Look, label: str, within: Range = ANY) -> None:
+    """Draw the mean of `y` at each `x`, by seed first, and one standard deviation; the panel's note says of how many.
 
-
-def deviation_of(values: pd.Series) -> float:
-    """Give the standard deviation, 0 for a single value."""
-    return float(values.std()) if len(values) > 1 else 0.0
-
-
-def dense_band(axes: Axes, values: pd.Series, label: str = "dense, ± 1 sd", across: bool = True) -> None:
-    """Draw the dense network's mean and standard deviation across the panel, or up it."""
-    mean, deviation = values.mean(), deviation_of(values)
-    draw, fill = (axes.axhline, axes.axhspan) if across else (axes.axvline, axes.axvspan)
-    draw(mean, color="0.25", linewidth=1, linestyle="--", label=label)
-    fill(mean - deviation, mean + deviation, color="0.5", alpha=style.BAND, linewidth=0)
-
-
-def by_density(
-    axes: Axes, title: str, lines: Iterable[tuple[pd.DataFrame, Colour, str, str]], of: str = "accuracy", markers: str = "."
-) -> None:
-    """Draw accuracy, or error, against density: rows, colour, label and line style of each line that has rows.
-
-    Markers are one for all lines, or one for each.
+    Args:
+        axes: where to.
+        frame: one row a measurement, with `seed`.
+        x: the column of places.
+        y: the column of values.
+        look: of the line.
+        label: in the legend.
+        within: the lowest and the highest value that there can be.
     """
+    found, sample = samples.summary(frame, x, y)
+    samples.remember(axes, sample)
+    every = max(1, len(found) // 8) if len(found) > _MOST_MARKERS else 1
+    (drawn,) = axes.plot(found.index, found["mean"], label=label, markevery=every, **look.line())
+    places, mean, sd = (np.asarray(values, dtype=float) for values in (found.index, found["mean"], found["sd"]))
+    spread = Spread(drawn, places, (mean - sd).clip(*within), (mean + sd).clip(*within))
+    axes.spreads.append(spread)
+    gaps.mark_partly_known(axes, frame.groupby(x)[y], found["mean"], look.colour)
+
+
+def _bars(axes: Panel, spreads: list[Spread]) -> None:
+    """Draw bars at some places of each line, side by side."""
+    from matplotlib.transforms import ScaledTranslation
+
+    figure = axes.get_figure(root=True)
+    assert figure is not None, "panels are of a figure"
+
+    for i, each in enumerate(spreads):
+        num = int(np.isfinite(each.low).sum())
+        every = 1 if num <= 16 else num // 8
+        at = np.flatnonzero(np.isfinite(each.low))[(i * every // len(spreads)) % every :: every]
+        bars = axes.vlines(each.x[at], each.low[at], each.high[at], color=each.line.get_color(), linewidth=1, alpha=0.8)
+        aside = 2.2 * (i - (len(spreads) - 1) / 2) * (every == 1)
+        bars.set_transform(axes.transData + ScaledTranslation(aside / 72, 0, figure.dpi_scale_trans))
+
+
+def spread(axes: Panel) -> None:
+    """Draw the standard deviations of a panel's lines: as bands if they are few, else as bars."""
+    known = [each for each in axes.spreads if np.isfinite(each.low).any()]
+    if len(known) > _MOST_BANDS:
+        return _bars(axes, known)
+    for each in known:
+        axes.fill_between(each.x, each.low, each.high, color=each.line.get_color(), alpha=style.BAND, linewidth=0)
+    return None
+
+
+def dense_band(axes: Panel, values: pd.Series, label: str = "dense", across: bool = True) -> None:
+    """Draw the dense network's mean and standard deviation across the panel, or up it."""
+    mean, known = values.mean(), int(values.notna().sum())
+    draw, fill = (axes.axhline, axes.axhspan) if across else (axes.axvline, axes.axvspan)
+    more = ", ± 1 sd" if known > 1 else ""
+    draw(mean, color="0.25", linewidth=1, linestyle=style.DASHED, label=f"{label}{more}")
+    if known > 1:
+        fill(mean - values.std(), mean + values.std(), color="0.5", alpha=style.BAND, linewidth=0)
+
+
+def matching(axes: Panel, runs: pd.DataFrame, task: str, accuracy: bool = False) -> None:
+    """Draw the highest error that matches dense networks, or the lowest accuracy."""
+    highest = 100 * rules.highest_matching(runs, task)
+    if np.isfinite(highest):
+        value = 100 - highest if accuracy else highest
+        axes.axhline(value, color=style.GREY, linewidth=1, linestyle=style.DOTTED, label="matching from here on")
+
+
+def stable(axes: Panel) -> None:
+    """Draw the instability below which networks are stable."""
+    limit = 100 * STABLE_BELOW
+    axes.axhline(limit, color=style.GREY, linewidth=1, linestyle=style.DOTTED, label=f"stable below {limit:g} points")
+
+
+def by_density(axes: Panel, title: str, lines: Iterable[tuple[pd.DataFrame, Look, str]], of: str = "accuracy") -> None:
+    """Draw accuracy, or error, against density: rows, look and label of each line that has rows."""
     drawn = [each for each in lines if len(each[0])]
-    for i, (rows, colour, label, dash) in enumerate(drawn):
-        line(axes, rows, "percent", of, colour, label, markers[i % len(markers)], dash)
+    for rows, look, label in drawn:
+        line(axes, rows, "percent", of, look, label, PERCENT)
     scales.density_axis(axes, {percent / 100 for rows, *_ in drawn for percent in rows["percent"]})
     axes.set_title(title)
     axes.set_ylabel(f"test {of} (%)")
+
+
+def points(axes: Panel, x: Any, y: Any, look: Look, label: str | None = None) -> None:
+    """Draw points without a line."""
+    axes.plot(x, y, label=label, **{**look.line(), "linestyle": ""})
