@@ -203,7 +203,7 @@ def curvature(frames: Frames, sparse_levels: Levels) -> Figure:
             for at, value in enumerate(values if len(rows) else ()):
                 within = marks.ANY if value == "top" else marks.SHARE
                 marks.line(axes[i][at], rows[rows[value].notna()], "step", value, look, name, within)
-            low, smallest = rows[rows["bottom"].notna()], replace(look, marker="x", dash=style.DOTTED)
+            low, smallest = rows[rows["bottom"].notna()], replace(look, marker="v", dash=style.DOTTED)
             if len(low):
                 marks.line(axes[i][0], low, "step", "bottom", smallest, f"{name}, smallest eigenvalue")
         for at, label in enumerate(values.values()):
