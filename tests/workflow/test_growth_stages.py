@@ -64,7 +64,7 @@ FIGURES = {
 
 def agreement_by_rewind(frames, sparse_levels):
     figure, axes = layout.panels(1, 1)
-    marks.line(axes[0][0], frames["agreement"], "k", "same", style.COLOURS["dense"], "dense")
+    marks.line(axes[0][0], frames["agreement"], "k", "same", style.LOOKS["dense"], "dense")
     axes[0][0].set_xlabel("k")
     return figure
 """
