@@ -289,7 +289,15 @@ def ladder() -> dict[str, pd.DataFrame]:
                 rows["outliers"].append(who | {"level": level, "rank": i} | tops)
     distances = product((1.0, 2.0), (0, 5, 10))
     wells = [
-        {"dimension": 10, "epsilon": 0.1, "distance": r, "subspace": d, "probability": d / 10 / r, "threshold": 4 * r}
+        {
+            "dimension": 10,
+            "epsilon": 0.1,
+            "distance": r,
+            "subspace": d,
+            "probability": d / 10 / r,
+            "threshold": 4 * r,
+            "num_trials": 20,
+        }
         for r, d in distances
     ]
     return {name: table(each) for name, each in rows.items()} | {"wells": pd.DataFrame(wells)}
@@ -358,3 +366,8 @@ def without_weights(measured: bool) -> dict[str, pd.DataFrame]:
 def empty() -> dict[str, pd.DataFrame]:
     """All tables without a row."""
     return {name: frame.iloc[:0] for name, frame in frames().items()}
+
+
+def labelled(axes: Any) -> list[Any]:
+    """The lines of a panel that a legend names: not those of zero, nor crosses."""
+    return [line for line in axes.lines if not str(line.get_label()).startswith("_")]

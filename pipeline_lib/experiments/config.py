@@ -14,7 +14,7 @@ from pipeline_lib.experiments import figure_needs, lengths, validation
 from pipeline_lib.experiments.experiment import Config, Experiment
 from pipeline_lib.experiments.settings.basics import PerJob
 from pipeline_lib.experiments.settings.groups import complete_options
-from pipeline_lib.experiments.settings.keys import REQUIRED, Named, complete, defaults, keys
+from pipeline_lib.experiments.settings.keys import REQUIRED, Named, complete, defaults, keys, refuse_repetitions
 from pipeline_lib.experiments.settings.options import Grid
 from pipeline_lib.experiments.settings.whole import Asked, Task, Whole
 
@@ -102,7 +102,7 @@ def _describe(name: str, inline: Mapping[str, Any], chain: tuple[str, ...] = ())
     if base is None:
         return found, chain
     under, lineage = _describe(base, inline, chain)
-    return _overlay(under, found), lineage
+    return _overlay({key: value for key, value in under.items() if key != "title"}, found), lineage
 
 
 def load_task(name: str, inline: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -112,6 +112,7 @@ def load_task(name: str, inline: Mapping[str, Any] | None = None) -> dict[str, A
         ValueError: an unknown or missing name or option.
     """
     task = _overlay(defaults(Task), _describe(name, inline or {})[0])
+    task.pop("title", None)  # words about it, which nothing that is made of it depends on
     for key in keys(Task):
         if key.default is REQUIRED and key.name not in task:
             raise ValueError(f"task {name} must have {key.name!r}, got none; add it to config/tasks/{name}.yaml")
@@ -153,10 +154,11 @@ def _check_together(name: str, task: Mapping[str, Any]) -> None:
 
 def _grid(place: str, asked: Mapping[str, Any], name: str, raw: Mapping[str, Any]) -> Grid:
     inline = raw.get("tasks", {})
-    task, lineage = load_task(name, inline), _describe(name, inline)[1]
+    task, (description, lineage) = load_task(name, inline), _describe(name, inline)
+    title = description.get("title") or name
     per_job = complete(PerJob, "per_job", raw.get("per_job", {}))
     options = complete_options(place, asked, task)
-    return complete(Grid, place, asked, task=task, lineage=lineage, per_job=per_job, asked=options)
+    return complete(Grid, place, asked, task=task, title=title, lineage=lineage, per_job=per_job, asked=options)
 
 
 def _experiment(name: str, given: Mapping[str, Any], raw: Mapping[str, Any]) -> Experiment:
@@ -166,6 +168,7 @@ def _experiment(name: str, given: Mapping[str, Any], raw: Mapping[str, Any]) -> 
     grids = {
         task: _grid(f"{place}.tasks.{task}" if over else place, merge(given, over or {}), task, raw) for task, over in own.items()
     }
+    refuse_repetitions(f"titles of {place}.tasks", list(grids), [grid.title for grid in grids.values()])
     figures = e.get("figures", figure_needs.default_figures(list(grids.values())))
     board = [BOARD] if e["claims"] else []
     for figure in (figure for figure in figures if figure not in board):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pipeline_lib.figures.support import style
+from pipeline_lib.figures.support import layout, marks, scales, selection, style
 from pipeline_lib.tables import rules, tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from pipeline_lib.figures.support.panel import Panel
 
 # What each figure needs (`experiments.figure_needs`), and what the report says under it.
 FIGURES = {
@@ -20,15 +21,16 @@ FIGURES = {
         "caption": (
             "Test accuracy against the share of weights that remain, for IMP, random pruning with the same layer sizes, "
             "and IMP masks with new initial weights, all trained from the first rewind step. The dashed line and grey "
-            "band are the dense network. Means and standard deviations over seeds (paper B, figure 5)."
+            "band are the dense network. Means and standard deviations over seeds; dotted: the lowest mean "
+            "accuracy that matches (paper B, figure 5)."
         ),
     },
     "accuracy_by_rewind": {
         "runs": "imp_at_every_k", "tables": ["runs"], "sparse": True,
         "caption": (
-            "Test accuracy of IMP against the share of weights that remain, a line a rewind step k, darker with later "
-            "ones. Means over seeds, bands of one standard deviation; the dashed line and grey band are the dense network "
-            "(paper A, figures 1 and A2)."
+            "Test accuracy of IMP against the share of weights that remain, a line a rewind step k. Means "
+            "and standard deviations over seeds; the dashed line and grey band are the dense network, dotted is the lowest mean "
+            "accuracy that matches (paper A, figures 1 and A2)."
         ),
     },
     "best_rewind": {
@@ -43,7 +45,7 @@ FIGURES = {
         "runs": "dense_at_first_k", "tables": ["curves"],
         "caption": (
             "Error during training of dense networks from the first rewind step: on the test split, and on the mini- "
-            "batches as they were trained on, with augmentation. Means and standard deviations over seeds and orders."
+            "batches as they were trained on, with augmentation. Means and standard deviations over seeds."
         ),
     },
     "validation": {
@@ -59,33 +61,30 @@ Frames = dict[str, "pd.DataFrame"]
 Levels = dict[str, int]
 
 
-def _lines(axes: Axes, frame: pd.DataFrame) -> None:
-    """Draw the dense band, and IMP and the controls from the first k."""
+def _lines(axes: Panel, frame: pd.DataFrame) -> None:
+    """Draw IMP and the controls from the first k."""
     first = frame[frame["k"] == frame["k"].min()]
-    style.dense_band(axes, rules.dense(frame)["accuracy"])
     for kind in ("imp", "random_prune", "reinit"):
         chosen = tabulation.of_kind(first, kind)
         if len(chosen):
-            style.line(
-                axes, chosen, "percent", "accuracy", style.COLOURS[kind], f"{style.NAMES[kind]}, k = {first['k'].min()}", "."
-            )
+            label = f"{style.NAMES[kind]}, k = {first['k'].min():,}"
+            marks.line(axes, chosen, "percent", "accuracy", style.LOOKS[kind], label, marks.PERCENT)
 
 
-def _by_density(runs: pd.DataFrame, draw: Callable[[Axes, pd.DataFrame], None]) -> Figure:
-    """Draw a panel a task."""
-    tasks = list(runs["task"].unique())
-    figure, axes = style.panels(1, len(tasks))
-    for axis, task in zip(axes[0], tasks, strict=False):
-        own = runs[runs["task"] == task]
+def _by_density(runs: pd.DataFrame, draw: Callable[[Panel, pd.DataFrame], None]) -> Figure:
+    """Draw a panel a task: the dense band, what matches it, and lines."""
+    figure, panels = layout.each_task(runs)
+    for axis, task, own in panels:
+        marks.dense_band(axis, rules.dense(own)["accuracy"])
+        marks.matching(axis, own, task, accuracy=True)
         draw(axis, own)
-        style.density_axis(axis, own["percent"] / 100)
+        scales.density_axis(axis, own["percent"] / 100)
         axis.set_title(task)
         axis.set_ylabel("test accuracy (%)")
-        axis.legend(loc="lower left")
     return figure
 
 
-def _with_best(axes: Axes, frame: pd.DataFrame) -> None:
+def _with_best(axes: Panel, frame: pd.DataFrame) -> None:
     """Add IMP at the rewind step of highest mean accuracy, level by level, and the sparsest level that matches from there."""
     _lines(axes, frame)
     ladder = tabulation.of_kind(frame, "imp")
@@ -93,53 +92,52 @@ def _with_best(axes: Axes, frame: pd.DataFrame) -> None:
     means = errors.groupby([ladder["level"], ladder["k"]]).mean().reset_index()
     best = means.loc[means.groupby("level")["test_error"].idxmin()]
     chosen = ladder.merge(best[["level", "k"]])
-    style.line(axes, chosen, "percent", "accuracy", style.COLOURS["best"], style.NAMES["best"], ".")
+    marks.line(axes, chosen, "percent", "accuracy", style.LOOKS["best"], style.NAMES["best"], marks.PERCENT)
     matching = rules.matches(best["test_error"].to_numpy(), rules.matching_error(rules.dense(frame)["test_error"]))
     levels = best["level"][matching & (best["level"] > 0)]
     found = chosen["percent"][chosen["level"].isin(levels)]
     label = f"sparsest that matches, {found.min():.3g} %" if len(found) else "none matches"
-    axes.axvline(found.min() if len(found) else float("nan"), color="0.4", linestyle=":", label=label)
+    axes.axvline(found.min() if len(found) else float("nan"), color=style.GREY, linestyle=style.DOTTED, label=label)
 
 
-def _rewound(axes: Axes, frame: pd.DataFrame) -> None:
-    """Draw the dense band, and IMP from every k, darker with later ones."""
-    style.dense_band(axes, rules.dense(frame)["accuracy"])
-    steps = sorted(frame["k"].unique())
-    for k, shade in zip(steps, style.shades(len(steps), style.COLOURS["imp"]), strict=True):
-        style.line(axes, tabulation.of_kind(style.select(frame, k=k), "imp"), "percent", "accuracy", shade, f"IMP, k = {k}", ".")
+def _rewound(axes: Panel, frame: pd.DataFrame) -> None:
+    """Draw IMP from every k."""
+    for k, look in style.steps(frame["k"].unique().tolist()).items():
+        own = tabulation.of_kind(selection.where(frame, k=k), "imp")
+        marks.line(axes, own, "percent", "accuracy", look, f"IMP, k = {k:,}", marks.PERCENT)
 
 
 def accuracy_by_density(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test accuracy of IMP, random pruning and random reinit from the first k at every level."""
-    return _by_density(style.ladders(frames["runs"]), _lines)
+    return _by_density(selection.ladders(frames["runs"]), _lines)
 
 
 def accuracy_by_rewind(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test accuracy of IMP at every level, a line a rewind step."""
-    return _by_density(style.ladders(frames["runs"]), _rewound)
+    return _by_density(selection.ladders(frames["runs"]), _rewound)
 
 
 def best_rewind(frames: Frames, sparse_levels: Levels) -> Figure:
     """As accuracy_by_density, with IMP at the best rewind step of each level."""
-    return _by_density(style.ladders(frames["runs"]), _with_best)
+    return _by_density(selection.ladders(frames["runs"]), _with_best)
+
+
+def _error_axes(axes: Panel, task: str) -> None:
+    axes.set_title(task)
+    axes.set_xlabel("step")
+    axes.set_ylabel("error (%)")
+    scales.from_zero(axes)
 
 
 def learning_curves(frames: Frames, sparse_levels: Levels) -> Figure:
     """Error of dense networks during training: test, and the mini-batches as trained."""
     curves = frames["curves"]
-    dense = style.at_first_k(curves[curves["level"] == 0])
-    dense = dense.assign(percent=100 * dense["error"])
-    tasks = list(dense["task"].unique())
-    figure, axes = style.panels(1, len(tasks))
-    for axis, task in zip(axes[0], tasks, strict=False):
+    dense = selection.at_first_k(curves[curves["level"] == 0])
+    figure, panels = layout.each_task(dense.assign(percent=100 * dense["error"]))
+    for axis, task, own in panels:
         for split in ("batch", "test"):
-            chosen = dense[(dense["task"] == task) & (dense["split"] == split)]
-            style.line(axis, chosen, "step", "percent", style.SPLITS[split], split, ".")
-        axis.set_title(task)
-        axis.set_xlabel("step")
-        axis.set_ylabel("error (%)")
-        axis.set_ylim(bottom=0)
-        axis.legend()
+            marks.line(axis, own[own["split"] == split], "step", "percent", style.SPLITS[split], split, marks.PERCENT)
+        _error_axes(axis, task)
     return figure
 
 
@@ -147,16 +145,11 @@ def validation(frames: Frames, sparse_levels: Levels) -> Figure:
     """Error of dense networks during training on held-out images and on the test split, and the chosen steps."""
     frame = frames["validation"]
     frame = frame.assign(held=100 * frame["validation_error"], test=100 * frame["test_error"])
-    figure, panels = style.placed([list(frame["task"].unique())])
-    for axis, task in panels:
-        own = style.select(frame, task=task)
+    figure, panels = layout.each_task(frame)
+    for axis, task, own in panels:
         for column, split, label in (("held", "train", "held out"), ("test", "test", "test")):
-            style.line(axis, own, "step", column, style.SPLITS[split], label)
+            marks.line(axis, own, "step", column, style.SPLITS[split].without_markers(), label, marks.PERCENT)
         chosen = own[own["chosen"].astype(bool)]
-        axis.plot(chosen["step"], chosen["test"], "o", color=style.SPLITS["test"], markersize=4, label="chosen, test")
-        axis.set_title(task)
-        axis.set_xlabel("step")
-        axis.set_ylabel("error (%)")
-        axis.set_ylim(bottom=0)
-        axis.legend()
+        marks.points(axis, chosen["step"], chosen["test"], style.SPLITS["test"], "chosen, test")
+        _error_axes(axis, task)
     return figure

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import cycle
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from pipeline_lib.figures.support import style
+from pipeline_lib.figures.support import layout, marks, samples, scales, selection, style
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from pipeline_lib.figures.support.panel import Panel
 
 # What each figure needs (`experiments.figure_needs`), and what the report says under it.
 FIGURES = {
@@ -41,9 +40,9 @@ FIGURES = {
         "runs": "masks_at_sparse_level", "tables": ["signs"], "steps": 2,
         "measures": ["signs"],
         "caption": (
-            "Share of weights (%) whose sign differs between two steps of dense training: of all prunable weights above, "
-            "and below of those that survive at the sparse level in the ladder rewound to k. Means over seeds (paper A, "
-            "section 5.1)."
+            "Share of weights (%) whose sign differs between two steps of dense training: of all prunable weights, "
+            "and of those that survive at the sparse level in the ladder rewound to k. A line an earlier step, against the "
+            "later one. Means and standard deviations over seeds (paper A, section 5.1)."
         ),
     },
     "curvature": {
@@ -62,20 +61,29 @@ Frames = dict[str, "pd.DataFrame"]
 Levels = dict[str, int]
 
 _SETTINGS = (style.COLOURS["dense"], style.COLOURS["imp"], *style.PALETTE[:2], *style.PALETTE[3:])  # whose curvature is drawn
+_INITIAL, _FINAL = style.Look(style.PALETTE[0], "", style.SOLID), style.Look(style.PALETTE[1], "", style.DASHED)
 _SMOOTHED = 5  # rows of telemetry whose mean the gradient's line is
-# Column, label and colour of each line of telemetry, by panel (paper A, figure 3); ten weights come fifth.
+# Column, label and look of each line of telemetry, by panel (paper A, figure 3); ten weights come fifth.
 _ABOVE = {
-    "test accuracy (%)": [("accuracy", "", style.SPLITS["test"])],
-    "test loss (nats)": [("test_loss", "", style.SPLITS["test"])],
-    "mean |weight|": [("mean_magnitude", "", style.COLOURS["imp"])],
-    "signs that differ from step 0 (%)": [("signs", "", style.COLOURS["imp"])],
+    "test accuracy (%)": [("accuracy", "", style.SPLITS["test"].without_markers())],
+    "test loss (nats)": [("test_loss", "", style.SPLITS["test"].without_markers())],
+    "mean |weight|": [("mean_magnitude", "", style.Look(style.COLOURS["imp"], ""))],
+    "signs that differ from step 0 (%)": [("signs", "", style.Look(style.COLOURS["imp"], ""))],
 }
+_TO = ("to or with weights at step 0", "to or with weights at the end")
 _WEIGHTS, _GRADIENT = "ten weights of one seed", "gradient norm"
 _BELOW = {
     _WEIGHTS: [],
-    _GRADIENT: [("smooth", f"mean of {_SMOOTHED} points", style.COLOURS["dense"])],
-    "L2 distance to weights": [("l2_initial", "at step 0", style.PALETTE[0]), ("l2_final", "at the end", style.PALETTE[1])],
-    "cosine with weights": [("cosine_initial", "at step 0", style.PALETTE[0]), ("cosine_final", "at the end", style.PALETTE[1])],
+    _GRADIENT: [("smooth", f"gradient norm, mean of {_SMOOTHED} points", style.Look(style.COLOURS["dense"], ""))],
+    "L2 distance to weights": [("l2_initial", _TO[0], _INITIAL), ("l2_final", _TO[1], _FINAL)],
+    "cosine with weights": [("cosine_initial", _TO[0], _INITIAL), ("cosine_final", _TO[1], _FINAL)],
+}
+
+
+_WITHIN = {
+    **dict.fromkeys(("accuracy", "signs"), marks.PERCENT),
+    **dict.fromkeys(("test_loss", "mean_magnitude", "smooth", "l2_initial", "l2_final"), marks.POSITIVE),
+    **dict.fromkeys(("cosine_initial", "cosine_final"), (-1.0, 1.0)),
 }
 
 
@@ -88,41 +96,39 @@ def _with_percents(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(accuracy=100 * (1 - frame["test_error"]), signs=100 * frame["signs_changed"], smooth=smooth)
 
 
-def _weights(axes: Axes, own: pd.DataFrame) -> None:
+def _weights(axes: Panel, own: pd.DataFrame) -> None:
     """Draw the weights that are followed one by one, of the smallest seed."""
     import seaborn as sns
 
     first = own[own["seed"] == own["seed"].min()]
     followed = [name for name in first if name.startswith("weight_")]
     for name, colour in zip(followed, sns.color_palette("colorblind", len(followed)), strict=True):
-        axes.plot(first["step"], first[name], color=colour, linewidth=1, label=name.replace("_", " "))
+        axes.plot(first["step"], first[name], color=colour, linewidth=1)
 
 
 def telemetry(frames: Frames, sparse_levels: Levels) -> Figure:
     """State of dense networks in the earliest steps: eight panels a task."""
     frame = _with_percents(frames["telemetry"])
     tasks = list(frame["task"].unique())
-    figure, axes = style.panels(2 * len(tasks), len(_ABOVE))
+    figure, axes = layout.panels(2 * len(tasks), len(_ABOVE))
     figure.set_layout_engine("constrained", w_pad=0.1)
     for i, task in enumerate(tasks):
         own = frame[frame["task"] == task]
         for axis, (label, lines) in zip(axes[2 * i] + axes[2 * i + 1], [*_ABOVE.items(), *_BELOW.items()], strict=True):
             if label == _GRADIENT:
-                raw = own.groupby("step")["gradient_norm"].mean()
-                axis.plot(raw.index, raw, color="0.6", linewidth=0.6, label="raw")
-            for column, name, colour in lines:
-                style.line(axis, own[own[column].notna()], "step", column, colour, name)
+                raw = own.groupby("step")["gradient_norm"].mean().dropna()
+                axis.plot(raw.index, raw, color="0.6", linewidth=0.6, label="gradient norm, as measured")
+            for column, name, look in lines:
+                marks.line(axis, own[own[column].notna()], "step", column, look, name, _WITHIN.get(column, marks.ANY))
             if label == _WEIGHTS:
                 _weights(axis, own)
-            elif any(name for _, name, _ in lines):
-                axis.legend(fontsize=style.SMALL)
-            style.step_axis(axis, float(own["step"].max()))
+            scales.step_axis(axis, float(own["step"].max()))
             axis.set_ylabel(label)
             axis.set_title(task)
     return figure
 
 
-def _events(axes: Axes, events: pd.DataFrame) -> None:
+def _events(axes: Panel, events: pd.DataFrame) -> None:
     """Draw a marker an event, and a bar over its interval, open to the right where it has no upper end."""
     events = events.sort_values("step", kind="stable")
     seen, right = events[events["step"].notna()], axes.get_xlim()[1]
@@ -143,53 +149,41 @@ def timeline(frames: Frames, sparse_levels: Levels) -> Figure:
     """What happens when in early training, a panel a task."""
     frame = frames["timeline"]
     tasks = list(frame["task"].unique())
-    figure, axes = style.panels(len(tasks), 1)
-    figure.set_size_inches(7.5, max(1.5, sum(0.8 + 0.26 * (frame["task"] == task).sum() for task in tasks)))
+    figure, axes = layout.panels(len(tasks), 1)
+    figure.set_size_inches(7.5, max(1.5, sum(0.9 + 0.26 * (frame["task"] == task).sum() for task in tasks)))
     last = max(10.0, float(frame[["step", "low", "high"]].max().max())) if tasks else 10.0
     for (axis,), task in zip(axes, tasks, strict=False):
-        style.step_axis(axis, last)
+        scales.step_axis(axis, last)
         _events(axis, frame[frame["task"] == task])
+        num = frame[frame["task"] == task]["num_seeds"]
+        samples.say(axis, f"bars: earliest to latest seed or 95 % interval, n = {num.max()} seed{'s' if num.max() > 1 else ''}")
         axis.grid(axis="y", color="0.92")
         axis.set_axisbelow(True)
         axis.set_title(task)
     return figure
 
 
-def _heat_map(axes: Axes, table: pd.DataFrame, most: float) -> None:
-    """Colour and write the percentages of a table of earlier by later steps."""
-    values = table.to_numpy()
-    axes.pcolormesh(values, cmap="Blues", vmin=0, vmax=most, edgecolors="white")
-    for row, column in np.argwhere(np.isfinite(values)):
-        colour = "white" if values[row, column] > 0.6 * most else "black"
-        text = f"{values[row, column]:.1f}"
-        axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=style.SMALL, color=colour)
-    axes.set_xticks([i + 0.5 for i in range(table.shape[1])], [f"{step}" for step in table.columns], rotation=45)
-    axes.set_yticks([i + 0.5 for i in range(table.shape[0])], [f"{step}" for step in table.index])
-    axes.set_ylim(table.shape[0], 0)
-    axes.set_xlabel("later step")
-    axes.set_ylabel("earlier step")
-
-
 def sign_changes(frames: Frames, sparse_levels: Levels) -> Figure:
-    """Share of weights whose sign differs between two steps: of all of them, and below of the survivors at the sparse level."""
+    """Share of weights whose sign differs between two steps: of all of them, and of the survivors at the sparse level."""
     frame = frames["signs"].assign(percent=100 * frames["signs"]["changed"])
-    survivors = style.at_sparse_level(frame[frame["scope"] != "all"], sparse_levels)
-    shown = {"all": frame[frame["scope"] == "all"]}
-    shown |= {s: survivors[survivors["scope"] == s] for s in sorted(survivors["scope"].unique(), key=lambda s: int(s[1:]))}
-    tables = {
-        (row, task): own.pivot_table(index="step_1", columns="step_2", values="percent")
-        for row, rows in enumerate(shown.values())
-        for task, own in rows.groupby("task", sort=False)
-    }
-    most = max((table.max().max() for table in tables.values()), default=0.0)
-    tasks = list(frame["task"].unique())
-    figure, axes = style.panels(len(shown), len(tasks))
-    for row, scope in enumerate(shown):
-        for axis, task in zip(axes[row], tasks, strict=False):
-            axis.set_visible((row, task) in tables)
-            if axis.get_visible():
-                _heat_map(axis, tables[row, task], most)
-            axis.set_title(f"{task}, all weights" if scope == "all" else f"{task}, survivors, k = {scope[1:]}")
+    survivors = selection.at_sparse_level(frame[frame["scope"] != "all"], sparse_levels)
+    shown = {"all weights": frame[frame["scope"] == "all"]}
+    scopes = sorted(survivors["scope"].unique(), key=lambda scope: int(scope[1:]))
+    shown |= {f"survivors, k = {int(scope[1:]):,}": survivors[survivors["scope"] == scope] for scope in scopes}
+    tasks, looks = list(frame["task"].unique()), style.steps(frame["step_1"].unique().tolist())
+    rows = [[(name, task) for name, own in shown.items() if (own["task"] == task).any()] for task in tasks]
+    figure, panels = layout.placed(rows)
+    for axis, (name, task) in panels:
+        own = selection.where(shown[name], task=task)
+        for step, look in looks.items():
+            if (own["step_1"] == step).any():
+                chosen = selection.where(own, step_1=step)
+                marks.line(axis, chosen, "step_2", "percent", look, f"since step {step:,}", marks.PERCENT)
+        scales.rewind_axis(axis, own["step_2"].unique().tolist())
+        axis.set_xlabel("later step")
+        axis.set_ylabel("signs that differ (%)")
+        axis.set_title(f"{task}, {name}")
+        scales.from_zero(axis)
     return figure
 
 
@@ -197,24 +191,24 @@ def curvature(frames: Frames, sparse_levels: Levels) -> Figure:
     """Extreme eigenvalues of the Hessian, its negative mass, and the gradient's share in its top subspace, in training."""
     frame = frames["curvature"]
     tasks = list(frame["task"].unique())
-    figure, axes = style.panels(3, len(tasks))
+    figure, axes = layout.panels(len(tasks), 3)
     values = {"top": "eigenvalue", "negative_mass": "negative mass", "overlap": "gradient in top subspace"}
-    for column, task in enumerate(tasks):
+    settings = frame[["level", "kind", "k"]].drop_duplicates().sort_values(["level", "kind", "k"])
+    looks = dict(zip(settings.itertuples(index=False, name=None), style.others(len(settings), _SETTINGS, 0), strict=True))
+    for i, task in enumerate(tasks):
         own = frame[frame["task"] == task]
-        settings = own[["level", "kind", "k"]].drop_duplicates().sort_values(["level", "kind", "k"])
-        for colour, (level, kind, k) in zip(cycle(_SETTINGS), settings.itertuples(index=False), strict=False):
-            rows = style.select(own, level=level, kind=kind, k=k)
-            name = f"{style.NAMES[kind]}, k = {k}" + (f", level {level}" if level else "")
-            for row, value in enumerate(values):
-                label = f"{name}, largest" if value == "top" else name
-                style.line(axes[row][column], rows[rows[value].notna()], "step", value, colour, label, ".")
-            style.line(axes[0][column], rows[rows["bottom"].notna()], "step", "bottom", colour, f"{name}, smallest", ".", "--")
-        for row, label in enumerate(values.values()):
-            style.step_axis(axes[row][column], float(own["step"].max()))
-            axes[row][column].set_title(task)
-            axes[row][column].set_ylabel(label)
-            axes[row][column].legend(fontsize=style.SMALL)
-            if row:
-                axes[row][column].set_ylim(bottom=0)
-        axes[0][column].axhline(0, color="0.6", linewidth=0.8)
+        for (level, kind, k), look in looks.items():
+            rows = selection.where(own, level=level, kind=kind, k=k)
+            name = f"{style.NAMES[kind]}, k = {k:,}" + (f", level {level}" if level else "")
+            for at, value in enumerate(values if len(rows) else ()):
+                within = marks.ANY if value == "top" else marks.SHARE
+                marks.line(axes[i][at], rows[rows[value].notna()], "step", value, look, name, within)
+            low, smallest = rows[rows["bottom"].notna()], replace(look, marker="v", dash=style.DOTTED)
+            if len(low):
+                marks.line(axes[i][0], low, "step", "bottom", smallest, f"{name}, smallest eigenvalue")
+        for at, label in enumerate(values.values()):
+            scales.step_axis(axes[i][at], float(own["step"].max()))
+            axes[i][at].set_title(task)
+            axes[i][at].set_ylabel(label)
+            scales.from_zero(axes[i][at])
     return figure

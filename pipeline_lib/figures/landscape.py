@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline_lib.experiments import comparisons
-from pipeline_lib.figures.support import style
+from pipeline_lib.figures.support import layout, marks, samples, scales, selection, style
 from pipeline_lib.tables import rules
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from pipeline_lib.figures.support.panel import Panel
 
 # What each figure needs (`experiments.figure_needs`), and what the report says under it.
 FIGURES = {
@@ -64,7 +65,7 @@ _ZOOM = 0.3  # room above and below the solutions' errors, as a share of their r
 
 def _squares(own: pd.DataFrame) -> Squares:
     """Give the squared distance of each pair of points, mean over seeds, of at most a few levels."""
-    shown = style.spread_out([*own["level_1"], *own["level_2"]], _MOST_LEVELS)
+    shown = selection.spread_out([*own["level_1"], *own["level_2"]], _MOST_LEVELS)
     own = own[own["level_1"].isin(shown) & own["level_2"].isin(shown)]
     pairs = own.assign(square=own["distance"] ** 2).groupby(["point_1", "level_1", "point_2", "level_2"])
     means = pairs["square"].mean().reset_index()
@@ -89,12 +90,10 @@ def _in_plane(squares: Squares) -> tuple[dict[Point, tuple[float, float]], float
     return {point: (float(x), float(y)) for point, (x, y) in zip(points, places, strict=True)}, values[:2].sum() / values.sum()
 
 
-def _draw_points(axes: Axes, places: dict[Point, tuple[float, float]]) -> None:
+def _draw_points(axes: Panel, places: dict[Point, tuple[float, float]]) -> None:
     """Draw training and pruning of each level as lines, and its points in the level's colour."""
-    import seaborn as sns
-
     levels = sorted({level for _, level in places})
-    for level, colour in zip(levels, sns.color_palette("viridis_r", len(levels) + 1)[1:], strict=True):
+    for level, colour in ((level, look.colour) for level, look in style.steps(levels).items()):
         axes.plot([], [], color=colour, linewidth=4, label=f"level {level}")
         for first, second, _, dash in _LINES:
             if {(first, level), (second, level)} <= set(places):
@@ -113,24 +112,24 @@ def _draw_points(axes: Axes, places: dict[Point, tuple[float, float]]) -> None:
 
 def landscape(frames: Frames, sparse_levels: Levels) -> Figure:
     """Rewind points, solutions and projections of a ladder's levels, placed in the plane by their distances."""
-    frame = style.at_last_k(frames["geometry"])
-    figure, panels = style.placed([list(frame["task"].unique())])
+    frame = selection.at_last_k(frames["geometry"])
+    figure, panels = layout.placed([list(frame["task"].unique())])
     for axis, task in panels:
-        own = style.select(frame, task=task)
+        own = selection.where(frame, task=task)
         places, share = _in_plane(_squares(own))
         _draw_points(axis, places)
+        samples.seeds_of(axis, own, ["point_1", "level_1", "point_2", "level_2"])
         axis.set_aspect("equal", adjustable="datalim")
         axis.margins(0.1)
-        axis.set_title(f"{task}, k = {own['k'].iloc[0]}\n{100 * share:.0f} % of squared distances")
+        axis.set_title(f"{task}, k = {own['k'].iloc[0]:,}\n{100 * share:.0f} % of squared distances")
         axis.set_xlabel("distance")
         axis.set_ylabel("distance")
-    style.legend_below(figure)
     return figure
 
 
 def _between_levels(frame: pd.DataFrame) -> pd.DataFrame:
     """Keep test rows of the solutions of two successive levels."""
-    frame = style.select(frame, what="levels", split="test")
+    frame = selection.where(frame, what="levels", split="test")
     return frame[frame["level_2"] == frame["level_1"] + 1]
 
 
@@ -141,19 +140,19 @@ def _positions(paths: pd.DataFrame) -> pd.DataFrame:
     return rows.groupby(["task", "k", "seed", "position"], sort=False)["percent"].mean().reset_index()
 
 
-def _along(axes: Axes, own: pd.DataFrame, colours: dict[int, style.Colour]) -> None:
+def _along(axes: Panel, own: pd.DataFrame, looks: dict[int, style.Look]) -> None:
     """Draw the error along the path, a line a rewind step."""
-    for k in own["k"].unique():
-        style.line(axes, style.select(own, k=k), "position", "percent", colours[k], f"k = {k}")
-    style.level_axis(axes)
+    for k in sorted(own["k"].unique().tolist()):
+        marks.line(axes, selection.where(own, k=k), "position", "percent", looks[k], f"k = {k:,}", marks.PERCENT)
+    scales.level_axis(axes)
     axes.set_ylabel("test error (%)")
 
 
-def _zoom(axes: Axes, last: pd.DataFrame, dense: pd.Series) -> None:
+def _zoom(axes: Panel, last: pd.DataFrame, dense: pd.Series) -> None:
     """Add the matching band, and limit the axis to it and the solutions' own errors: higher barriers leave the panel."""
-    style.dense_band(axes, dense)
+    marks.dense_band(axes, dense)
     solutions = last[last["position"] % 1 == 0].groupby("position")["percent"].mean()
-    deviation = style.deviation_of(dense)
+    deviation = dense.std() if dense.notna().sum() > 1 else 0.0
     ends = [end for end in (*solutions, dense.mean() - deviation, dense.mean() + deviation) if np.isfinite(end)]
     if not ends:
         return
@@ -162,7 +161,7 @@ def _zoom(axes: Axes, last: pd.DataFrame, dense: pd.Series) -> None:
     axes.set_ylim(low - room, high + room)
 
 
-def _heat_map(figure: Figure, axes: Axes, own: pd.DataFrame, threshold: float) -> None:
+def _heat_map(figure: Figure, axes: Panel, own: pd.DataFrame, threshold: float) -> None:
     """Draw the highest error between the solutions of any two levels; what matches has the darkest colour."""
     from matplotlib.colors import PowerNorm
 
@@ -177,6 +176,7 @@ def _heat_map(figure: Figure, axes: Axes, own: pd.DataFrame, threshold: float) -
         names[i], names[j] = (f"{density:.3g}" for density in densities)
     if not (np.isfinite(threshold) and np.isfinite(table).any()):
         return
+    samples.seeds_of(axes, own, ["level_1", "level_2"])
     norm = PowerNorm(0.5, threshold, max(threshold + 0.1, np.nanmax(table)))
     colours = axes.pcolormesh(table, cmap="cividis", norm=norm)
     figure.colorbar(colours, ax=axes, label="highest test error (%)", extend="min")
@@ -190,42 +190,40 @@ def _heat_map(figure: Figure, axes: Axes, own: pd.DataFrame, threshold: float) -
 def level_paths(frames: Frames, sparse_levels: Levels) -> Figure:
     """Error on the path through all solutions of a ladder, the same closer by, and the highest error between any two."""
     frame = _positions(_between_levels(frames["paths"]))
-    pairs = style.select(frames["barriers"], what="levels", split="test")
-    figure, panels = style.placed([[(task, part) for part in ("path", "zoom", "pairs")] for task in frame["task"].unique()])
+    pairs = selection.where(frames["barriers"], what="levels", split="test")
+    figure, panels = layout.placed([[(task, part) for part in ("path", "zoom", "pairs")] for task in frame["task"].unique()])
     for axis, (task, part) in panels:
-        own = style.select(frame, task=task)
+        own = selection.where(frame, task=task)
         k = own["k"].max()
-        dense, highest = style.dense_errors(frames["runs"], task), 100 * rules.highest_matching(frames["runs"], task)
-        colours = style.rewind_colours(own["k"].unique().tolist())
-        axis.set_title(task if part == "path" else f"{task}, k = {k}")
+        dense, highest = selection.dense_errors(frames["runs"], task), 100 * rules.highest_matching(frames["runs"], task)
+        looks = style.steps(own["k"].unique().tolist())
+        axis.set_title(task if part == "path" else f"{task}, k = {k:,}")
         if part == "pairs":
-            chosen = style.select(pairs, task=task, k=k)
+            chosen = selection.where(pairs, task=task, k=k)
             _heat_map(figure, axis, chosen, highest)
             continue
-        _along(axis, own if part == "path" else style.select(own, k=k), colours)
+        _along(axis, own if part == "path" else selection.where(own, k=k), looks)
         if part == "zoom":
-            _zoom(axis, style.select(own, k=k), dense)
-    style.legend_below(figure)
+            _zoom(axis, selection.where(own, k=k), dense)
     return figure
 
 
 def robustness(frames: Frames, sparse_levels: Levels) -> Figure:
     """Error halfway to the next level's solution, and to that from a random change of the same size, against the level."""
-    barriers = style.select(frames["barriers"], split="test")
+    barriers = selection.where(frames["barriers"], split="test")
     barriers = barriers.assign(points=100 * (barriers["midpoint_error"] - barriers["mean_end_error"]))
-    random = style.select(barriers, what="perturbed")
-    random = style.at_last_k(style.select(random, change=comparisons.ROBUST))
-    figure, panels = style.placed([list(random["task"].unique())])
+    random = selection.where(barriers, what="perturbed")
+    random = selection.at_last_k(selection.where(random, change=comparisons.ROBUST))
+    figure, panels = layout.placed([list(random["task"].unique())])
     for axis, task in panels:
-        changed = style.select(random, task=task)
+        changed = selection.where(random, task=task)
         k = changed["k"].iloc[0]
-        dense = style.dense_errors(frames["runs"], task)
-        style.dense_band(axis, dense - dense.mean(), "no rise, ± 1 sd of dense")
-        successive = style.select(_between_levels(barriers), task=task, k=k)
-        style.line(axis, successive, "level_1", "points", style.COLOURS["imp"], "next level", "o")
-        style.line(axis, changed, "level_1", "points", style.COLOURS["random_prune"], "random change", "o")
-        style.level_axis(axis)
-        axis.set_title(f"{task}, k = {k}")
+        dense = selection.dense_errors(frames["runs"], task)
+        marks.dense_band(axis, dense - dense.mean(), "no rise (dense)")
+        successive = selection.where(_between_levels(barriers), task=task, k=k)
+        marks.line(axis, successive, "level_1", "points", style.LOOKS["imp"], "next level")
+        marks.line(axis, changed, "level_1", "points", style.LOOKS["random_prune"], "random change")
+        scales.level_axis(axis)
+        axis.set_title(f"{task}, k = {k:,}")
         axis.set_ylabel("test error halfway,\nover mean of ends (points)")
-    style.legend_below(figure)
     return figure

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline_lib.figures.support import style
+from pipeline_lib.figures.support import layout, marks, samples, scales, selection, style
 from pipeline_lib.tables import rules, tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from pipeline_lib.figures.support.panel import Panel
 
 # What each figure needs (`experiments.figure_needs`), and what the report says under it.
 FIGURES = {
@@ -61,8 +64,11 @@ _POINTS = {  # by criterion and whether it matches: colour, marker
     ("magnitude", True): ("#0072B2", "o"),
     ("magnitude", False): ("#E69F00", "x"),
 }
-_LIMITS = {"gauss_newton": ("Gauss-Newton", "black"), "hessian": ("Hessian", "#762A83")}
-_OPERATORS = {"hessian": ("Hessian", "-"), "gauss_newton": ("Gauss-Newton", "--")}
+_LIMITS = {  # name, colour, and dashes where all seeds have a value and where some have
+    "gauss_newton": ("Gauss-Newton", "black", (style.SOLID, style.DASHED)),
+    "hessian": ("Hessian", "#762A83", style.DASHES[3:]),
+}
+_OPERATORS = {"hessian": ("Hessian", style.SOLID), "gauss_newton": ("Gauss-Newton", style.DASHED)}
 _SPECTRUM = ["task", "seed", "k", "level", "step", "operator"]
 _LINEAR_TO = 0.01  # eigenvalues up to this size are on a linear axis
 
@@ -79,11 +85,11 @@ def _pruned(frames: Frames) -> pd.DataFrame:
     """
     import pandas as pd
 
-    runs = tabulation.of_kind(style.every_start(frames), "imp")
-    plain = style.select(runs, change="").sort_values(["task", "k", "seed", "level"])
+    runs = tabulation.of_kind(selection.every_start(frames), "imp")
+    plain = selection.where(runs, change="").sort_values(["task", "k", "seed", "level"])
     before = plain.groupby(["task", "k", "seed"])["density"].shift()
     own = plain.assign(level=plain["level"] - 1, criterion="magnitude", fraction=1 - plain["density"] / before)
-    further = style.select(runs, num_changes=1)
+    further = selection.where(runs, num_changes=1)
     further = further[further["further_criterion"].isin({criterion for criterion, _ in _POINTS})]
     further = further.assign(criterion=further["further_criterion"], fraction=further["further_fraction"])
     points = _as_points(pd.concat([own[own["level"] >= 0], further]))
@@ -106,74 +112,75 @@ def _mean(curves: np.ndarray) -> np.ndarray:
     return np.where(num, np.nansum(curves, 0), np.nan) / np.maximum(num, 1)
 
 
-def _pieces(axes: Axes, x: np.ndarray, y: np.ndarray, where: np.ndarray, label: str, **look: Any) -> None:
+def _pieces(axes: Panel, x: np.ndarray, y: np.ndarray, where: np.ndarray, label: str, **look: Any) -> None:
     """Draw a line where it is asked for and has values, in pieces: a gap is no run that has none."""
     places = np.flatnonzero(where & np.isfinite(y))
     for piece in np.split(places, np.flatnonzero(np.diff(places) > 1) + 1) if len(places) else ():
         axes.plot(x[piece], y[piece], label=label, **look)
 
 
-def _limit(axes: Axes, own: pd.DataFrame, num_seeds: int, name: str, colour: str) -> None:
-    """Draw one operator's limit: a band, solid where all seeds have a value, dashed where some have, grey where it moves."""
+def _limit(axes: Panel, own: pd.DataFrame, num_seeds: int, name: str, colour: str, dashes: Sequence[style.Dash]) -> None:
+    """Draw one operator's limit: a band, one dash where all seeds have a value, another where some have, grey where it moves."""
     grid = np.geomspace(own["distance"].min(), own["distance"].max(), 200)
     curves, unsettled = _curves(own, "clamped", grid), _curves(own, "unsettled", grid)
     num = np.isfinite(curves).sum(0)
     mean, moves = _mean(curves), num < np.isfinite(unsettled).sum(0)
-    _pieces(axes, grid, _mean(unsettled), moves, "limit, not settled", color="0.55", linestyle=":", linewidth=1.2)
+    _pieces(axes, grid, _mean(unsettled), moves, "limit, not settled", color="0.55", linestyle=style.DOTTED, linewidth=1.2)
     low, high = (_mean(np.where(np.isfinite(curves), _curves(own, end, grid), np.nan)) for end in ("lower", "upper"))
     axes.fill_between(grid, low, high, color=colour, alpha=style.BAND, linewidth=0)
-    _pieces(axes, grid, mean, num == num_seeds, f"limit, {name}", color=colour)
-    _pieces(axes, grid, mean, num < num_seeds, f"limit, {name}, of some seeds", color=colour, linestyle="--")
+    _pieces(axes, grid, mean, num == num_seeds, f"limit, {name}", color=colour, linestyle=dashes[0])
+    _pieces(axes, grid, mean, num < num_seeds, f"limit, {name}, of some seeds", color=colour, linestyle=dashes[1])
 
 
-def _counted(axes: Axes, own: pd.DataFrame, num_seeds: int) -> None:
-    """Say in the panel of how many seeds there is a limit, and which have no sublevel set."""
+def _counted(axes: Panel, own: pd.DataFrame, num_seeds: int) -> None:
+    """Say above the panel of how many seeds there is a limit, and which have no sublevel set."""
     num, without = own["seed"].nunique(), own[own["c"].isna() & (own["unsettled"] == 0)]["seed"].nunique()
-    words = f"n = {num} of {num_seeds}" + (f", {without} without a set" if without else "")
-    axes.text(0.98, 0.98, words, transform=axes.transAxes, ha="right", va="top", fontsize=style.SMALL)
+    words = f"n = {num} of {num_seeds} seeds" + (f", {without} without a set" if without else "")
+    samples.say(axes, words)
 
 
-def _predicted(axes: Axes, own: pd.DataFrame, level: int, num_seeds: int) -> None:
+def _predicted(axes: Panel, own: pd.DataFrame, level: int, num_seeds: int) -> None:
     """Draw the predicted limits of a level, and in light grey those of earlier ones."""
     operators = [name for name in _LIMITS if (own["operator"] == name).any()]
     for earlier in sorted(set(own["level"])):
-        rows = style.select(own, level=earlier, operator=operators[0])
+        rows = selection.where(own, level=earlier, operator=operators[0])
         if earlier < level and len(rows):
             grid = np.geomspace(rows["distance"].min(), rows["distance"].max(), 200)
             mean = _mean(_curves(rows, "clamped", grid))
             _pieces(axes, grid, mean, np.ones(len(grid), dtype=bool), "limit at earlier levels", color="0.8", linewidth=1)
     for operator in operators:
-        rows = style.select(own, level=level, operator=operator)
+        rows = selection.where(own, level=level, operator=operator)
         if len(rows):
             _limit(axes, rows, num_seeds, *_LIMITS[operator])
-    _counted(axes, style.select(own, level=level), num_seeds)
+    _counted(axes, selection.where(own, level=level), num_seeds)
 
 
 def pruning_limits(frames: Frames, sparse_levels: Levels) -> Figure:
     """Ratios by which solutions can be pruned against the distance that this moves them: predicted, and retrained."""
     import pandas as pd
 
-    limits, cuts = (style.at_last_k(frames[name]) for name in ("limits", "cuts"))
-    points = style.at_last_k(_pruned(frames))
-    figure, panels = style.each_level(pd.concat([limits[["task", "level"]], points[["task", "level"]]]))
+    limits, cuts = (selection.at_last_k(frames[name]) for name in ("limits", "cuts"))
+    points = selection.at_last_k(_pruned(frames))
+    figure, panels = layout.each_level(pd.concat([limits[["task", "level"]], points[["task", "level"]]]))
     for axis, (task, level) in panels:
-        own = style.select(points, task=task, level=level)
-        _predicted(axis, style.select(limits, task=task), level, style.select(cuts, task=task, level=level)["seed"].nunique())
+        own = selection.where(points, task=task, level=level)
+        _predicted(
+            axis, selection.where(limits, task=task), level, selection.where(cuts, task=task, level=level)["seed"].nunique()
+        )
         for (criterion, matching), (colour, marker) in _POINTS.items():
-            chosen = style.select(own, criterion=criterion, matching=matching)
+            chosen = selection.where(own, criterion=criterion, matching=matching)
             label = f"{criterion} pruning, {'matching' if matching else 'not matching'}"
-            axis.plot(chosen["distance"], chosen["fraction"], color=colour, marker=marker, linestyle="", label=label)
+            marks.points(axis, chosen["distance"], chosen["fraction"], style.Look(colour, marker), label)
         if own["distance"].notna().any():
-            axis.set_xlim(0, 1.15 * own["distance"].max())
-        axis.set_ylim(0, 1)
+            axis.set_xlim(-0.03 * own["distance"].max(), 1.15 * own["distance"].max())
+        axis.set_ylim(-0.03, 1.03)
         axis.set_title(f"{task}, level {level}")
         axis.set_xlabel("distance R to the pruned network")
         axis.set_ylabel("share pruned")
-    style.legend_below(figure)
     return figure
 
 
-def _eigenvalue_axis(axes: Axes, values: pd.Series) -> None:
+def _eigenvalue_axis(axes: Panel, values: pd.Series) -> None:
     """Make the axis linear near 0 and logarithmic beyond, on both sides."""
     axes.set_xscale("symlog", linthresh=_LINEAR_TO)
     lowest, highest = min(values.min(), 0), max(values.max(), _LINEAR_TO)
@@ -186,27 +193,29 @@ def _eigenvalue_axis(axes: Axes, values: pd.Series) -> None:
 
 def spectra(frames: Frames, sparse_levels: Levels) -> Figure:
     """Share of the spectrum below each value, a line a level, at the last step that was measured of each."""
-    frame = tabulation.of_kind(style.select(frames["spectrum"], vector="rademacher"), "imp")
+    frame = tabulation.of_kind(selection.where(frames["spectrum"], vector="rademacher"), "imp")
     frame = frame[frame["num_examples"] == frame.groupby(_SPECTRUM)["num_examples"].transform("max")]
     frame = frame[frame["step"] == frame.groupby(["task", "k", "level"])["step"].transform("max")]
-    figure, panels = style.placed([list(frame["task"].unique())])
+    figure, panels = layout.placed([list(frame["task"].unique())])
     for axis, task in panels:
-        own = style.select(frame, task=task)
+        own = selection.where(frame, task=task)
         settings = own[["k", "level"]].drop_duplicates().sort_values(["k", "level"])
-        colours = style.shades(len(settings), style.COLOURS["imp"])
-        for (k, level), colour in zip(settings.itertuples(index=False), colours, strict=True):
+        looks = style.steps(settings.itertuples(index=False, name=None))
+        for (k, level), look in looks.items():
             for operator, (name, dash) in _OPERATORS.items():
-                rows = style.select(own, k=k, level=level, operator=operator).sort_values("node")
+                rows = selection.where(own, k=k, level=level, operator=operator).sort_values("node")
                 if len(rows):
                     share = rows["weight"].cumsum() / len(rows[["seed", "probe"]].drop_duplicates())
                     x, y = [rows["node"].iloc[0], *rows["node"]], [0.0, *share]
-                    label = f"k = {k}, level {level}, {name}"
-                    axis.step(x, y, where="post", color=colour, linestyle=dash, linewidth=1.2, label=label)
+                    label = f"k = {k:,}, level {level}, {name}"
+                    every = (len(x) // 12, max(1, len(x) // 6))
+                    own_look = replace(look, dash=dash, width=1.2).line()
+                    axis.step(x, y, where="post", label=label, markevery=every, **own_look)
         _eigenvalue_axis(axis, own["node"])
+        samples.seeds_of(axis, own, ["k", "level", "operator"])
         axis.set_title(task)
         axis.set_ylabel("share of eigenvalues")
-        axis.set_ylim(0, 1.02)
-    style.legend_below(figure)
+        axis.set_ylim(-0.03, 1.03)
     return figure
 
 
@@ -214,17 +223,23 @@ def lemma(frames: Frames, sparse_levels: Levels) -> Figure:
     """How often random subspaces meet the sublevel set of a quadratic well, and where that is predicted to begin."""
     frame = frames["wells"]
     wells = frame[["dimension", "epsilon"]].drop_duplicates()
-    figure, panels = style.placed([list(wells.itertuples(index=False))])
+    figure, panels = layout.placed([list(wells.itertuples(index=False))])
     for axis, (dimension, epsilon) in panels:
-        own = style.select(frame, dimension=dimension, epsilon=epsilon)
-        distances = sorted(own["distance"].unique())
-        for distance, colour in zip(distances, style.shades(len(distances), style.COLOURS["imp"]), strict=True):
-            rows = style.select(own, distance=distance)
-            style.line(axis, rows, "subspace", "probability", colour, f"R = {distance:g}", ".")
-            axis.axvline(rows["threshold"].iloc[0], color=colour, linestyle="--", linewidth=1)
-        axis.plot([], [], color="0.4", linestyle="--", linewidth=1, label="predicted")
+        own = selection.where(frame, dimension=dimension, epsilon=epsilon)
+        for distance, look in style.steps(own["distance"].unique().tolist()).items():
+            rows = selection.where(own, distance=distance).sort_values("subspace")
+            axis.plot(
+                rows["subspace"],
+                rows["probability"],
+                label=f"R = {distance:g}",
+                markevery=max(1, len(rows) // 8),
+                **replace(look, dash=style.SOLID).line(),
+            )
+            axis.axvline(rows["threshold"].iloc[0], color=look.colour, linestyle=style.DASHED, linewidth=1)
+        axis.plot([], [], color=style.GREY, linestyle=style.DASHED, linewidth=1, label="predicted")
+        samples.count(axis, "subspace", int(own["num_trials"].max()))
+        scales.from_zero(axis)
         axis.set_title(f"{dimension} dimensions, ε = {epsilon:g}")
         axis.set_xlabel("dimension of the subspace")
         axis.set_ylabel("share of subspaces that meet the set")
-    style.legend_below(figure)
     return figure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline_lib.figures.support import style
+from pipeline_lib.figures.support import layout, marks, selection, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,54 +38,54 @@ FIGURES = {
 Frames = dict[str, "pd.DataFrame"]
 Levels = dict[str, int]
 
-_SPECTRA = {"gauss_newton": ("Gauss-Newton", "black"), "hessian": ("Hessian", "#762A83")}
+_SPECTRA = {
+    "gauss_newton": ("Gauss-Newton", style.Look("black", "o")),
+    "hessian": ("Hessian", style.Look("#762A83", "s", style.DASHED)),
+}
 _DIRECTIONS = {
-    "random": ("random directions", "#009E73"),
-    "magnitude": ("in proportion to weights", "#0072B2"),
-    "curvature": ("of high curvature", "#D55E00"),
+    "random": ("random directions", style.Look("#009E73", "^", style.DASHES[3])),
+    "magnitude": ("in proportion to weights", style.Look("#0072B2", "D", style.DASHES[4])),
+    "curvature": ("of high curvature", style.Look("#D55E00", "v", style.DOTTED)),
 }
 
 
 def measured_limits(frames: Frames, sparse_levels: Levels) -> Figure:
     """Limits of pruning from measured radii and from spectra against the distance, a panel a level."""
-    frame = style.at_last_k(frames["measured_limits"])
-    figure, panels = style.each_level(frame)
+    frame = selection.at_last_k(frames["measured_limits"])
+    figure, panels = layout.each_level(frame)
     for axis, (task, level) in panels:
-        own = style.select(frame, task=task, level=level)
+        own = selection.where(frame, task=task, level=level)
         own = own.assign(place=own.groupby(["seed", "direction"]).cumcount())  # every seed has a grid of its own
         own = own.assign(distance=own.groupby("place")["distance"].transform("mean"))
-        one = style.select(own, direction=own["direction"].iloc[0])
-        for name, (label, colour) in _SPECTRA.items():
+        one = selection.where(own, direction=own["direction"].iloc[0])
+        for name, (label, look) in _SPECTRA.items():
             if one[name].notna().any():
-                style.line(axis, one.dropna(subset=[name]), "distance", name, colour, f"limit, {label}")
-        for name, (label, colour) in _DIRECTIONS.items():
-            rows = style.select(own, direction=name)
+                marks.line(axis, one.dropna(subset=[name]), "distance", name, look, f"limit, {label}", marks.SHARE)
+        for name, (label, look) in _DIRECTIONS.items():
+            rows = selection.where(own, direction=name)
             if len(rows):
-                style.line(axis, rows, "distance", "share", colour, f"radii, {label}", dash="--")
-        axis.set_ylim(0, 1)
-        axis.set_xlim(left=0)
+                marks.line(axis, rows, "distance", "share", look, f"radii, {label}", marks.SHARE)
+        axis.set_ylim(-0.03, 1.03)
         axis.set_title(f"{task}, level {level}")
         axis.set_xlabel("distance R to the pruned network")
         axis.set_ylabel("share pruned")
-    style.legend_below(figure)
     return figure
 
 
 def outliers(frames: Frames, sparse_levels: Levels) -> Figure:
     """The largest eigenvalues by rank, and those of the class means' Gram matrix, a panel a level."""
-    frame = style.at_last_k(frames["outliers"])
-    figure, panels = style.each_level(frame)
+    frame = selection.at_last_k(frames["outliers"])
+    figure, panels = layout.each_level(frame)
     for axis, (task, level) in panels:
-        own = style.select(frame, task=task, level=level)
-        for name, (label, colour) in {**_SPECTRA, "class_means": ("class means", style.COLOURS["imp"])}.items():
+        own = selection.where(frame, task=task, level=level)
+        for name, (label, look) in {**_SPECTRA, "class_means": ("class means", style.Look("#0072B2", "^", style.DOTTED))}.items():
             rows = own.dropna(subset=[name])
             rows = rows[rows[name] > 0]
             if len(rows):
-                style.line(axis, rows, "rank", name, colour, label, "o" if name == "class_means" else ".")
+                marks.line(axis, rows, "rank", name, look, label, marks.POSITIVE)
         axis.set_yscale("log")
         axis.locator_params(axis="x", integer=True)
         axis.set_title(f"{task}, level {level}")
         axis.set_xlabel("rank")
         axis.set_ylabel("eigenvalue")
-    style.legend_below(figure)
     return figure

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline_lib.experiments import comparisons
-from pipeline_lib.figures.support import style
+from pipeline_lib.figures.support import layout, marks, samples, selection, style
 from pipeline_lib.tables import tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from pipeline_lib.figures.support.panel import Panel
 
 # What each figure needs (`experiments.figure_needs`), and what the report says under it.
 FIGURES = {
@@ -69,7 +70,6 @@ FIGURES = {
 
 Frames = dict[str, "pd.DataFrame"]
 Levels = dict[str, int]
-Lines = list[tuple["pd.DataFrame", style.Colour, str, str]]
 
 # Name, calls, colour and marker of each family of perturbations; "other" is what figure 8 of the paper leaves out.
 _FAMILIES: tuple[tuple[str, Mapping[str, str], str, str], ...] = (
@@ -81,45 +81,44 @@ _FAMILIES: tuple[tuple[str, Mapping[str, str], str, str], ...] = (
 )
 
 
-def _rewound(plain: pd.DataFrame, k: int) -> list[tuple[int, str, str]]:
-    """Name IMP without a perturbation: rewind step, colour and label, of the first step and of this one."""
+def _rewound(plain: pd.DataFrame, k: int) -> list[tuple[int, style.Look, str]]:
+    """Name IMP without a perturbation: rewind step, look and label, of the first step and of this one."""
     first = min([k, *plain["k"].unique().tolist()])
-    return [(first, style.FIRST, f"IMP, k = {first}")] * (first < k) + [(k, style.COLOURS["imp"], "IMP, this k")]
+    return [(first, style.FIRST, f"IMP, k = {first:,}")] * (first < k) + [(k, style.LOOKS["imp"], "IMP, this k")]
 
 
-def _by_density(frames: Frames, named: Mapping[str, str], colours: Sequence[style.Colour]) -> Figure:
+def _by_density(frames: Frames, named: Mapping[str, str], looks: Sequence[style.Look]) -> Figure:
     """Draw a row of panels a rewind step: IMP rewound to the first step and to this one, and the perturbations of the latter."""
-    imp = tabulation.of_kind(style.every_start(frames), "imp")
-    figure, places = style.grid(imp, imp[imp["change"].isin(named)])
+    imp = tabulation.of_kind(selection.every_start(frames), "imp")
+    figure, places = layout.grid(imp, imp[imp["change"].isin(named)])
     for axis, task, k in places:
-        own = style.select(imp, task=task)
-        plain = style.select(own, change="")
-        lines: Lines = [(style.select(plain, k=at), colour, label, "-") for at, colour, label in _rewound(plain, k)]
-        calls = zip(named.items(), colours, strict=True)
-        lines += [(style.select(own, k=k, change=call), colour, name, "-") for (call, name), colour in calls]
-        style.by_density(axis, f"{task}, k = {k}", lines)
-    style.legend_below(figure)
+        own = selection.where(imp, task=task)
+        plain = selection.where(own, change="")
+        lines: marks.Lines = [(selection.where(plain, k=at), look, label) for at, look, label in _rewound(plain, k)]
+        calls = zip(named.items(), looks, strict=True)
+        lines += [(selection.where(own, k=k, change=call), look, name) for (call, name), look in calls]
+        marks.by_density(axis, f"{task}, k = {k:,}", lines)
     return figure
 
 
 def signs_and_magnitudes(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test accuracy of IMP networks whose signs and magnitudes come from different points of training."""
-    return _by_density(frames, comparisons.SIGNS | comparisons.INITIAL, style.PALETTE[:4])
+    return _by_density(frames, comparisons.SIGNS | comparisons.INITIAL, style.others(4))
 
 
 def shuffles(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test accuracy of IMP networks whose weights are shuffled."""
-    return _by_density(frames, comparisons.SHUFFLES | comparisons.NEURONS, style.PALETTE)
+    return _by_density(frames, comparisons.SHUFFLES | comparisons.NEURONS, style.others(5))
 
 
 def same_sign_shuffles(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test accuracy of IMP networks whose weights are shuffled and whose signs are not."""
-    return _by_density(frames, comparisons.SAME_SIGN, style.PALETTE[:4])
+    return _by_density(frames, comparisons.SAME_SIGN, style.others(4))
 
 
 def noise(frames: Frames, sparse_levels: Levels) -> Figure:
-    """Test accuracy of IMP networks with Gaussian noise on their weights, darker with more of it."""
-    return _by_density(frames, comparisons.NOISE, style.shades(len(comparisons.NOISE), style.PALETTE[2]))
+    """Test accuracy of IMP networks with Gaussian noise on their weights."""
+    return _by_density(frames, comparisons.NOISE, list(style.steps(range(len(comparisons.NOISE)), 2).values()))
 
 
 def _family(call: str) -> str:
@@ -128,7 +127,7 @@ def _family(call: str) -> str:
 
 def _sizes(frame: pd.DataFrame, sparse_levels: Levels) -> pd.DataFrame:
     """Keep the perturbations of whole IMP networks at the sparse level; add the perturbation's `family`."""
-    whole = style.at_sparse_level(tabulation.of_kind(style.select(frame, layer="all"), "imp"), sparse_levels)
+    whole = selection.at_sparse_level(tabulation.of_kind(selection.where(frame, layer="all"), "imp"), sparse_levels)
     return whole.assign(family=[_family(call) for call in whole["change"]])
 
 
@@ -136,17 +135,17 @@ def _with_accuracy(sizes: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """Give a perturbation's mean deviation and accuracy and their standard deviations, one row each."""
     by = ["task", "k", "change"]
     x, y = (frame.groupby(by)[name].agg(["mean", "std"]) for frame, name in ((sizes, "deviation"), (runs, "accuracy")))
-    found = x.add_suffix("_x").join(y.add_suffix("_y"), how="inner").fillna({"std_x": 0, "std_y": 0}).reset_index()
+    found = x.add_suffix("_x").join(y.add_suffix("_y"), how="inner").reset_index()
     return found.assign(family=[_family(call) for call in found["change"]])
 
 
-def _points(axes: Axes, frame: pd.DataFrame) -> None:
+def _points(axes: Panel, frame: pd.DataFrame) -> None:
     """Draw `mean_x` and `mean_y` with bars of one standard deviation, each family in its colour."""
     for name, _, colour, marker in _FAMILIES:
-        p = style.select(frame, family=name)
+        p = selection.where(frame, family=name)
         if len(p):
             axes.errorbar(p["mean_x"], p["mean_y"], p["std_y"], p["std_x"], fmt="none", ecolor=colour, elinewidth=0.8)
-            axes.plot(p["mean_x"], p["mean_y"], color=colour, marker=marker, markersize=5, linestyle="", label=name)
+            marks.points(axes, p["mean_x"], p["mean_y"], style.Look(colour, marker), name)
 
 
 def _correlation(rows: pd.DataFrame) -> str:
@@ -160,21 +159,23 @@ def _correlation(rows: pd.DataFrame) -> str:
 
 def effective_deviation(frames: Frames, sparse_levels: Levels) -> Figure:
     """Mean test accuracy against the mean effective deviation of each perturbation, at the sparse level."""
-    runs = style.at_sparse_level(tabulation.of_kind(style.every_start(frames), "imp"), sparse_levels)
-    points = _with_accuracy(_sizes(frames["perturbations"], sparse_levels), runs)
-    correlations = style.at_sparse_level(frames["correlations"], sparse_levels)
-    figure, places = style.grid(runs, points)
+    runs = selection.at_sparse_level(tabulation.of_kind(selection.every_start(frames), "imp"), sparse_levels)
+    sizes = _sizes(frames["perturbations"], sparse_levels)
+    points = _with_accuracy(sizes, runs)
+    correlations = selection.at_sparse_level(frames["correlations"], sparse_levels)
+    figure, places = layout.grid(runs, points)
     for axis, task, k in places:
-        plain = style.select(runs, task=task, change="")
-        for at, colour, label in _rewound(plain, k):
-            axis.axhline(style.select(plain, k=at)["accuracy"].mean(), color=colour, label=label)
-        _points(axis, style.select(points, task=task, k=k))
-        density = style.select(runs, task=task)["percent"].iloc[0]
-        text = _correlation(style.select(correlations, task=task, k=k))
-        axis.set_title(f"{task}, k = {k}, {density:.3g} %\n{text}", fontsize=9)
+        plain = selection.where(runs, task=task, change="")
+        for at, look, label in _rewound(plain, k):
+            mean = selection.where(plain, k=at)["accuracy"].mean()
+            axis.axhline(mean, color=look.colour, linestyle=look.dash, label=label)
+        _points(axis, selection.where(points, task=task, k=k))
+        samples.seeds_of(axis, selection.where(sizes, task=task, k=k), ["change"], spread=True)
+        density = selection.where(runs, task=task)["percent"].iloc[0]
+        text = _correlation(selection.where(correlations, task=task, k=k))
+        axis.set_title(f"{task}, k = {k:,}, {density:.3g} %\n{text}")
         axis.set_xlabel("effective standard deviation")
         axis.set_ylabel("test accuracy (%)")
-    style.legend_below(figure)
     return figure
 
 
@@ -189,17 +190,17 @@ def perturbation_sizes(frames: Frames, sparse_levels: Levels) -> Figure:
     sizes = _sizes(frames["perturbations"], sparse_levels)
     named = _listed(set(sizes["change"]))
     sizes = sizes.assign(place=sizes["change"].map({call: place for place, call in enumerate(named)}))
-    figure, places = style.grid(sizes, sizes)
+    figure, places = layout.grid(sizes, sizes)
     width, height = figure.get_size_inches()
     figure.set_size_inches(1.4 * width, height * (0.25 + 0.07 * len(named)))
     for axis, task, k in places:
-        own = style.select(sizes, task=task, k=k)
-        summary = own.groupby(["place", "family"])["deviation"].agg(["mean", "std"]).fillna({"std": 0}).add_suffix("_x")
+        own = selection.where(sizes, task=task, k=k)
+        summary = own.groupby(["place", "family"])["deviation"].agg(["mean", "std"]).add_suffix("_x")
         _points(axis, summary.reset_index().rename(columns={"place": "mean_y"}).assign(std_y=0))
-        axis.set_title(f"{task}, k = {k}, {100 * own['density'].iloc[0]:.3g} %")
+        samples.seeds_of(axis, own, ["change"], spread=True)
+        axis.set_title(f"{task}, k = {k:,}, {100 * own['density'].iloc[0]:.3g} %")
         axis.set_xlabel("effective standard deviation")
         axis.set_yticks(range(len(named)), list(named.values()))
         axis.set_ylim(len(named) - 0.5, -0.5)
-        axis.set_xlim(left=0)
-    style.legend_below(figure)
+        axis.axvline(0, color="0.85", linewidth=0.8, zorder=0)
     return figure

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from pipeline_lib.experiments import comparisons
-from pipeline_lib.figures.support import style
+from pipeline_lib.figures.support import layout, marks, samples, selection, style
 from pipeline_lib.tables import tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from pipeline_lib.figures.support.panel import Panel
 
 # What each figure needs (`experiments.figure_needs`), and what the report says under it.
 FIGURES = {
@@ -21,14 +24,14 @@ FIGURES = {
         "asks": ["references", "lessons"],
         "caption": (
             "Test accuracy of IMP whose networks are first trained on another task, a line a duration (ep: epochs), "
-            "darker with longer ones; ladders rewind to what that leads to. Dashed: IMP rewound to step k of its own "
-            "training, 0 and the reference. Means over seeds, bands of one standard deviation (paper A, figures 9 and A9 to A12)."
+            "ladders rewind to what that leads to. Blue: IMP rewound to step k of its own training, 0 and the reference. "
+            "Means and standard deviations over seeds (paper A, figures 9 and A9 to A12)."
         ),
     },
     "sparse_pretraining": {
         "runs": "taught_sparse", "tables": ["runs"], "sparse": True, "option": "pretraining",
         "caption": (
-            "Test accuracy of sparse networks that first learn to predict rotations (dashed) and of the same ones that do "
+            "Test accuracy of sparse networks that first learn to predict rotations and of the same ones that do "
             "not: IMP networks from step k, the same masks with new initial weights, and random pruning. Means over "
             "seeds, bands of one standard deviation (paper A, figure 10)."
         ),
@@ -45,10 +48,9 @@ FIGURES = {
 
 Frames = dict[str, "pd.DataFrame"]
 Levels = dict[str, int]
-Lines = list[tuple["pd.DataFrame", style.Colour, str, str]]
 
+_LENGTHS = ("#E69F00", "#D55E00", "#7F2704", "#000000")  # colours of durations, from short to long
 _ANEW = "for "  # how the length begins of what is learned before training begins at step 0
-_STYLES = ("-", "--", ":", "-.")
 
 
 def _length(text: str) -> float:
@@ -67,12 +69,12 @@ def _with_lessons(runs: pd.DataFrame, lessons: Sequence[str] = tuple(comparisons
     )
 
 
-def _rewound(own: pd.DataFrame) -> Lines:
-    """List the IMP ladders without pretraining, darker with later rewind steps."""
-    ladders = tabulation.of_kind(style.select(own, change=""), "imp")
+def _rewound(own: pd.DataFrame) -> marks.Lines:
+    """List the IMP ladders without pretraining."""
+    ladders = tabulation.of_kind(selection.where(own, change=""), "imp")
     steps = sorted(ladders[ladders["level"] > 0]["k"].unique())
-    shades = style.shades(len(steps), style.COLOURS["imp"])
-    return [(style.select(ladders, k=k), shade, f"IMP, k = {k}", "--") for k, shade in zip(steps, shades, strict=True)]
+    looks = [*([style.FIRST] if len(steps) > 1 else []), *style.others(len(steps), [style.COLOURS["imp"]], first=0)]
+    return [(selection.where(ladders, k=k), look, f"IMP, k = {k:,}") for k, look in zip(steps, looks, strict=False)]
 
 
 def pretraining(
@@ -87,42 +89,41 @@ def pretraining(
         lessons: what networks learn first, by task, as tables word it; those of the paper if not given.
     """
     taught = list(dict.fromkeys(lesson for each in (lessons or {"": tuple(comparisons.PRETEXTS)}).values() for lesson in each))
-    runs = tabulation.of_kind(_with_lessons(style.every_start(frames), taught), "imp")
+    runs = tabulation.of_kind(_with_lessons(selection.every_start(frames), taught), "imp")
     chosen = runs[runs["pretext"] != ""]
     pretexts = [pretext for pretext in taught if pretext in set(chosen["pretext"])]
     tasks = list((chosen if len(chosen) else runs)["task"].unique())
-    figure, axes = style.panels(len(tasks), max(1, len(pretexts)))
+    figure, axes = layout.panels(len(tasks), max(1, len(pretexts)))
     for row, task in zip(axes, tasks, strict=False):
-        own = style.select(runs, task=task)
+        own = selection.where(runs, task=task)
         asked = {0, references[str(task)]} if references and str(task) in references else set(own["k"])
         beside = own[own["k"].isin(asked)]
         for axis, pretext in zip(row, pretexts, strict=False):
-            learned = style.select(own, pretext=pretext)
+            learned = selection.where(own, pretext=pretext)
             lengths = sorted(learned["length"].unique(), key=_length)
-            shades = style.shades(len(lengths), style.PALETTE[2])
-            lines = [(style.select(learned, length=n), shade, n, "-") for n, shade in zip(lengths, shades, strict=True)]
-            style.by_density(axis, f"{task}, {comparisons.PRETEXTS.get(pretext, pretext)}", [*_rewound(beside), *lines])
-    style.legend_below(figure)
+            looks = [style.Look(*each) for each in zip(_LENGTHS, style.MARKERS[2:], style.DASHES[1:], strict=False)]
+            lines = [(selection.where(learned, length=n), look, n) for n, look in zip(lengths, cycle(looks), strict=False)]
+            marks.by_density(axis, f"{task}, {comparisons.PRETEXTS.get(pretext, pretext)}", [*_rewound(beside), *lines])
     return figure
 
 
 def sparse_pretraining(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test accuracy of sparse networks that learn rotations first, and of the same ones that do not."""
-    runs = _with_lessons(style.every_start(frames))
-    figure, places = style.grid(runs, runs[runs["rotation"] != ""])
+    runs = _with_lessons(selection.every_start(frames))
+    figure, places = layout.grid(runs, runs[runs["rotation"] != ""])
     for axis, task, k in places:
-        own = style.select(runs, task=task)
-        here, first = style.select(own, k=k), style.select(own, change="")["k"].min()
+        own = selection.where(runs, task=task)
+        here, first = selection.where(own, k=k), selection.where(own, change="")["k"].min()
         lengths = sorted(set(here["rotation"]) - {""}, key=_length)
-        lines: Lines = [(tabulation.of_kind(style.select(own, k=first, change=""), "imp"), style.FIRST, f"IMP, k = {first}", "-")]
+        plain = tabulation.of_kind(selection.where(own, k=first, change=""), "imp")
+        lines: marks.Lines = [(plain, style.FIRST, f"IMP, k = {first:,}")]
         for kind in ("imp", "reinit", "random_prune"):
-            name, colour, rows = style.NAMES[kind], style.COLOURS[kind], tabulation.of_kind(here, kind)
+            name, look, rows = style.NAMES[kind], replace(style.LOOKS[kind], dash=style.SOLID), tabulation.of_kind(here, kind)
             if kind != "imp" or first < k:
-                lines.append((style.select(rows, change=""), colour, f"{name}, this k", "-"))
-            taught = zip(lengths, _STYLES[1:], strict=False)
-            lines += [(style.select(rows, rotation=n), colour, f"{name}, then rotation {n}", dashes) for n, dashes in taught]
-        style.by_density(axis, f"{task}, k = {k}", lines)
-    style.legend_below(figure)
+                lines.append((selection.where(rows, change=""), look, f"{name}, this k"))
+            for n, dash in zip(lengths, style.DASHES[1:], strict=False):
+                lines.append((selection.where(rows, rotation=n), replace(look, dash=dash), f"{name}, then rotation {n}"))
+        marks.by_density(axis, f"{task}, k = {k:,}", lines)
     return figure
 
 
@@ -137,14 +138,18 @@ def _further(runs: pd.DataFrame) -> pd.DataFrame:
     return changed if drawn.all() else changed[~drawn]
 
 
-def _places(axes: Axes, title: str, plain: pd.DataFrame, changed: pd.DataFrame) -> None:
+def _places(axes: Panel, title: str, plain: pd.DataFrame, changed: pd.DataFrame) -> None:
     """Draw the accuracy of each start at the frame's only level, one below the other."""
-    rows = [(f"IMP, k = {k}", style.COLOURS["imp"], group) for k, group in plain.groupby("k")]
+    import pandas as pd
+
+    rows = [(f"IMP, k = {k:,}", style.COLOURS["imp"], group) for k, group in plain.groupby("k")]
     rows += [(str(name), style.PALETTE[2], group) for name, group in changed.groupby("name", sort=False)]
     for place, (_, colour, group) in enumerate(rows):
-        deviation = group["accuracy"].std() if len(group) > 1 else 0.0
-        axes.errorbar([group["accuracy"].mean()], [place], xerr=[deviation], fmt="none", ecolor=colour, elinewidth=1)
-        axes.plot([group["accuracy"].mean()], [place], color=colour, marker="o", markersize=5, linestyle="")
+        mean, deviation = group["accuracy"].mean(), group["accuracy"].std()
+        if len(group) > 1:
+            axes.hlines([place], mean - deviation, min(mean + deviation, 100), color=colour, linewidth=1)
+        marks.points(axes, [mean], [place], style.Look(colour))
+    samples.seeds_of(axes, pd.concat([plain, changed]), ["start", "kind"], spread=True)
     axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlabel("test accuracy (%)")
@@ -153,24 +158,28 @@ def _places(axes: Axes, title: str, plain: pd.DataFrame, changed: pd.DataFrame) 
 
 def accuracy_by_start(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test accuracy of networks from changed starts that no other figure draws: by density, or by start at a single level."""
-    runs = style.every_start(frames)
-    further, plain = _further(runs), tabulation.of_kind(style.select(runs, change=""), "imp")
+    runs = selection.every_start(frames)
+    further, plain = _further(runs), tabulation.of_kind(selection.where(runs, change=""), "imp")
     tasks, names = list(runs["task"].unique()), list(further["name"].unique())
-    figure, axes = style.panels(1, len(tasks))
+    figure, axes = layout.panels(1, len(tasks))
     one_level = further["level"].nunique() == 1
     if one_level:
-        figure.set_size_inches(5.2 * len(tasks), 0.8 + 0.22 * (len(names) + plain["k"].nunique()))
+        width, height = figure.get_size_inches()
+        longest = max(map(len, names), default=0)
+        figure.set_size_inches(
+            width + 0.065 * longest * min(len(tasks), layout.ACROSS),
+            height * (0.3 + 0.08 * (len(names) + plain["k"].nunique())),
+        )
     for axis, task in zip(axes[0], tasks, strict=False):
-        changed, own = style.select(further, task=task), style.select(plain, task=task)
+        changed, own = selection.where(further, task=task), selection.where(plain, task=task)
         ladders = own[own["k"].isin({own["k"].min(), *changed["k"]})]
-        style.dense_band(axis, 100 - style.dense_errors(frames["runs"], task), across=not one_level)
+        marks.dense_band(axis, 100 - selection.dense_errors(frames["runs"], task), across=not one_level)
         if one_level:
             _places(axis, task, ladders[ladders["level"].isin(changed["level"])], changed)
             continue
         lines = _rewound(ladders)
-        for i, name in enumerate(names):
-            turn, colour = divmod(i, len(style.PALETTE))
-            lines.append((style.select(changed, name=name), style.PALETTE[colour], name, _STYLES[turn % len(_STYLES)]))
-        style.by_density(axis, task, lines)
-    style.legend_below(figure)
+        lines += [
+            (selection.where(changed, name=name), look, name) for name, look in zip(names, style.others(len(names)), strict=True)
+        ]
+        marks.by_density(axis, task, lines)
     return figure

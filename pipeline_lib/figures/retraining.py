@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import cycle, islice
+from dataclasses import replace
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline_lib.experiments import comparisons
-from pipeline_lib.figures.support import style
+from pipeline_lib.figures.support import layout, marks, samples, scales, selection, style
 from pipeline_lib.tables import tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from pipeline_lib.figures.support.panel import Panel
 
 # What each figure needs (`experiments.figure_needs`), and what the report says under it.
 FIGURES = {
@@ -68,23 +70,23 @@ FIGURES = {
 
 Frames = dict[str, "pd.DataFrame"]
 Levels = dict[str, int]
-Strategy = tuple[str, style.Colour, str, str]
+Strategy = tuple[str, style.Look, str]
 
-_WEIGHTS = ("weight rewinding", style.COLOURS["imp"])
-_RATES = ("learning-rate rewinding", "#E69F00")
-_OTHERS = {comparisons.LR_REWINDING: _RATES, "fine_tuning": ("fine-tuning", "#009E73")}
-_PROJECTION = "#0B1F4B"
+_WEIGHTS = ("weight rewinding", style.LOOKS["imp"])
+_RATES = ("learning-rate rewinding", style.Look("#E69F00", "s", style.DASHED))
+_OTHERS = {comparisons.LR_REWINDING: _RATES, "fine_tuning": ("fine-tuning", style.Look("#009E73", "^", style.DOTTED))}
+_PROJECTION = style.Look("#000000", "", style.DASHES[3])
 _SMALL = 0.2  # the quantile that the next pruning removes
 
 
 def _strategies(frame: pd.DataFrame, prefix: str = "") -> list[Strategy]:
-    """List weight rewinding and what else there is alone, after a prefix: change, colour, label and line style."""
+    """List weight rewinding and what else there is alone, after a prefix: change, look and label."""
     alone = {s for s, change in zip(frame["strategy"], frame["change"], strict=True) if s and change == prefix + s}
-    found: list[Strategy] = [("", _WEIGHTS[1], _WEIGHTS[0], "-")]
-    for name, (label, colour) in _OTHERS.items():
+    found: list[Strategy] = [("", _WEIGHTS[1], _WEIGHTS[0])]
+    for name, (label, look) in _OTHERS.items():
         known = [(s, s.removeprefix(name)) for s in sorted(alone) if s == name or s.startswith(f"{name}(")]
-        dashes = islice(cycle(("-", "--", ":")), len(known))
-        found += [(prefix + s, colour, f"{label} {how}".strip(), dash) for (s, how), dash in zip(known, dashes, strict=True)]
+        looks = [look, *(replace(look, marker=m, dash=d) for m, d in zip(style.MARKERS[3:], style.DASHES[3:], strict=False))]
+        found += [(prefix + s, own, f"{label} {how}".strip()) for (s, how), own in zip(known, cycle(looks), strict=False)]
     return found
 
 
@@ -99,24 +101,26 @@ def _ladder(runs: pd.DataFrame, change: str) -> pd.DataFrame:
     return runs[(runs["change"] == change) | ((runs["change"] == "") & (runs["level"] == 0))]
 
 
-def _errors(axes: Axes, task: str, own: pd.DataFrame, dense: pd.Series, lines: Iterable[Strategy], markers: str = ".") -> None:
-    """Draw the test error of some ladders by density, and the dense band."""
-    style.dense_band(axes, dense)
-    drawn = [(_ladder(own, change), colour, label, dash) for change, colour, label, dash in lines]
-    style.by_density(axes, f"{task}, k = {own['k'].iloc[0]}", drawn, "error", markers)
+def _errors(axes: Panel, plain: pd.DataFrame, task: str, own: pd.DataFrame, lines: Iterable[Strategy]) -> None:
+    """Draw the test error of some ladders by density, the dense band of the plain runs, and what matches it."""
+    marks.dense_band(axes, selection.dense_errors(plain, task))
+    marks.matching(axes, plain, task)
+    drawn = [(_ladder(own, change), look, label) for change, look, label in lines]
+    marks.by_density(axes, f"{task}, k = {own['k'].iloc[0]:,}", drawn, "error")
 
 
-def _distribution(axes: Axes, rows: pd.DataFrame, colour: style.Colour, label: str, dash: str) -> None:
+def _distribution(axes: Panel, rows: pd.DataFrame, look: style.Look, label: str) -> None:
     """Draw the mean magnitude at each quantile, with a band of one standard deviation."""
-    group = rows.groupby("quantile")["ratio"]
-    mean, deviation = group.mean(), group.std().fillna(0)
-    axes.plot(mean, mean.index, color=colour, label=label, linestyle=dash)
-    axes.fill_betweenx(mean.index, mean - deviation, mean + deviation, color=colour, alpha=style.BAND, linewidth=0)
+    found, sample = samples.summary(rows, "quantile", "ratio")
+    samples.remember(axes, sample)
+    axes.plot(found["mean"], found.index, label=label, **look.without_markers().line())
+    low, high = (found["mean"] - found["sd"]).clip(lower=0), found["mean"] + found["sd"]
+    axes.fill_betweenx(found.index, low, high, color=look.colour, alpha=style.BAND, linewidth=0)
 
 
 def _levels(own: pd.DataFrame, branches: list[Strategy]) -> list[int]:
     """Choose an early, a middle and the last level that has branches."""
-    return style.spread_out(own[own["change"].isin([change for change, *_ in branches[1:]])]["level"], 3)
+    return selection.spread_out(own[own["change"].isin([change for change, *_ in branches[1:]])]["level"], 3)
 
 
 def magnitudes(frames: Frames, sparse_levels: Levels) -> Figure:
@@ -125,57 +129,55 @@ def magnitudes(frames: Frames, sparse_levels: Levels) -> Figure:
     branches = _strategies(frame, "mask | ")
     frame = _at_last_k_of(frame, [change for change, *_ in branches])
     shown = {str(task): _levels(own, branches) for task, own in frame.groupby("task", sort=False)}
-    figure, panels = style.placed([[(t, n, zoomed) for n in levels] for t, levels in shown.items() for zoomed in (True, False)])
+    figure, panels = layout.placed([[(t, n, zoomed) for n in levels] for t, levels in shown.items() for zoomed in (True, False)])
     for axis, (task, level, zoomed) in panels:
-        own = style.select(frame, task=task, level=level)
-        _distribution(axis, style.select(own, change="", of="projection"), _PROJECTION, "projection", "-")
-        for change, colour, label, dash in branches:
-            _distribution(axis, style.select(own, change=change, of="solution"), colour, label, dash)
+        own = selection.where(frame, task=task, level=level)
+        _distribution(axis, selection.where(own, change="", of="projection"), _PROJECTION, "projection")
+        for change, look, label in branches:
+            _distribution(axis, selection.where(own, change=change, of="solution"), look, label)
         small = own[own["ratio"] <= 1]["quantile"]
-        axis.set_xlim(0, 1 if zoomed else None)
-        axis.set_ylim(0, small.max() if zoomed and len(small) else 1.02)
-        axis.set_title(f"{task}, k = {own['k'].iloc[0]}, level {level}")
+        highest = small.max() if zoomed and len(small) else 1.0
+        axis.set_xlim(*((-0.03, 1.0) if zoomed else (None, None)))
+        axis.set_ylim(-0.03 * highest, 1.02 * highest)
+        axis.set_title(f"{task}, k = {own['k'].iloc[0]:,}, level {level}")
         axis.set_xlabel("|weight| / mean |weight|")
         axis.set_ylabel("share of weights")
-    style.legend_below(figure)
     return figure
 
 
 def rewound_masks(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test error of the ladder that rewinds learning rates, and of its masks on networks that are rewound themselves."""
-    label, colour = _RATES
-    own_way: Strategy = (comparisons.LR_REWINDING, colour, label, "-")
-    rewound: Strategy = (f"{comparisons.LR_REWINDING} | mask | weight_rewinding", _WEIGHTS[1], "its masks, weight rewinding", "-")
-    runs = _at_last_k_of(tabulation.of_kind(style.every_start(frames), "imp"), [own_way[0]])
-    figure, panels = style.placed([list(runs["task"].unique())])
+    label, look = _RATES
+    own_way: Strategy = (comparisons.LR_REWINDING, look, label)
+    rewound: Strategy = (f"{comparisons.LR_REWINDING} | mask | weight_rewinding", _WEIGHTS[1], "its masks, weight rewinding")
+    runs = _at_last_k_of(tabulation.of_kind(selection.every_start(frames), "imp"), [own_way[0]])
+    figure, panels = layout.placed([list(runs["task"].unique())])
     for axis, task in panels:
-        _errors(axis, task, style.select(runs, task=task), style.dense_errors(frames["runs"], task), [own_way, rewound])
-    style.legend_below(figure)
+        _errors(axis, frames["runs"], task, selection.where(runs, task=task), [own_way, rewound])
     return figure
 
 
 def retraining(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test error by density of the ladder of each way to retrain, and how large its small weights are by level."""
-    runs = tabulation.of_kind(style.every_start(frames), "imp")
+    runs = tabulation.of_kind(selection.every_start(frames), "imp")
     ladders = _strategies(runs)
     runs = _at_last_k_of(runs, [change for change, *_ in ladders])
-    sizes = style.select(frames["magnitudes"], of="solution")
+    sizes = selection.where(frames["magnitudes"], of="solution")
     sizes = sizes[np.isclose(sizes["quantile"], _SMALL)]
-    figure, panels = style.placed([[(task, part) for part in ("error", "sizes")] for task in runs["task"].unique()])
+    figure, panels = layout.placed([[(task, part) for part in ("error", "sizes")] for task in runs["task"].unique()])
     for axis, (task, part) in panels:
-        own = style.select(runs, task=task)
+        own = selection.where(runs, task=task)
         if part == "error":
-            _errors(axis, task, own, style.dense_errors(frames["runs"], task), ladders)
+            _errors(axis, frames["runs"], task, own, ladders)
             continue
         k = own["k"].iloc[0]
-        for change, colour, label, dash in ladders:
-            rows = _ladder(style.select(sizes, task=task, k=k), change)
-            style.line(axis, rows, "level", "ratio", colour, label, ".", dash)
-        axis.set_title(f"{task}, k = {k}")
-        style.level_axis(axis)
+        for change, look, label in ladders:
+            rows = _ladder(selection.where(sizes, task=task, k=k), change)
+            marks.line(axis, rows, "level", "ratio", look, label, marks.POSITIVE)
+        axis.set_title(f"{task}, k = {k:,}")
+        scales.level_axis(axis)
         axis.set_ylabel(f"quantile {_SMALL:g} of |weight|\n/ mean |weight|")
-        axis.set_ylim(bottom=0)
-    style.legend_below(figure)
+        scales.from_zero(axis)
     return figure
 
 
@@ -188,41 +190,40 @@ def _fixed_ratio(plain: pd.DataFrame) -> pd.DataFrame:
 
 def adaptive(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test error by density with one ratio at all levels and with ratios that the loss decides, and those ratios."""
-    runs = tabulation.of_kind(style.every_start(frames), "imp")
-    ratios = style.select(frames["ratios"], chosen=True)
+    runs = tabulation.of_kind(selection.every_start(frames), "imp")
+    ratios = selection.where(frames["ratios"], chosen=True)
     ratios = ratios.assign(ratio=100 * ratios["fraction"])
     changes = sorted(ratios["change"].unique())
     runs = _at_last_k_of(runs, changes)
-    figure, panels = style.placed([[(task, part) for part in ("error", "ratio")] for task in runs["task"].unique()])
+    figure, panels = layout.placed([[(task, part) for part in ("error", "ratio")] for task in runs["task"].unique()])
     for axis, (task, part) in panels:
-        own = style.select(runs, task=task)
+        own = selection.where(runs, task=task)
         k = own["k"].iloc[0]
-        named = [("", style.COLOURS["imp"], "fixed ratio"), *zip(changes, ("#E69F00", *style.PALETTE[2:]), changes, strict=False)]
-        lines = [(c, colour, f"{name}, retrainings: {own[own['change'] == c]['level'].max()}", "-") for c, colour, name in named]
+        named = [("", style.LOOKS["imp"], "fixed ratio"), *zip(changes, style.others(len(changes)), changes, strict=True)]
+        lines = [(c, look, f"{name}, retrainings: {own[own['change'] == c]['level'].max()}") for c, look, name in named]
         if part == "error":
-            _errors(axis, task, own, style.dense_errors(frames["runs"], task), lines, "o" + "x" * len(changes))
+            _errors(axis, frames["runs"], task, own, lines)
             continue
-        fixed = _fixed_ratio(style.select(own, change=""))
-        tables = [fixed, *(style.select(ratios, task=task, k=k, change=change) for change in changes)]
-        for rows, (_, colour, label, _), marker in zip(tables, lines, "o" + "x" * len(changes), strict=True):
-            style.line(axis, rows, "level", "ratio", colour, label, marker)
-        axis.set_title(f"{task}, k = {k}")
-        style.level_axis(axis)
+        fixed = _fixed_ratio(selection.where(own, change=""))
+        tables = [fixed, *(selection.where(ratios, task=task, k=k, change=change) for change in changes)]
+        for rows, (_, look, label) in zip(tables, lines, strict=True):
+            marks.line(axis, rows, "level", "ratio", look, label, marks.PERCENT)
+        axis.set_title(f"{task}, k = {k:,}")
+        scales.level_axis(axis)
         axis.set_ylabel("share pruned (%)")
-        axis.set_ylim(bottom=0)
-    style.legend_below(figure)
+        scales.from_zero(axis)
     return figure
 
 
 def error_by_rewind(frames: Frames, sparse_levels: Levels) -> Figure:
     """Test error of IMP by density, a line a rewind step."""
-    runs = tabulation.of_kind(style.ladders(frames["runs"]), "imp")
-    figure, panels = style.placed([list(runs["task"].unique())])
+    runs = tabulation.of_kind(selection.ladders(frames["runs"]), "imp")
+    figure, panels = layout.placed([list(runs["task"].unique())])
     for axis, task in panels:
-        own = style.select(runs, task=task)
-        style.dense_band(axis, style.dense_errors(frames["runs"], task))
-        colours = style.rewind_colours(own["k"].unique().tolist())
-        lines = [(style.select(own, k=k), colour, f"k = {k}", "-") for k, colour in colours.items()]
-        style.by_density(axis, task, lines, "error")
-    style.legend_below(figure)
+        own = selection.where(runs, task=task)
+        marks.dense_band(axis, selection.dense_errors(frames["runs"], task))
+        marks.matching(axis, frames["runs"], task)
+        looks = style.steps(own["k"].unique().tolist())
+        lines = [(selection.where(own, k=k), look, f"k = {k:,}") for k, look in looks.items()]
+        marks.by_density(axis, task, lines, "error")
     return figure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline_lib.figures.support import style
+from pipeline_lib.figures.support import blocks, marks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +16,7 @@ FIGURES = {
         "caption": (
             "Linear centred kernel alignment of the outputs of each block of two dense runs from the same state at step "
             "k, on the same test images; 1 is equal but for a rotation and a scale. Means and standard deviations over "
-            "all seeds and pairs of orders."
+            "seeds, a seed's pairs of orders averaged first."
         ),
     },
 }  # fmt: skip
@@ -24,4 +24,4 @@ FIGURES = {
 
 def similarity_by_layer(frames: dict[str, pd.DataFrame], sparse_levels: dict[str, int]) -> Figure:
     """Similarity of dense runs by block, a line a rewind step."""
-    return style.by_block(frames["similarity"], "cka", "linear CKA", top=1.02)
+    return blocks.by_block(frames["similarity"], "cka", "linear CKA", marks.SHARE)

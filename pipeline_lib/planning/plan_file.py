@@ -38,7 +38,7 @@ def published(plan: Plan) -> dict[str, str]:
         files |= {f"{experiment}/{name}.parquet": f"{node.folder}/table.parquet" for name, node in measured.items()}
     for experiment, figures in plan.figures.items():
         for name, node in figures.items():
-            files |= {f"{experiment}/figures/{name}.{suffix}": f"{node.folder}/figure.{suffix}" for suffix in ("svg", "png")}
+            files |= {f"{experiment}/figures/{name}{Path(each).suffix}": f"{node.folder}/{each}" for each in STAGES["plot"].files}
     return files
 
 

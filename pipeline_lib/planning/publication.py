@@ -7,11 +7,13 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from pipeline_lib.core import registry
+from pipeline_lib.planning.declared import STAGES
 from pipeline_lib.planning.plan_file import Written
 from pipeline_lib.store import seals, verification
 
 # The stages that make what is published, by the ending of its name.
-_STAGES = {".parquet": ("tabulate", "derive", "judge"), ".svg": ("plot",), ".png": ("plot",)}
+_FIGURES = tuple(Path(name).suffix for name in STAGES["plot"].files)
+_STAGES = {".parquet": ("tabulate", "derive", "judge"), **dict.fromkeys(_FIGURES, ("plot",))}
 
 
 def _recorded(results: Path, suffixes: Collection[str]) -> set[str]:
@@ -48,7 +50,8 @@ def _there(written: Written) -> Iterator[str]:
     """List the files in the places where this plan's experiments publish, whoever wrote them."""
     for experiment in sorted({name.partition("/")[0] for name in written.published}):
         folder = written.results / experiment
-        for path in sorted([*folder.glob("*.parquet"), *folder.glob("figures/*.svg"), *folder.glob("figures/*.png")]):
+        figures = [path for suffix in _FIGURES for path in folder.glob(f"figures/*{suffix}")]
+        for path in sorted([*folder.glob("*.parquet"), *figures]):
             yield str(path.relative_to(written.results))
 
 

@@ -203,7 +203,15 @@ def test_a_group_can_read_all_that_the_umask_lets_it(tmp_path, mask, file, folde
     finally:
         os.umask(before)
     modes = {path: stat.S_IMODE(path.stat().st_mode) for path in [made.root, *made.root.rglob("*")]}
-    assert {path.suffix for path in modes if path.is_file()} >= {".safetensors", ".parquet", ".json", ".jsonl", ".svg", ".png"}
+    assert {path.suffix for path in modes if path.is_file()} >= {
+        ".safetensors",
+        ".parquet",
+        ".json",
+        ".jsonl",
+        ".svg",
+        ".png",
+        ".pdf",
+    }
     assert {path: mode for path, mode in modes.items() if mode != (folder if path.is_dir() else file)} == {}
 
 

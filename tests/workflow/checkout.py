@@ -29,8 +29,8 @@ Config = dict[str, Any]
 TOY = {"base": "digits_mlp", "network": {"name": "mlp", "widths": [16, 8]}, "steps": 30, "evaluate_every": 15}
 
 # An edit of one figure that draws the same: file, old and new text.
-OTHER_FIGURE = ("pipeline_lib/figures/density.py", '_by_density(style.ladders(frames["runs"]), _lines)',
-                '_by_density(style.ladders(dict(frames)["runs"]), _lines)')  # fmt: skip
+OTHER_FIGURE = ("pipeline_lib/figures/density.py", '_by_density(selection.ladders(frames["runs"]), _lines)',
+                '_by_density(selection.ladders(dict(frames)["runs"]), _lines)')  # fmt: skip
 
 # Both controls, two rewind steps, two levels: every stage, table and figure, in cohorts of two seeds and two orders.
 TINY: Config = {

@@ -53,7 +53,7 @@ def run(job):
         rows.append(who | {key: spec[key] for key in ("kind", "k", "level")} | {"same": same})
     artifacts.write_rows(job.folder / "agreement.parquet", rows)
 """
-FIGURE = """from pipeline_lib.figures.support import style
+FIGURE = """from pipeline_lib.figures.support import layout, marks, style
 
 FIGURES = {
     "agreement_by_rewind": {
@@ -63,8 +63,8 @@ FIGURES = {
 
 
 def agreement_by_rewind(frames, sparse_levels):
-    figure, axes = style.panels(1, 1)
-    style.line(axes[0][0], frames["agreement"], "k", "same", style.COLOURS["dense"], "dense")
+    figure, axes = layout.panels(1, 1)
+    marks.line(axes[0][0], frames["agreement"], "k", "same", style.LOOKS["dense"], "dense")
     axes[0][0].set_xlabel("k")
     return figure
 """

@@ -66,11 +66,12 @@ def test_figures_of_an_earlier_plan_do_not_stay_beside_new_tables(single: Checko
     mine = single.results / "single" / "notes.txt"
     mine.write_text("mine", encoding="utf-8")
     text = co.succeed(single)
-    for suffix in ("svg", "png"):
+    for suffix in ("svg", "png", "pdf"):
         assert f"removed outdated results/single/figures/instability_sparse.{suffix}; its artifact is kept" in text
     assert {path.name for path in (single.results / "single" / "figures").iterdir()} == {
         "accuracy_by_density.svg",
         "accuracy_by_density.png",
+        "accuracy_by_density.pdf",
     }
     assert set(single.table("single", "runs")["seed"]) == {1}
     assert len(list(single.results.glob("artifacts/plot/*/figure.svg"))) == 3
@@ -93,7 +94,7 @@ def test_a_report_after_an_edit_is_refused_until_the_run_is_done(single: Checkou
     (single.root / "report.zip").unlink()
     outcome = co.snakemake(single, "--report", "report.zip")
     assert outcome.code == 1
-    assert "report must show what config and code make now, got results/single/figures/accuracy_by_density.png" in outcome.text
+    assert "report must show what config and code make now, got results/single/figures/accuracy_by_density.pdf" in outcome.text
     assert not (single.root / "report.zip").exists()
     co.succeed(single)
     assert co.snakemake(single, "--report", "report.zip").code == 0

@@ -1,7 +1,7 @@
 # The copies of tables and figures that users read. All are too short to wait in a queue.
 #
 # REQUIRES: the artifacts of tabulate, derive, judge and plot that the plan publishes.
-# PRODUCES: results/<experiment>/<table>.parquet and results/<experiment>/figures/<figure>.{svg,png}.
+# PRODUCES: results/<experiment>/<table>.parquet and results/<experiment>/figures/<figure>.{svg,png,pdf}.
 
 
 rule publish_table:
@@ -22,10 +22,11 @@ rule publish_table:
 
 
 rule publish_figure:
-    """keyed figure -> results/<experiment>/figures/<figure>.{svg,png}; the SVG is in the report"""
+    """keyed figure -> results/<experiment>/figures/<figure>.{svg,png,pdf}; the SVG is in the report"""
     input:
         svg=source_of("{experiment}/figures/{figure}.svg"),
         png=source_of("{experiment}/figures/{figure}.png"),
+        pdf=source_of("{experiment}/figures/{figure}.pdf"),
     output:
         svg=report(
             f"{RESULTS}/{{experiment}}/figures/{{figure}}.svg",
@@ -34,6 +35,7 @@ rule publish_figure:
             labels={"figure": "{figure}"},
         ),
         png=f"{RESULTS}/{{experiment}}/figures/{{figure}}.png",
+        pdf=f"{RESULTS}/{{experiment}}/figures/{{figure}}.pdf",
     log:
         f"{RESULTS}/logs/publish/{{experiment}}-{{figure}}.log",
     wildcard_constraints:
@@ -45,7 +47,7 @@ rule publish_figure:
         key=key_of("{experiment}/figures/{figure}.svg"),
         caption=lambda wildcards: figure_needs.FIGURES[wildcards.figure].caption,
     shell:
-        "cp {input.svg:q} {output.svg:q} 2> {log:q} && cp {input.png:q} {output.png:q} 2>> {log:q}"
+        "(cp {input.svg:q} {output.svg:q} && cp {input.png:q} {output.png:q} && cp {input.pdf:q} {output.pdf:q}) 2> {log:q}"
 
 
 rule unknown:
@@ -57,7 +59,7 @@ rule unknown:
     log:
         f"{RESULTS}/logs/publish/unknown-{{target}}.log",
     wildcard_constraints:
-        target=rf"(?!artifacts/)(?![a-z0-9_]+/([a-z_]+[.]parquet|figures/({'|'.join(figure_needs.FIGURES)})[.](svg|png))$).+",
+        target=rf"(?!artifacts/)(?![a-z0-9_]+/([a-z_]+[.]parquet|figures/({'|'.join(figure_needs.FIGURES)})[.](svg|png|pdf))$).+",
     localrule: True
     conda:
         ENVIRONMENT

@@ -67,11 +67,13 @@ class Basics:
 
     Args:
         task: its full description; lengths are in steps.
+        title: how figures call it.
         lineage: names of the descriptions that it is made of: its own, its base's and so on.
         per_job: replicates that one job trains.
     """
 
     task: dict[str, Any]
+    title: str
     lineage: tuple[str, ...]
     per_job: PerJob
     seeds: Replicates = key(3, "replicates", "a number, or a list; each has its own initialisation and data streams")

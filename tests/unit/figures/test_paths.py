@@ -36,7 +36,9 @@ def _lines(draw) -> list[dict[str, float]]:
 
     with style.applied():
         figure = draw({"interpolation": FRAME}, {"toy": 2})
-        found = [{line.get_label(): pytest.approx(line.get_ydata()[0]) for line in axes.lines} for axes in figure.axes]
+        found = [
+            {line.get_label(): pytest.approx(line.get_ydata()[0]) for line in made_up.labelled(axes)} for axes in figure.axes
+        ]
         plt.close(figure)
     return found
 

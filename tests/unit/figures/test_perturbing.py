@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import made_up
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -60,7 +61,7 @@ def draw():
 
 
 def _lines(axes) -> dict[str, tuple[list[float], list[float]]]:
-    return {line.get_label(): (list(line.get_xdata()), pytest.approx(list(line.get_ydata()))) for line in axes.lines}
+    return {line.get_label(): (list(line.get_xdata()), pytest.approx(list(line.get_ydata()))) for line in made_up.labelled(axes)}
 
 
 LADDERS = {"IMP, k = 0": ([25, 100], [50, 90]), "IMP, this k": ([25, 100], [80, 90])}
@@ -114,11 +115,10 @@ def test_accuracy_is_drawn_against_the_size_of_the_perturbation(draw):
 
 
 def test_bars_are_one_standard_deviation_over_seeds(draw):
-    bars = [bar.get_segments()[0] for bar in draw(perturbing.effective_deviation).axes[0].collections]
-    across, up = (end - start for start, end in bars[2:4])  # after those of signs, of a single seed
+    bars = [each for bar in draw(perturbing.effective_deviation).axes[0].collections for each in bar.get_segments() if len(each)]
+    across, up = (end - start for start, end in bars if np.isfinite(start).all())  # of single seeds there are none
     assert across == pytest.approx([2 * 0.02**0.5, 0])
     assert up == pytest.approx([0, 200 * 0.005**0.5])
-    assert [(end == start).all() for start, end in bars[:2]] == [True, True]
 
 
 @pytest.mark.parametrize(

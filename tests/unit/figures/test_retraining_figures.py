@@ -4,9 +4,10 @@ import made_up
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
+from matplotlib.lines import Line2D
 
 from pipeline_lib.figures import retraining
-from pipeline_lib.figures.support import style
+from pipeline_lib.figures.support import selection, style
 
 RUN = {"task": "toy", "seed": 0, "order": 0, "kind": "imp", "k": 9, "start": "k9", "level": 0, "density": 1.0, "test_error": 0.1}
 ONCE = RUN | {"level": 1, "density": 0.5, "test_error": 0.2}
@@ -14,7 +15,7 @@ TWICE = RUN | {"level": 2, "density": 0.25, "test_error": 0.4}
 OTHER = RUN | {"seed": 1, "test_error": 0.3}  # the band of dense networks: 20 +- 10 * sqrt(2)
 LADDER = [RUN, ONCE, TWICE, OTHER]
 OTHERS = [RUN | {"task": "other", "k": 9}, ONCE | {"task": "other"}]  # a task with a ladder and nothing else
-DENSE = {"dense, ± 1 sd": ([0, 1], [20, 20])}
+DENSE = {"dense, ± 1 sd": ([0, 1], [20, 20]), "matching from here on": ([0, 1], [20 + 200**0.5] * 2)}
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def draw():
 
 
 def _lines(axes) -> dict[str, tuple[list[float], list[float]]]:
-    found = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines}
+    found = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in made_up.labelled(axes)}
     return {label: (pytest.approx(x), pytest.approx(y)) for label, (x, y) in found.items() if x}
 
 
@@ -71,7 +72,7 @@ def test_magnitudes_are_drawn_twice_at_levels_with_branches(draw):
     drawn = {"projection": ([0, 1.5], [0.2, 0.8]), "weight rewinding": ([0.25], [0.2]), "learning-rate rewinding": ([0.5], [0.2])}
     assert _lines(zoomed) == drawn
     assert _lines(whole) == drawn
-    assert (zoomed.get_xlim(), zoomed.get_ylim()) == ((0, 1), (0, 0.2))
+    assert (zoomed.get_xlim(), zoomed.get_ylim()) == ((-0.03, 1), pytest.approx((-0.006, 0.204)))
     assert whole.get_xlim()[1] > 1.5
 
 
@@ -91,20 +92,24 @@ def test_adaptive_ratios_are_drawn_beside_the_fixed_one_and_retrainings_are_coun
     fixed, own = "fixed ratio, retrainings: 2", "adaptive(10000), retrainings: 1"
     assert _lines(errors) == DENSE | {fixed: ([25, 50, 100], [40, 20, 20]), own: ([25, 100], [50, 20])}
     assert _lines(shares) == {fixed: ([1, 2], [50, 50]), own: ([1], [75])}
-    assert [line.get_marker() for line in shares.lines] == ["o", "x"]
+    assert [line.get_marker() for line in made_up.labelled(shares)] == ["o", "s"]
 
 
-def test_error_has_a_line_a_rewind_step_in_its_colour(draw):
+def test_error_has_a_line_a_rewind_step_and_no_two_look_alike(draw):
     steps = [RUN | {"k": k, "start": f"k{k}", "test_error": 0.5} for k in (10, 15)]
     (axes,) = draw(retraining.error_by_rewind, runs=[*LADDER, *steps, ONCE | {"kind": "reinit"}]).axes
     rewound = {"k = 10": ([100], [50]), "k = 15": ([100], [50]), "k = 9": ([25, 50, 100], [40, 20, 20])}
     assert _lines(axes) == DENSE | rewound
-    assert [line.get_color() for line in axes.lines[1::2]] == ["#762A83", "#009E73"]
+    steps = [line for line in axes.lines if line.get_label().startswith("k =")]
+    assert all(
+        len({get(line) for line in steps}) == 3
+        for get in (Line2D.get_color, Line2D.get_marker, lambda x: str(x._unscaled_dash_pattern))
+    )
 
 
 def test_densities_of_starts_that_prune_further_do_not_move_the_ladder():
     frames = made_up.divided(
         {"runs": pd.DataFrame([RUN, ONCE, ONCE | {"start": "k9 | mask | prune(0.5, random)", "density": 0.25}])}
     )
-    found = style.every_start(frames)
+    found = selection.every_start(frames)
     assert found["percent"].tolist() == [100, 50, 25]

@@ -180,7 +180,7 @@ def test_published_files_are_copies_of_every_table_and_figure(planned):
     published = Written(planned[2]).published
     measured = [name for name, stage in declared.TABLES.items() if stage in ("train", "interpolate")]
     tables = {f"tiny/{name}.parquet" for name in [*measured, "means", "onsets", "networks"]}
-    assert set(published) == tables | {"tiny/figures/paths_dense.svg", "tiny/figures/paths_dense.png"}
+    assert set(published) == tables | {f"tiny/figures/paths_dense.{suffix}" for suffix in ("svg", "png", "pdf")}
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def written(tmp_path):
 def test_published_files_are_copies_of_every_table_and_figure(written):
     made, found = written
     tables = {f"tiny/{name}.parquet" for name in made.tables["tiny"]}
-    figures = {f"tiny/figures/{name}.{suffix}" for name in made.figures["tiny"] for suffix in ("svg", "png")}
+    figures = {f"tiny/figures/{name}.{suffix}" for name in made.figures["tiny"] for suffix in ("svg", "png", "pdf")}
     assert set(found.published) == tables | figures
     folders = {node.folder: node for node in made.nodes.values()}
     for source in found.published.values():
