@@ -32,7 +32,7 @@ KNOWN = {
     "fraction",
     "quantile",
     "seed",
-    "order",
+    "noise_order",
 }
 KNOWN |= {"order_1", "order_2", "step", "step_1", "step_2", "start_step", "num_seeds", "num_weights"}
 LOST = (
@@ -93,9 +93,11 @@ def frames() -> dict[str, pd.DataFrame]:
     for s in _settings():
         who, plain = tuple(s.values()), s | {"start": f"k{s['k']}"}
         begins = plain | {"start_step": s["k"]}
-        rows["runs"] += [begins | {"order": order, "test_error": _value(who, order)} for order in (0, 1)]
+        rows["runs"] += [begins | {"noise_order": order, "test_error": _value(who, order)} for order in (0, 1)]
         curve = product((5, 10), ("batch", "test"))
-        rows["curves"] += [plain | {"order": 0, "step": t, "split": p, "error": _value(who, t, p), "loss": 1.0} for t, p in curve]
+        rows["curves"] += [
+            plain | {"noise_order": 0, "step": t, "split": p, "error": _value(who, t, p), "loss": 1.0} for t, p in curve
+        ]
         pair = s | {"order_1": 0, "order_2": 1}
         line = list(product((0.0, 0.5, 1.0), SPLITS))
         both = [("averaged", 1.0), ("recomputed", 0.5)]
@@ -116,9 +118,9 @@ def frames() -> dict[str, pd.DataFrame]:
             ]
     for s in [*_changed(), *_retrained()]:
         value = _value(*s.values())
-        rows["runs"].append(s | {"order": 0, "test_error": value})
+        rows["runs"].append(s | {"noise_order": 0, "test_error": value})
         run = {name: s[name] for name in s if name != "start_step"}
-        rows["curves"].append(run | {"order": 0, "step": 10, "split": "test", "error": value, "loss": 1.0})
+        rows["curves"].append(run | {"noise_order": 0, "step": 10, "split": "test", "error": value, "loss": 1.0})
     found = {name: table(each) for name, each in rows.items()}
     found |= {"networks": networks(), "perturbations": perturbations(), "correlations": correlations()}
     found |= early() | ladder() | planes() | {"claims": claims()}

@@ -205,7 +205,7 @@ def ladder(ev: Evidence, kind: str) -> pd.DataFrame:
     """
     if kind not in ev._ladders:
         runs = ev.rows("runs")
-        own = tabulation.of_kind(runs[runs["order"] == runs["order"].min()], kind)
+        own = tabulation.of_kind(runs[runs["noise_order"] == runs["noise_order"].min()], kind)
         ev._ladders[kind] = own.assign(accuracy=100 * (1 - own["test_error"]))
     if not len(ev._ladders[kind]):
         raise Missing(f"rows of runs with kind {kind}")

@@ -39,7 +39,7 @@ Levels = dict[str, int]
 def _two_runs(axes: Panel, curves: pd.DataFrame, orders: tuple[int, int], k: int) -> None:
     """Draw the test error of two copies while they train, and where they part."""
     for order, colour in zip(orders, ("dense", "imp"), strict=True):
-        own = curves[(curves["order"] == order) & (curves["split"] == "test")]
+        own = curves[(curves["noise_order"] == order) & (curves["split"] == "test")]
         look = style.LOOKS[colour].without_markers()
         axes.plot(own["step"], 100 * own["error"], label=f"copy under order {order}", **look.line())
     axes.axvline(k, color=style.GREY, linestyle=style.DOTTED, label="where copies part")

@@ -74,7 +74,7 @@ def _epsilons(job: Job[Spec], losses: dict[int, float]) -> dict[int, float]:
     """Give the height of the matching set above each seed's solution; at most 0 where it has none, NaN where it is not known."""
     spec, task = job.spec, job.spec["task"]["name"]
     cuts = tabulation.read(job.file("cuts", "cuts.parquet"))
-    same = {"task": task, "kind": "dense", "level": 0, "k": 0, "order": 0}
+    same = {"task": task, "kind": "dense", "level": 0, "k": 0, "noise_order": 0}
     runs = pd.DataFrame([same | {"test_error": error} for error in dense.errors(job)])
     how = {"fit_levels": {task: spec["fit_level"]}, "fit_fractions": {task: spec["fit_fractions"]}}
     rows = fits({"cuts": cuts, "runs": runs}, how | {"regressions": {task: spec["regression"]}})

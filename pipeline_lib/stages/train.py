@@ -30,7 +30,7 @@ STAGE = {
             "runs": {
                 "of": ["the run"],
                 "columns": [
-                    "task", "seed", "order", "kind", "start",
+                    "task", "seed", "noise_order", "kind", "start",
                     ["mask", "string", "-", "none, the ladder's criterion, or shuffled (a ladder mask permuted in each layer)"],
                     "k", "level", "density",
                     ["num_params", "int64", "1", "trainable parameters of the dense network"],
@@ -51,7 +51,7 @@ STAGE = {
             "curves": {
                 "of": ["the run"],
                 "columns": [
-                    "task", "seed", "order", "kind", "start", "k", "level", "density", "step",
+                    "task", "seed", "noise_order", "kind", "start", "k", "level", "density", "step",
                     ["split", "string", "-", "test, or batch: mean over training mini-batches since the last row, as trained"],
                     "error", "loss",
                 ],

@@ -42,7 +42,7 @@ SHARED: dict[str, Column] = {
         ("density", "double", "1", "share of prunable weights that survive, counted in the mask"),
         ("start", "string", "-", "state that the run begins from, as a config words it: k500 is W_500; reinit draws it anew"),
         (
-            "order",
+            "noise_order",
             "int64",
             "-",
             "order of SGD noise from step k on; the first is the ladder's own, each level's with fresh ladder_order",

@@ -49,7 +49,7 @@ def dense(frame: pd.DataFrame) -> pd.DataFrame:
         frame: rows of runs or of their curves, with `task`, `kind`, `k` and `order`.
     """
     own = frame[frame["kind"] == "dense"]
-    for name in ("k", "order"):
+    for name in ("k", "noise_order"):
         own = own[own[name] == own.groupby("task")[name].transform("min")]
     return own
 

@@ -22,6 +22,7 @@ _ADDED = (
     *("experiment", "member", "other_member", "headroom", "headroom_share", "stable", "onset", "environment"),
     *(part.name for part in columns.PARTS),
 )
+_MEASURED = {"noise_order": "order"}  # what measurements call a column: a word of SQL, which no column of a table should be
 Columns = Sequence[Column]
 Members = Mapping[str, Sequence[Sequence[int]]]
 SCHEMA = "1"  # of published tables: it changes when a column goes or means something else
@@ -32,7 +33,7 @@ _CHANGED = "_changed"  # after the kind of the latter
 
 def measured(columns: Columns) -> list[str]:
     """List the columns that a measurement writes, and the key, in the table's order."""
-    return [c.name for c in columns if c.name not in _ADDED]
+    return [_MEASURED.get(c.name, c.name) for c in columns if c.name not in _ADDED]
 
 
 def schema(columns: Columns) -> pa.Schema:
@@ -83,7 +84,7 @@ def with_members(frame: pd.DataFrame, members: Members) -> pd.DataFrame:
     alone: dict[tuple[Any, ...], int | None] = {}
     for (key, seed, *_), i in whole.items():
         alone[key, seed] = None if (key, seed) in alone else i
-    orders = {"": ["order", "order_1"], "other_": ["order_2"]}
+    orders = {"": ["noise_order", "order_1"], "other_": ["order_2"]}
     for name in (name for name in orders if f"{name}key" in frame):
         places: list[int | None] = [None] * len(frame)
         if "seed" in frame:
@@ -185,10 +186,13 @@ def tabulate(
     # A column without any value has no type in a part.
     typed = [part.dropna(axis=1, how="all") for part in frames] or [pd.DataFrame(columns=names)]
     frame = pd.concat(typed, ignore_index=True).reindex(columns=names)
+    frame = frame.rename(columns={said: name for name, said in _MEASURED.items()})
     frame = with_members(frame.assign(experiment=experiment), members or {})
-    orders = [name for name in names if name.startswith("order")]  # the ladder's own order has one number at all levels
+    orders = [
+        name for name in frame if name in ("noise_order", "order_1", "order_2")
+    ]  # the ladder's own order has one number at all levels
     frame[orders] = frame[orders] % FRESH
-    keys = ["task", "what", "kind", "start", "k", "level", "level_1", "level_2", "seed", "order", "order_1", "order_2"]
+    keys = ["task", "what", "kind", "start", "k", "level", "level_1", "level_2", "seed", "noise_order", "order_1", "order_2"]
     keys += ["plane", "split", "batchnorm", "step", "alpha"]
     every = [column.name for column in columns]
     if "kind" in every:

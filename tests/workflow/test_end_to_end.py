@@ -48,7 +48,7 @@ def test_tables_have_their_schema_and_rows(tiny_done: Checkout, name: str) -> No
         name, []
     )
     assert not frame.drop(columns=nullable, errors="ignore").isna().any().any()
-    own = ("order", "order_1", "order_2", "split", "batchnorm", "step", "alpha", "of", "block", "scope")
+    own = ("noise_order", "order_1", "order_2", "split", "batchnorm", "step", "alpha", "of", "block", "scope")
     keys = [key for key in (*RUN, *own) if key in frame.columns]
     assert not frame.duplicated(keys).any()
 
@@ -81,8 +81,8 @@ def test_densities_fall_with_the_level(tiny_done: Checkout) -> None:
 def test_ends_of_paths_are_the_runs_own_scores(tiny_done: Checkout) -> None:
     lines, runs = tiny_done.table("tiny", "interpolation"), tiny_done.table("tiny", "runs")
     for alpha, order in ((1.0, "order_1"), (0.0, "order_2")):
-        ends = lines[lines["alpha"] == alpha].rename(columns={order: "order"})
-        both = ends.merge(runs, on=[*RUN, "order"], validate="many_to_one")
+        ends = lines[lines["alpha"] == alpha].rename(columns={order: "noise_order"})
+        both = ends.merge(runs, on=[*RUN, "noise_order"], validate="many_to_one")
         assert len(both) == ROWS["interpolation"] // 5
         for split in ("train", "test"):
             part = both[both["split"] == split]

@@ -25,7 +25,7 @@ def accuracies(ev: Evidence, kind: str, start: str) -> ByLevel:
         frame = ev.frames[table]
         own = tabulation.of_kind(frame[frame["start"].to_numpy() == start], kind)
         if len(own):
-            own = own[own["order"] == own["order"].min()]
+            own = own[own["noise_order"] == own["noise_order"].min()]
             found = evidence.by(own, "level", "test_error", 100)
             return {level: {seed: 100 - error for seed, error in row.items()} for level, row in found.items()}
     raise Missing(f"{kind} runs from {start}")

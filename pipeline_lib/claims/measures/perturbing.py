@@ -37,7 +37,7 @@ def _points(ev: Evidence, k: int, level: int) -> Points:
     """
     sizes = evidence.by(ev.rows("perturbations", kind="imp", layer="all", level=level, k=k), "change", "deviation")
     runs = ev.rows("changed_runs", kind="imp", level=level, k=k)
-    errors = evidence.by(runs[runs["order"] == runs["order"].min()], "start", "test_error", 100)
+    errors = evidence.by(runs[runs["noise_order"] == runs["noise_order"].min()], "start", "test_error", 100)
     both = {change: (sizes.get(change), errors.get(f"k{k} | {change}")) for change in comparisons.PAPER}
     lacking = sum(None in pair for pair in both.values())
     if lacking:

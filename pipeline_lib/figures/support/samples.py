@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def _unit(frame: pd.DataFrame) -> str:
     if "order_1" in frame:
         return "pair"
-    return "run" if "order" in frame and frame["order"].nunique() > 1 else "seed"
+    return "run" if "noise_order" in frame and frame["noise_order"].nunique() > 1 else "seed"
 
 
 def summary(frame: pd.DataFrame, x: str, y: str) -> tuple[pd.DataFrame, Sample | None]:

@@ -47,7 +47,7 @@ def spread_out(values: Iterable[int], most: int) -> list[int]:
 
 def ladders(runs: pd.DataFrame) -> pd.DataFrame:
     """Keep the ladder's own order; add accuracies, errors and densities in percent, equal ones (to rounding) at one place."""
-    own = runs[runs["order"] == runs["order"].min()]
+    own = runs[runs["noise_order"] == runs["noise_order"].min()]
     densities = own.groupby(["task", "level"])["density"].transform("mean")
     return own.assign(accuracy=100 * (1 - own["test_error"]), error=100 * own["test_error"], percent=100 * densities)
 

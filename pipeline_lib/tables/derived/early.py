@@ -172,7 +172,7 @@ def _crossing(values: pd.Series, least: float) -> float:
 
 def _matching(runs: pd.DataFrame, task: str) -> Rows:
     """Find from which rewind step on each sparse level matches, and where resampled seeds put it; from runs alone."""
-    own = runs[(runs["task"] == task) & (runs["order"] == runs["order"].min())]
+    own = runs[(runs["task"] == task) & (runs["noise_order"] == runs["noise_order"].min())]
     dense, rows = rules.dense(own), Rows()
     for level, group in own[(own["kind"] == "imp") & (own["level"] > 0) & own["seed"].isin(dense["seed"])].groupby("level"):
         found = matching(group, dense, task, "imp", int(level))

@@ -123,7 +123,7 @@ def onsets(frames: Frames, spec: dict[str, Any]) -> Rows:
         who = {"task": task, "kind": kind, "level": level, "of": "stability"}
         rows.append(who | _stability(group, task, kind, level))
     runs, dense = frames["runs"], rules.dense(frames["runs"])
-    own = runs[(runs["order"] == runs.groupby("task")["order"].transform("min")) & (runs["level"] > 0)]
+    own = runs[(runs["noise_order"] == runs.groupby("task")["noise_order"].transform("min")) & (runs["level"] > 0)]
     for key, group in own.groupby(["task", "kind", "level"], sort=True):
         task, kind, level = _names(key)
         who = {"task": task, "kind": kind, "level": level, "of": "matching"}

@@ -129,7 +129,7 @@ def test_starts_are_worded_as_tables_word_them(paper):
 
 def _rows(grid: Grid, run: Run, rng: np.random.Generator) -> list[dict[str, Any]]:
     task = grid.task
-    who = {"task": task["name"], "order": run.order, "kind": run.kind, "k": run.k, "start": run.start.text}
+    who = {"task": task["name"], "noise_order": run.order, "kind": run.kind, "k": run.k, "start": run.start.text}
     who |= {"level": run.level, "density": 0.8**run.level, "num_params": 7, "num_kept": 5, "steps": task["steps"]}
     worst = 0.3 if "(" in run.start.text else 0.2  # whatever is changed does harm
     return [who | {"seed": seed, "test_error": rng.uniform(worst - 0.1, worst)} for seed in SEEDS]

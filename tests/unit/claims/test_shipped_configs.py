@@ -47,7 +47,7 @@ def _run(grid: Grid, run: Run, seed: int) -> dict[str, Any]:
     worse = 0.001 * run.level / max(grid.sparse_level, 1) + 0.05 * (run.level > 0) * (run.kind != "imp" or not _late(grid, run.k))
     worse += 0.05 * (run.level > grid.sparse_level)
     error = 0.1 + worse + 0.002 * seed + 0.0003 * run.order - 0.0005 * _late(grid, run.k)
-    who = {"task": grid.task["name"], "seed": seed, "order": run.order, "kind": run.kind, "k": run.k, "level": run.level}
+    who = {"task": grid.task["name"], "seed": seed, "noise_order": run.order, "kind": run.kind, "k": run.k, "level": run.level}
     sizes = {"density": grid.pruning.density(run.level), "num_params": 7, "num_kept": 5, "steps": grid.task["steps"]}
     return who | sizes | {"change": "", "train_error": error / 2, "test_error": error}
 

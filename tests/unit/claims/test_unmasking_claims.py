@@ -46,7 +46,7 @@ def _runs(node: Node) -> Rows:
     who = {key: spec[key] for key in ("kind", "k", "level", "start")} | {"task": task["name"], "density": left}
     who |= {"num_params": 7, "num_kept": 5, "steps": task["steps"]}
     error += _numbers(who["task"], spec["start"], level).uniform(0, 0.001)
-    rows = [who | {"seed": s, "order": o, "test_error": error + 0.01 * (-1) ** s} for s, o in spec["members"]]
+    rows = [who | {"seed": s, "noise_order": o, "test_error": error + 0.01 * (-1) ** s} for s, o in spec["members"]]
     return {"runs": rows}
 
 

@@ -110,7 +110,7 @@ def run(accuracy: float, level: int, k: int, kind: str = "imp", change: str = ""
         "k": k,
         "level": level,
         "start": f"k{k} | {change}" if change else f"k{k}",
-        "order": 0,
+        "noise_order": 0,
     }
     who |= {"num_params": 7.0, "steps": 9.0, "density": 0.8**level}
     return who | {"test_error": errors, "train_error": errors} | more

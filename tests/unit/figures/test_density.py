@@ -9,7 +9,7 @@ from pipeline_lib.figures.support import style
 
 
 def _run(level: int, k: int, test_error: float, seed: int = 0, order: int = 0) -> dict[str, object]:
-    row = {"task": "toy", "seed": seed, "order": order, "kind": "imp", "k": k, "level": level, "density": 0.5**level}
+    row = {"task": "toy", "seed": seed, "noise_order": order, "kind": "imp", "k": k, "level": level, "density": 0.5**level}
     return row | {"test_error": test_error}
 
 

@@ -10,7 +10,17 @@ from pipeline_lib.experiments import comparisons
 from pipeline_lib.figures import perturbing
 from pipeline_lib.figures.support import style
 
-RUN = {"task": "toy", "seed": 0, "order": 0, "kind": "imp", "start": "k0", "k": 0, "level": 0, "density": 1.0, "test_error": 0.1}
+RUN = {
+    "task": "toy",
+    "seed": 0,
+    "noise_order": 0,
+    "kind": "imp",
+    "start": "k0",
+    "k": 0,
+    "level": 0,
+    "density": 1.0,
+    "test_error": 0.1,
+}
 AT_9 = RUN | {"k": 9, "start": "k9"}
 SPARSE = {"level": 2, "density": 0.25}
 CALLS = {name: call for call, name in comparisons.EVERY.items()}
@@ -25,7 +35,7 @@ RUNS = [
     RUN | SPARSE | {"test_error": 0.5},
     AT_9,
     AT_9 | SPARSE | {"test_error": 0.2},
-    AT_9 | SPARSE | {"test_error": 0.9, "order": 1},
+    AT_9 | SPARSE | {"test_error": 0.9, "noise_order": 1},
     AT_9 | SPARSE | {"test_error": 0.9, "kind": "reinit"},
     _changed("noise 1σ", 0.3),
     _changed("noise 1σ", 0.4, seed=1),

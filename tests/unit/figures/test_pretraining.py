@@ -8,7 +8,17 @@ from pipeline_lib.experiments import comparisons
 from pipeline_lib.figures import pretraining
 from pipeline_lib.figures.support import style
 
-RUN = {"task": "toy", "seed": 0, "order": 0, "kind": "imp", "k": 0, "test_error": 0.1, "start": "k0", "level": 0, "density": 1.0}
+RUN = {
+    "task": "toy",
+    "seed": 0,
+    "noise_order": 0,
+    "kind": "imp",
+    "k": 0,
+    "test_error": 0.1,
+    "start": "k0",
+    "level": 0,
+    "density": 1.0,
+}
 SPARSE = RUN | {"level": 1, "density": 0.5}
 BLUR = next(pretext for pretext in comparisons.PRETEXTS if pretext.startswith("blur") and "+" not in pretext)
 AT_9 = f"k9 | mask | {comparisons.ROTATION} for 40ep"

@@ -33,7 +33,7 @@ def _only(frame: pd.DataFrame, **values: object) -> pd.DataFrame:
 
 def _one(frame: pd.DataFrame) -> pd.DataFrame:
     """One task, one seed, one rewind step, one order: n = 1."""
-    return _only(frame, task="a", seed=0, k=0, order=0)
+    return _only(frame, task="a", seed=0, k=0, noise_order=0)
 
 
 def _zero(frame: pd.DataFrame) -> pd.DataFrame:

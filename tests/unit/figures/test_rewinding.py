@@ -27,7 +27,7 @@ PAIRS = made_up.table(
         PAIR | {"level": 2, "kind": "random_prune", "instability": 0.7, "l2_params": 8.0},
     ]
 )
-RUN = {"task": "toy", "seed": 0, "kind": "imp", "k": 0, "level": 0, "order": 0, "density": 1.0, "test_error": 0.1}
+RUN = {"task": "toy", "seed": 0, "kind": "imp", "k": 0, "level": 0, "noise_order": 0, "density": 1.0, "test_error": 0.1}
 RUNS = made_up.table([RUN, RUN | {"k": 500}, RUN | {"level": 2, "density": 0.25, "test_error": 0.3}])
 
 
@@ -60,7 +60,9 @@ def test_sparse_instability_is_above_accuracy():
 
 def test_the_dense_band_is_the_first_ks_whatever_else_was_run():
     """It read 90 % from first-k runs in one figure and 85 % from all orders and steps in another."""
-    runs = made_up.table([*RUNS.to_dict("records"), RUN | {"order": 1, "test_error": 0.3}, RUN | {"k": 500, "test_error": 0.2}])
+    runs = made_up.table(
+        [*RUNS.to_dict("records"), RUN | {"noise_order": 1, "test_error": 0.3}, RUN | {"k": 500, "test_error": 0.2}]
+    )
     with style.applied():
         figure = rewinding.instability_sparse({"instability": PAIRS, "runs": runs}, {"toy": 2})
     band = next(line for line in figure.axes[1].lines if line.get_label() == "dense, first k")

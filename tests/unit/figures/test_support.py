@@ -49,7 +49,7 @@ def test_of_one_value_there_is_no_spread_and_what_has_none_counts_nothing():
         (PAIRS[:1], "n = 1 pair of 1 seed, no spread"),
         (PAIRS.drop(columns="order_1")[2:4], "mean ± sd, n = 2 seeds"),
         (PAIRS.drop(columns="order_1")[:1], "n = 1 seed, no spread"),
-        (PAIRS.drop(columns="order_1").assign(order=[0, 1, 2] * 2), "mean ± sd over seeds, n = 6 runs of 2 seeds"),
+        (PAIRS.drop(columns="order_1").assign(noise_order=[0, 1, 2] * 2), "mean ± sd over seeds, n = 6 runs of 2 seeds"),
     ],
 )
 def test_a_panel_says_what_its_points_are_of(axes, rows, words):

@@ -20,7 +20,17 @@ KEY = "0123456789ab"
 def results(tmp_path, monkeypatch):
     """A results folder with a table of runs and one of claims, and the artifact of a run."""
     monkeypatch.setattr(catalogue.tabulation, "read", pd.read_parquet)
-    run = {"task": "toy", "kind": "dense", "k": 0, "level": 0, "seed": 0, "order": 1, "change": "", "test_error": 0.5, "key": KEY}
+    run = {
+        "task": "toy",
+        "kind": "dense",
+        "k": 0,
+        "level": 0,
+        "seed": 0,
+        "noise_order": 1,
+        "change": "",
+        "test_error": 0.5,
+        "key": KEY,
+    }
     (tmp_path / "small").mkdir()
     artifacts.write_rows(tmp_path / "small" / "runs.parquet", [run, run | {"seed": 1, "test_error": math.nan, "key": "f" * 12}])
     claim = {"claim": "a", "setting": "toy", "verdict": "holds", "measured": 1.0, "low": -math.inf, "high": 2.0, "unit": "points"}

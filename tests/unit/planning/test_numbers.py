@@ -9,7 +9,7 @@ import pytest
 
 from pipeline_lib.planning import numbers
 
-RUN = {"task": "toy", "order": 0, "change": "", "strategy": "", "rule": ""}
+RUN = {"task": "toy", "noise_order": 0, "change": "", "strategy": "", "rule": ""}
 PAIR = {"task": "toy", "split": "test", "batchnorm": "averaged"}
 KINDS = (("dense", 0, 1.0), ("imp", 2, 0.25))
 

@@ -39,7 +39,7 @@ def runs(done) -> pd.DataFrame:
 
 
 def test_the_table_counts_weights_and_empty_layers(runs):
-    ladder = tabulation.of_kind(runs[runs["order"] == 0], "imp").set_index("level")
+    ladder = tabulation.of_kind(runs[runs["noise_order"] == 0], "imp").set_index("level")
     assert ladder["num_kept"].to_dict() == {0: 148, 1: 14, 2: 1, 3: 0, 4: 0}
     assert ladder["num_empty_layers"].to_dict() == {0: 0, 1: ladder.loc[1, "num_empty_layers"], 2: 1, 3: 2, 4: 2}
 

@@ -123,7 +123,7 @@ def test_jobs_trained_several_members(world):
     pairs = world.tables["instability"]
     assert (pairs["key"] == pairs["other_key"]).any()
     assert (pairs["key"] != pairs["other_key"]).any()
-    assert (world.tables["runs"].groupby("key")[["seed", "order"]].nunique() > 1).any().all()
+    assert (world.tables["runs"].groupby("key")[["seed", "noise_order"]].nunique() > 1).any().all()
 
 
 def _run(world: _World, row: Any) -> None:

@@ -72,7 +72,7 @@ def test_a_row_leads_to_its_member(cohort, frames):
     """A row's key and member are a place in an artifact's tensors: a run's by seed and order, a pair's ends each by its own."""
     members = {node.key: node.spec["members"] for node in cohort.nodes.values() if "members" in node.spec}
     for row in frames["runs"].to_dict("records"):
-        assert members[row["key"]][row["member"]] == [row["seed"], row["order"]]
+        assert members[row["key"]][row["member"]] == [row["seed"], row["noise_order"]]
     for row in frames["instability"].to_dict("records"):
         ends = [members[row[f"{end}key"]][row[f"{end}member"]] for end in ("", "other_")]
         assert ends == [[row["seed"], row["order_1"]], [row["seed"], row["order_2"]]]
@@ -117,14 +117,14 @@ def test_the_ends_of_a_path_are_the_runs_own_errors(frames):
     keys = ["seed", "kind", "level"]
     ends = frames["interpolation"][frames["interpolation"]["split"] == "test"]
     for alpha, order in ((1.0, "order_1"), (0.0, "order_2")):
-        merged = ends[ends["alpha"] == alpha].merge(frames["runs"], left_on=[*keys, order], right_on=[*keys, "order"])
+        merged = ends[ends["alpha"] == alpha].merge(frames["runs"], left_on=[*keys, order], right_on=[*keys, "noise_order"])
         assert len(merged) == 2 * 4 * 3
         assert (merged["error"] == merged["test_error"]).all()
         assert (merged["loss"] == merged["test_loss"]).all()
 
 
 def test_the_last_point_of_a_curve_is_the_runs_own_error(frames):
-    keys = ["seed", "order", "kind", "level"]
+    keys = ["seed", "noise_order", "kind", "level"]
     last = frames["curves"][(frames["curves"]["step"] == 6) & (frames["curves"]["split"] == "test")]
     merged = last.merge(frames["runs"], on=keys)
     assert len(merged) == len(frames["runs"])
@@ -218,7 +218,7 @@ def test_a_network_without_batchnorm_has_nothing_to_recompute(followed):
 def test_moving_a_block_starts_at_the_first_run_and_ends_with_the_blocks_swapped(followed):
     made, frames = followed
     layers, keys = frames["layers"], ["seed", "k"]
-    runs = frames["runs"].rename(columns={"order": "order_1"})
+    runs = frames["runs"].rename(columns={"noise_order": "order_1"})
     merged = layers.merge(runs[[*keys, "order_1", "test_error"]], on=[*keys, "order_1"])
     assert len(merged) == len(layers) == 2 * 2 * 3 * 2
     assert (merged["start_error"] == merged["test_error"]).all()

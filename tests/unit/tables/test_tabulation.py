@@ -173,7 +173,7 @@ MEMBERS = {"pair": [[0, 5], [0, 6], [1, 5]], "seeds": [[0], [1]]}
 
 def test_a_member_is_told_by_seed_and_order_or_by_the_seed_where_that_is_enough():
     rows = [("pair", 0, 6), ("pair", 1, 5), ("pair", 1, 9), ("pair", 0, 9), ("seeds", 1, 5), ("other", 0, 5)]
-    found = tabulation.with_members(pd.DataFrame(rows, columns=["key", "seed", "order"]), MEMBERS)
+    found = tabulation.with_members(pd.DataFrame(rows, columns=["key", "seed", "noise_order"]), MEMBERS)
     assert found["member"].tolist() == [1, 2, 2, pd.NA, 1, pd.NA]
     assert tabulation.with_members(pd.DataFrame({"key": ["pair"]}), MEMBERS)["member"].isna().all()
 

@@ -43,7 +43,7 @@ def _run(k: int, level: int, accuracy: float, seed: int, start: str = "", densit
     who = {
         "task": "net",
         "seed": seed,
-        "order": 0,
+        "noise_order": 0,
         "kind": "imp" if level else "dense",
         "k": k,
         "start": start or f"k{k}",

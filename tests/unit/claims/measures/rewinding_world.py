@@ -38,7 +38,7 @@ def _run(kind: str, k: int, level: int, accuracy: float, seed: int, order: int) 
     who = {
         "task": "net",
         "seed": seed,
-        "order": order,
+        "noise_order": order,
         "kind": kind if level else "dense",
         "k": k,
         "level": level,

@@ -24,7 +24,7 @@ def runs(accuracies: Accuracies, kind: str = "imp") -> pd.DataFrame:
             "density": 0.8**level,
         }
         for order, seed in ((order, seed) for order in (0, 1) for seed in range(len(values))):
-            rows.append(who | {"seed": seed, "order": order, "test_error": 1 - (values[seed] + 3 * order) / 100})
+            rows.append(who | {"seed": seed, "noise_order": order, "test_error": 1 - (values[seed] + 3 * order) / 100})
     return made_up.table(rows)
 
 

@@ -53,7 +53,7 @@ def test_leads_need_both_controls_at_every_level(frames):
 
 def _dense(frames, error):
     """The same test error in all dense networks."""
-    return edit(frames, "runs", "test_error", error, kind="dense", level=0, order=0)
+    return edit(frames, "runs", "test_error", error, kind="dense", level=0, noise_order=0)
 
 
 def test_a_grid_needs_its_ends_and_every_level_and_value(frames):
@@ -77,6 +77,6 @@ def test_the_dense_network_is_on_the_grid_too(frames):
 
 def test_margins_over_the_grid_flip_with_the_accuracies_that_they_come_from(frames):
     margin = {"name": "grid_margin", "level": 2, "from_k": 0, "to_k": 20, "take": "lowest"}
-    good = edit(frames, "runs", "test_error", 0.09, kind="imp", level=2, k=0, order=0)
+    good = edit(frames, "runs", "test_error", 0.09, kind="imp", level=2, k=0, noise_order=0)
     assert value(good, **margin) == pytest.approx(0.1)
     assert value(_dense(frames, 0.3), **margin) == pytest.approx(80 - 70 + 0.2)

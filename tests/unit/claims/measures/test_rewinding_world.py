@@ -42,7 +42,7 @@ NO_MEANS = {"num_params", "training_steps", "density", "num_pairs", "num_points"
 @pytest.mark.parametrize("options", [options for options, _ in EXPECTED], ids=IDS)
 def test_two_replicates_are_too_few_for_a_mean_unless_the_claim_says_so(frames, options):
     two = {name: frame[frame["seed"] != 1] for name, frame in frames.items()}
-    two["runs"] = two["runs"][two["runs"]["order"] == 0]
+    two["runs"] = two["runs"][two["runs"]["noise_order"] == 0]
     assert (ask(two, **options) is None) == (options["name"] not in NO_MEANS)
     if options["name"] not in NO_MEANS:
         assert ask(two, **options, least=2) is not None

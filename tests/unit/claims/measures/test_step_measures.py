@@ -14,7 +14,7 @@ from pipeline_lib.claims.evidence import Measured
 
 def test_the_fewest_replicates_of_a_comparison_are_reported(frames):
     runs = frames["runs"]
-    fewer = {**frames, "runs": runs[~((runs["kind"] == "reinit") & (runs["order"] == 1))]}
+    fewer = {**frames, "runs": runs[~((runs["kind"] == "reinit") & (runs["noise_order"] == 1))]}
     found = ask(fewer, name="difference", of="accuracy", kind="imp", other="reinit", k=0)
     assert found is not None
     assert (found.value, found.num) == (pytest.approx(81.5 - 78), 3)

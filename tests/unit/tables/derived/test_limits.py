@@ -44,7 +44,7 @@ def _cuts() -> list[dict[str, Any]]:
 
 def _runs(*errors: float | None, **more: Any) -> pd.DataFrame:
     """Dense networks, a seed each."""
-    who = {"task": "toy", "kind": "dense", "k": 5, "level": 0, "order": 0} | more
+    who = {"task": "toy", "kind": "dense", "k": 5, "level": 0, "noise_order": 0} | more
     return pd.DataFrame([who | {"seed": seed, "test_error": error} for seed, error in enumerate(errors)])
 
 
@@ -79,7 +79,7 @@ def test_of_one_dense_network_what_is_two_tenths_of_a_point_worse_matches():
 def test_other_networks_are_not_the_dense_ones():
     others = [
         _runs(0.5, 0.6, **more)
-        for more in ({"k": 9}, {"kind": "imp", "level": 1}, {"order": 1}, {"task": "x"}, {"kind": "reinit"})
+        for more in ({"k": 9}, {"kind": "imp", "level": 1}, {"noise_order": 1}, {"task": "x"}, {"kind": "reinit"})
     ]
     assert _fits(runs=pd.concat([_runs(0.10, 0.14), *others])) == _fits()
 

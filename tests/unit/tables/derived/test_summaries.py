@@ -37,7 +37,7 @@ def _pairs(values: dict[tuple[int, int], list[float]], **more: Any) -> pd.DataFr
 
 def _runs(errors: dict[tuple[int, int, int], float]) -> pd.DataFrame:
     """Rows from (level, k, seed) -> test error."""
-    who = {"task": "toy", "kind": "imp", "order": 0}
+    who = {"task": "toy", "kind": "imp", "noise_order": 0}
     return made_up.table([who | {"level": lv, "k": k, "seed": s, "test_error": e} for (lv, k, s), e in errors.items()])
 
 
@@ -202,7 +202,7 @@ def test_networks_lists_recipes_and_dense_accuracy():
     runs.loc[runs["level"] == 1, ["density", "num_kept"]] = (0.8, 0.8 * 266_200)
     spec = {"tasks": {"toy": _task()}, "sparse_levels": {"toy": 1}, "pruning": {"toy": "iterative"}}
     errors = [(0, 6_000, 0.5), (0, 20_000, 0.01), (0, 24_000, 0.02), (1, 20_000, 0.05), (1, 24_000, 0.03)]
-    who = {"task": "toy", "kind": "dense", "k": 0, "order": 0, "split": "test"}
+    who = {"task": "toy", "kind": "dense", "k": 0, "noise_order": 0, "split": "test"}
     curves = pd.DataFrame([who | {"seed": seed, "step": step, "error": error} for seed, step, error in errors])
     (row,) = stability.networks({"runs": runs, "curves": pd.concat([curves, curves.assign(split="batch", error=0)])}, spec)
     assert (row["late_accuracy"], row["best_accuracy"]) == (pytest.approx(1 - (0.015 + 0.04) / 2), pytest.approx(0.98))
