@@ -85,3 +85,15 @@ def test_the_committed_pages_are_those_of_the_committed_tables(page):
 def test_every_reproduction_is_a_page():
     folders = {path.name for path in numbers.FOLDER.iterdir() if path.is_dir()}
     assert {page.parent.name for page in numbers.pages()} == folders
+
+
+PAPERS = {"paper A": "early_phase", "paper B": "mode_connectivity", "paper C": "unmasking"}
+
+
+@pytest.mark.parametrize("table", sorted(numbers.FOLDER.glob("*/claims.parquet")), ids=lambda table: table.parent.name)
+def test_claims_that_fail_are_listed_with_what_we_think_of_them(table):
+    """In the document of their paper, or where those of several papers were judged together, in one of them."""
+    said = "".join((config.ROOT / "docs" / "papers" / f"{name}.md").read_text(encoding="utf-8") for name in PAPERS.values())
+    claims = pd.read_parquet(table)
+    failing = set(claims[claims["verdict"] == "fails"]["claim"])
+    assert {claim for claim in failing if f"`{claim}`" not in said} == set()
