@@ -6,7 +6,6 @@ import doctest
 import inspect
 from pathlib import Path
 
-import every_stage
 import numpy as np
 import pytest
 import torch
@@ -37,6 +36,7 @@ def names() -> dict[str, object]:
         "spectrum": spectrum,
         "np": np,
         "torch": torch,
+        "Path": Path,
     }
 
 
@@ -81,28 +81,6 @@ def test_a_run_that_diverges_is_an_error():
         pipeline_lib.train(wild, pipeline_lib.initialise(wild))
 
 
-CHANGES = {"network": {"widths": [6]}, "optimiser": {"lr": 0.01}, "steps": 8, "evaluate_every": 8}
-GRID = {
-    "tasks": ["digits_mlp"],
-    "seeds": [3],
-    "orders": 2,
-    "rewind": [2],
-    "levels": 1,
-    "alphas": 5,
-    "perturbed": [2],
-    "curvature": {"steps": [2], "iterations": 6, "probes": 2, "examples": 64, "subspace": 2},
-    "figures": ["instability_sparse", "noise", "curvature"],
-}
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory) -> nodes.Plan:
-    results = str(tmp_path_factory.mktemp("results"))
-    plan = toys.make_plan({"results": results, "tasks": {"digits_mlp": CHANGES}, "experiments": {"tiny": GRID}})
-    every_stage.make(plan, without=("plot", "derive", "judge"))
-    return plan
-
-
 def _the(made: nodes.Plan, stage: str, **spec: object) -> Path:
     """The folder of the one artifact of a stage with such a spec."""
     (found,) = [n for n in made.nodes.values() if n.stage == stage and spec.items() <= n.spec.items()]
@@ -111,16 +89,6 @@ def _the(made: nodes.Plan, stage: str, **spec: object) -> Path:
 
 def _state(made: nodes.Plan, stage: str, member: int = 0, **spec: object) -> State:
     return artifacts.read_states(_the(made, stage, **spec) / "state.safetensors")[0][member]
-
-
-@pytest.fixture(scope="module")
-def world() -> pipeline_lib.World:
-    return pipeline_lib.load("digits_mlp", **CHANGES)
-
-
-@pytest.fixture(scope="module")
-def w2(world) -> State:
-    return pipeline_lib.train(world, pipeline_lib.initialise(world, seed=3), until=2, seed=3)
 
 
 def test_networks_masks_and_starts_are_those_of_the_workflow(made, world, w2):
