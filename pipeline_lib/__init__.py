@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "notebook.networks": ("load", "initialise", "train", "evaluate"),
     "notebook.changes": ("prune", "perturb"),
-    "notebook.measurements": ("path", "instability", "layerwise", "landscape", "curvature"),
+    "notebook.measurements": ("path", "instability", "layerwise", "plane", "hessian"),
     "notebook.results": ("results", "Results"),
     "notebook.export": ("export",),
     "core.types": ("State",),
@@ -26,6 +26,7 @@ _PUBLIC = {
     "analysis.sublevel_sets": ("Landscape",),
     "analysis.lanczos": ("lanczos", "ritz"),
     "analysis.spectra": ("Spectrum", "Estimate", "trace", "negative_mass", "f_max", "top_values"),
+    "analysis.spectral_density": ("spectral_density",),
     "analysis.magnitudes": ("quantiles",),
 }
 _MODULES = {name: module for module, names in _PUBLIC.items() for name in names}

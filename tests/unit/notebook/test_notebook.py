@@ -25,7 +25,7 @@ def names() -> dict[str, object]:
     digits = pipeline_lib.load("digits_mlp", network={"widths": [8]}, optimiser={"lr": 0.01}, steps=20)
     w0 = pipeline_lib.initialise(digits)
     one, other = (pipeline_lib.train(digits, w0, order=order) for order in (0, 1))
-    spectrum = pipeline_lib.curvature(digits, one, iterations=10, probes=2, examples=64)
+    spectrum = pipeline_lib.hessian(digits, one, iterations=10, probes=2, examples=64)
     mask = pipeline_lib.prune(digits, one, fraction=0.5)
     return found | {
         "digits": digits,
@@ -64,7 +64,7 @@ def test_what_is_asked_for_wrongly_is_said(names):
     with pytest.raises(ValueError, match=r"batchnorm must be averaged or recomputed, got 'none'; choose one of them"):
         pipeline_lib.path(digits, one, one, batchnorm="none")
     with pytest.raises(ValueError, match=r"operator must be hessian or gauss_newton, got 'fisher'; choose one of them"):
-        pipeline_lib.curvature(digits, one, operator="fisher")
+        pipeline_lib.hessian(digits, one, operator="fisher")
     with pytest.raises(ValueError, match=r"criterion must be one of .*magnitude, .*got 'magnitud'; did you mean 'magnitude'\?"):
         pipeline_lib.prune(digits, one, criterion="magnitud")
     with pytest.raises(ValueError, match=r"change must be perturbations alone, got 'lr_rewinding'; train or prune by"):
@@ -115,7 +115,7 @@ def test_measurements_are_those_of_the_workflow(made, world, w2):
     (row,) = rows[rows["split"] == "test"].to_dict("records")
     found = pipeline_lib.instability(world, one, other, num=5)
     assert {name: row[name] for name in vars(found)} == vars(found)
-    spectrum = pipeline_lib.curvature(world, w2, iterations=6, probes=2, examples=64, seed=3)
+    spectrum = pipeline_lib.hessian(world, w2, iterations=6, probes=2, examples=64, seed=3)
     (row,) = tabulation.read(_the(made, "hessian", step=2) / "curvature.parquet").to_dict("records")
     assert pipeline_lib.trace(spectrum).value == row["trace"]
     assert row["dimension"] == spectrum.dim
