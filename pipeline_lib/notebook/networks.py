@@ -54,8 +54,11 @@ def load(task: str, data_root: str | Path | None = None, **changes: Any) -> Worl
     return World(recipe, whole, build(recipe, whole))
 
 
-def initialise(world: World, seed: int = 0, draw: str = "W0") -> State:
+@singledispatch
+def initialise(world: World, seed: int = 0, draw: str = "W0") -> Any:
     """Draw W_0: the state that seed `seed` of the workflow begins with, to the bit.
+
+    Of modules: `initialise(network, seed=0, draw="W0")`, a copy drawn anew by each module's own `reset_parameters`.
 
     Args:
         world: of the task.
@@ -141,3 +144,4 @@ def evaluate(world: World, state: State, split: str = "test") -> Score:
 
 train.register(nn.Module, of_modules.train)
 evaluate.register(nn.Module, of_modules.evaluate)
+initialise.register(nn.Module, of_modules.initialise)

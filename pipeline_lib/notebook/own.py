@@ -32,6 +32,7 @@ from pipeline_lib.experiments import criteria
 from pipeline_lib.pruning import masks, selection
 from pipeline_lib.training import fitting
 from pipeline_lib.training.evaluation import Score
+from pipeline_lib.training.initialisers.modules import own_reset
 
 _CHUNK = 1000  # examples that are evaluated at a time, of data that come as two tensors
 
@@ -68,6 +69,17 @@ def _batches(network: nn.Module, data: Any) -> Batches:
         yield from ((x.to(place), y.to(place)) for x, y in parts)
 
     return batches
+
+
+def initialise(network: nn.Module, seed: int = 0, draw: str = "W0") -> nn.Module:
+    """Draw the parameters of a copy anew, each module's by its own `reset_parameters`; they depend on seed and draw alone.
+
+    Raises:
+        ValueError: a parameter belongs to a module that has no such function, or whose function leaves it out.
+    """
+    state, own = own_reset(network, torch_generator("init", seed, draw)), copy.deepcopy(network)
+    own.load_state_dict({**own.state_dict(), **state.params})
+    return own
 
 
 def evaluate(network: nn.Module, data: Any, loss: Loss = F.cross_entropy) -> Score:
