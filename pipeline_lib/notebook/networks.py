@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import singledispatch
 from pathlib import Path
@@ -13,6 +14,7 @@ from pipeline_lib.core import algebra, registry
 from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.types import Dataset, Mask, Split, State
 from pipeline_lib.experiments.config import load_task
+from pipeline_lib.experiments.plugins import plug
 from pipeline_lib.notebook import own as of_modules
 from pipeline_lib.pruning.masks import check_fit
 from pipeline_lib.stages.support.data import World, build
@@ -22,12 +24,13 @@ from pipeline_lib.training.evaluation import Score
 from pipeline_lib.training.evaluation import evaluate as evaluate_on
 
 
-def load(task: str, data_root: str | Path | None = None, **changes: Any) -> World:
+def load(task: str, data_root: str | Path | None = None, plugins: Sequence[str] = (), **changes: Any) -> World:
     """Load a task's data set and build its network, on the GPU if there is one.
 
     Args:
         task: its name; `python -m pipeline_lib tasks` lists them.
         data_root: folder of the data sets; none for the default download folder, and for data that come with a package.
+        plugins: files whose functions the task names, as under `plugins` of a config.
         changes: keys of a task to have otherwise than its file, such as `steps=300` or `network={"widths": [20]}`.
 
     Returns:
@@ -43,6 +46,8 @@ def load(task: str, data_root: str | Path | None = None, **changes: Any) -> Worl
         >>> small.task["steps"]
         20
     """
+    if plugins:
+        plug(plugins)
     recipe: Any = load_task(task, {task: changes})
     dataset: Dataset = registry.call("datasets", recipe["dataset"], data_root=None if data_root is None else Path(data_root))
     place = pick(numerics(recipe))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
@@ -13,6 +13,7 @@ import pandas as pd
 from torch import nn
 
 from pipeline_lib.core.types import Mask, State
+from pipeline_lib.experiments.plugins import plug
 from pipeline_lib.experiments.runs import FRESH
 from pipeline_lib.stages.support.stored import Member, Stored
 from pipeline_lib.tables import tabulation
@@ -116,11 +117,12 @@ def _number(home: Stored, said: Mapping[Any, Any], pair: str) -> int:
     return fits[0]
 
 
-def results(folder: str | Path) -> Results:
+def results(folder: str | Path, plugins: Sequence[str] = ()) -> Results:
     """Open what an experiment made: `results(folder)["runs"]` is a table, and rows of it lead to networks.
 
     Args:
         folder: such as `results/quickstart`; or `results` itself, for rows that have a key.
+        plugins: files whose functions its tasks name, as under `plugins` of its config.
 
     Returns:
         Tables by name under `tables`, and `network(row)`, `mask(row)`, `state(row)`, `provenance(row)`.
@@ -135,4 +137,6 @@ def results(folder: str | Path) -> Results:
     """
     if not Path(folder).is_dir():
         raise ValueError(f"folder must exist, got {folder}; name the one of an experiment that was run")
+    if plugins:
+        plug(plugins)
     return Results(Path(folder))

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib.core import eager, files, processors
+from pipeline_lib.core import eager, files, processors, registry
 from pipeline_lib.experiments import config, config_files
 from pipeline_lib.experiments.experiment import Config
 from pipeline_lib.planning import adopted, ledger, nodes, plan, plan_file, publication, refinement
@@ -150,6 +150,7 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
     if line["stage"] != stage:
         raise ValueError(f"node {folder.name} must be made by stage {line['stage']}, got {stage}; use that one")
     try:
+        registry.plug([Path(file) for file in header["plugins"]])
         _check_current(header, line)
         here = _environment(header, stage)
     except (KeyError, TypeError, AttributeError) as error:
