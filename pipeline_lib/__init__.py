@@ -15,6 +15,7 @@ _PUBLIC = {
     "notebook.changes": ("prune", "perturb"),
     "notebook.measurements": ("path", "instability", "layerwise", "plane", "hessian"),
     "notebook.results": ("results", "Results"),
+    "notebook.checkpoints": ("checkpoint", "read_mask"),
     "notebook.export": ("export",),
     "core.types": ("State",),
     "core.algebra": ("masked",),
