@@ -14,7 +14,8 @@ DATASETS = registry.entries("datasets")
 
 
 def test_the_data_sets_are_these():
-    assert set(DATASETS) == {"digits", "mnist", "mnist_scaled", "fashionmnist", "cifar10", "cifar100", "image_folder"}
+    shipped = {"digits", "mnist", "mnist_scaled", "fashionmnist", "cifar10", "cifar100", "image_folder"}
+    assert set(DATASETS) == shipped | {"arrays", "small_image_folder", "torchvision_set", "hugging_face"}
 
 
 @pytest.mark.parametrize("name", DATASETS)
