@@ -17,8 +17,18 @@ from pipeline_lib.planning.keys import fingerprint
 from pipeline_lib.planning.keys.reach import Code
 from pipeline_lib.planning.keys.scopes import loaded
 
-# Where files may be opened: data sets and images are the user's, tables are artifacts; the others plan.
-_FILES = ("datasets", "core.jpegs", "core.locations", "tables", "claims.loading", "experiments", "planning", "store.lease")
+# Where files may be opened: data sets, images and what notebooks read are the user's, tables are artifacts; the others plan.
+_FILES = (
+    "datasets",
+    "core.jpegs",
+    "core.locations",
+    "tables",
+    "claims.loading",
+    "experiments",
+    "planning",
+    "store.lease",
+    "notebook",
+)
 _OPENING = {
     *("open", "read_text", "read_bytes", "loadtxt", "genfromtxt", "fromfile", "memmap", "read_csv", "read_json", "read_parquet"),
     *(f"{module}.load" for module in ("np", "numpy", "torch", "json", "pickle")),
