@@ -13,8 +13,10 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "notebook.networks": ("load", "initialise", "train", "evaluate"),
     "notebook.changes": ("prune", "perturb"),
-    "notebook.measurements": ("path", "instability", "layerwise", "landscape", "curvature"),
-    "notebook.results": ("read_tables",),
+    "notebook.measurements": ("path", "instability", "layerwise", "plane", "hessian"),
+    "notebook.results": ("results", "Results"),
+    "notebook.checkpoints": ("checkpoint", "read_mask"),
+    "notebook.export": ("export",),
     "core.types": ("State",),
     "core.algebra": ("masked",),
     "core.parameters": ("prunable",),
@@ -25,6 +27,7 @@ _PUBLIC = {
     "analysis.sublevel_sets": ("Landscape",),
     "analysis.lanczos": ("lanczos", "ritz"),
     "analysis.spectra": ("Spectrum", "Estimate", "trace", "negative_mass", "f_max", "top_values"),
+    "analysis.spectral_density": ("spectral_density",),
     "analysis.magnitudes": ("quantiles",),
 }
 _MODULES = {name: module for module, names in _PUBLIC.items() for name in names}

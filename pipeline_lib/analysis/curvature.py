@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pipeline_lib.analysis.lanczos import Matvec
 from pipeline_lib.core.types import Mask, State
@@ -170,3 +171,64 @@ def gauss_newton_product(
 
 # The matrices whose spectra can be measured, by the names that configs and tables have for them.
 OPERATORS: dict[str, Callable[..., tuple[Matvec, Tensor]]] = {"hessian": hessian_product, "gauss_newton": gauss_newton_product}
+
+
+def loss_product(
+    loss: Callable[[Tensor, Tensor], Tensor],
+    network: nn.Module,
+    state: State,
+    batches: Batches,
+    names: Sequence[str],
+    mask: Mask | None,
+) -> tuple[Matvec, Float[Tensor, " num_kept"]]:
+    """Make the product with the Hessian of any mean loss, in eval mode; else as `hessian_product`.
+
+    Attention is computed by its formula: its fused kernels have no second derivatives.
+
+    Args:
+        loss: of outputs and targets, the mean over a batch.
+        network: any module that maps inputs to outputs.
+        state: as for `hessian_product`.
+        batches: likewise, of any inputs and targets.
+        names: likewise.
+        mask: likewise.
+    """
+    _check(state, names, mask, "eval")
+    leaves = {name: state.params[name].detach().requires_grad_() for name in names}
+    survivors, places = _Survivors(leaves, mask), list(leaves.values())
+    tensors = {**state.params, **leaves, **state.buffers}
+
+    def over(vectors: Sequence[Tensor] | None) -> tuple[list[Tensor], int]:
+        """Sum gradients, or with vectors the Hessian's products with these, over all batches in float64."""
+        sums: list[Tensor] = [torch.zeros((), dtype=torch.float64)] * (1 if vectors is None else len(vectors))
+        seen = 0
+        with torch.enable_grad():
+            for x, y in batches():
+                with sdpa_kernel(SDPBackend.MATH):
+                    summed = loss(functional_call(network, tensors, (x,)), y) * len(y)
+                found = torch.autograd.grad(summed, places, create_graph=vectors is not None, materialize_grads=True)
+                ends = [found] if vectors is None else [_directional(found, places, survivors.scatter(v)) for v in vectors]
+                sums = [s.to(y.device) + survivors.gather(end).double() for s, end in zip(sums, ends, strict=True)]
+                seen += len(y)
+        return sums, seen
+
+    (total,), num = over(None)
+    if not num:
+        raise ValueError("batches must yield examples, got none; the loss is their mean")
+
+    def matvec(vectors: Float[Tensor, "*block n"]) -> Float[Tensor, "*block n"]:
+        sums, seen = over(list(vectors.reshape(-1, vectors.shape[-1])))
+        if seen != num:
+            raise ValueError(f"batches must yield the same {num} examples at every call, got {seen}; let each call start anew")
+        return (torch.stack(sums) / num).to(vectors.dtype).view(vectors.shape)
+
+    return matvec, (total / num).to(places[0].dtype)
+
+
+def _directional(gradient: Sequence[Tensor], places: Sequence[Tensor], vector: Sequence[Tensor]) -> Sequence[Tensor]:
+    """Differentiate a gradient along a vector; parts that do not depend on the leaves, as of a linear loss, give zero."""
+    pairs = [(g, v) for g, v in zip(gradient, vector, strict=True) if g.requires_grad]
+    if not pairs:
+        return [torch.zeros_like(place) for place in places]
+    ends, starts = zip(*pairs, strict=True)
+    return torch.autograd.grad(ends, places, starts, retain_graph=True, materialize_grads=True)

@@ -26,6 +26,12 @@ PLACES = {
     **{"measures": "claims/measures", "claims": "claims/rules.py"},
     "stages": "stages",  # each declares itself
 }
+# What plugins may add, files outside of the package that say their kind.
+PLUGGABLE = (
+    *("networks", "datasets", "optimisers", "schedules", "initialisers", "criteria", "derivatives", "ratios", "strategies"),
+    *("perturbations", "pretexts"),
+)
+KIND = "KIND"  # the constant in which a plugin does
 
 
 @dataclass(frozen=True)
@@ -59,9 +65,49 @@ def _entry(module: str, function: ast.FunctionDef) -> Entry:
     return Entry(module, function.name, tuple(a.arg for a in arguments if a.arg not in defaults), defaults, annotations)
 
 
+def _kind(place: Path) -> object:
+    """Read what kind of functions a plugin says that it has."""
+    for node in _statements(place):
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == KIND for t in node.targets):
+            return node.value.value if isinstance(node.value, ast.Constant) else ast.unparse(node.value)
+    return None
+
+
+def plug(files: Sequence[Path]) -> None:
+    """Register the functions of plugins, instead of those that were plugged before.
+
+    Args:
+        files: each has functions of one kind, which it names: `KIND = "networks"`.
+
+    Raises:
+        ValueError: a file cannot be read, is no module, does not say its kind, or has a function of a name that is taken.
+    """
+    if not sources.plug(files):
+        return
+    for cached in (entries, declared, stated):
+        cached.cache_clear()
+    for place, file in sources.plugged().items():
+        kind = _kind(place)
+        if kind not in PLUGGABLE:
+            raise ValueError(
+                f"plugin {file} must say {KIND} = one of {', '.join(PLUGGABLE)}, got {values.shown(kind)}; write it at its top"
+            )
+        if not any(node.module == _module(place) for node in entries(str(kind)).values()):
+            raise ValueError(f"plugin {file} must have a public function, got none; one is a name that a config may use")
+
+
+def plugged(kind: str) -> list[Path]:
+    """List the places in the package of the plugins of a kind."""
+    return [place for place in sources.plugged() if _kind(place) == kind]
+
+
 def _files(kind: str) -> list[Path]:
     place = PACKAGE / PLACES[kind]
-    return [place] if place.suffix else sources.public(place)
+    return [place] if place.suffix else [*sources.public(place), *plugged(kind)]
+
+
+def _module(path: Path) -> str:
+    return ".".join(["pipeline_lib", *path.relative_to(PACKAGE).with_suffix("").parts])
 
 
 def where(kind: str) -> str:
@@ -73,7 +119,7 @@ def _statements(path: Path) -> list[ast.stmt]:
     try:
         return ast.parse(sources.read(path) or "").body
     except SyntaxError as error:
-        raise ValueError(f"module {path} must be Python, got: {error}; mend it") from None
+        raise ValueError(f"module {sources.shown(path)} must be Python, got: {error}; mend it") from None
 
 
 def docstrings(kind: str) -> dict[str, str]:
@@ -90,12 +136,14 @@ def entries(kind: str) -> dict[str, Entry]:
         ValueError: two functions have one name, or a file is no Python.
     """
     found: dict[str, Entry] = {}
+    homes: dict[str, str] = {}
     for path in _files(kind):
-        module = ".".join(["pipeline_lib", *path.relative_to(PACKAGE).with_suffix("").parts])
+        module = _module(path)
+        homes[module] = sources.shown(path) if path in sources.plugged() else module
         for node in _statements(path):
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
                 if node.name in found:
-                    both = " and ".join(sorted({found[node.name].module, module}))
+                    both = " and ".join(sorted({homes[found[node.name].module], homes[module]}))
                     raise ValueError(f"function {node.name} of {kind} must be defined once, got two in {both}; rename one")
                 found[node.name] = _entry(module, node)
     return found

@@ -6,14 +6,17 @@ So a job's key is computed from the very bytes that the job compiles, whatever h
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from importlib.util import decode_source, spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
 
 ROOT = Path(__file__).parents[1]
+PLUGINS = ROOT / "plugins"  # no folder: where files from elsewhere are modules
 _frozen: dict[Path, bytes] = {}
+_plugged: dict[Path, tuple[Path, bytes]] = {}  # by their place in the package, where they really are and what they say
+_forget: list[Callable[[], None]] = []
 
 
 def _on_disk() -> dict[Path, bytes]:
@@ -32,13 +35,64 @@ def read(path: Path) -> str | None:
     Raises:
         ValueError: it is no text.
     """
-    frozen = bool(_frozen) and path.is_relative_to(ROOT)
-    if path not in _frozen and (frozen or not path.is_file()):
-        return None
+    if path.parent == PLUGINS and _plugged:
+        content = _plugged[path][1] if path in _plugged else b"" if path.name == "__init__.py" else None
+    elif bool(_frozen) and path.is_relative_to(ROOT):
+        content = _frozen.get(path)
+    else:
+        content = path.read_bytes() if path.is_file() else None
     try:
-        return decode_source(_frozen[path] if frozen else path.read_bytes())
+        return None if content is None else decode_source(content)
     except (SyntaxError, UnicodeError) as error:
-        raise ValueError(f"module {path} must be text, got: {error}; mend or remove it") from None
+        raise ValueError(f"module {shown(path)} must be text, got: {error}; mend or remove it") from None
+
+
+def shown(path: Path) -> str:
+    """Name a module's file as its writer knows it."""
+    return str(_plugged[path][0] if path in _plugged else path)
+
+
+def plugged() -> dict[Path, Path]:
+    """List the plugins: their places in the package, and the files."""
+    return {place: file for place, (file, _) in sorted(_plugged.items())}
+
+
+def plug(files: Sequence[Path]) -> bool:
+    """Let files from elsewhere be modules of `pipeline_lib.plugins`, by their names, instead of those that were before.
+
+    Returns:
+        Whether they are others, or say something else, than before.
+
+    Raises:
+        ValueError: one cannot be read, its name is none of a module, or two have one name.
+    """
+    taken: dict[Path, tuple[Path, bytes]] = {}
+    for file in files:
+        place = PLUGINS / file.name
+        if file.suffix != ".py" or not file.stem.isidentifier() or file.stem.startswith("_"):
+            raise ValueError(f"plugin {file} must be a module such as nets.py, got another name; rename it")
+        if place in taken:
+            raise ValueError(f"plugins must have different names, got {taken[place][0]} and {file}; rename one")
+        try:
+            taken[place] = file, file.read_bytes()
+        except OSError as error:
+            raise ValueError(f"plugin {file} must be readable, got: {error.strerror or error}; check its path") from None
+    if taken == _plugged:
+        return False
+    for place in _plugged:
+        sys.modules.pop(f"{_PACKAGE}.plugins.{place.stem}", None)
+    _plugged.clear()
+    _plugged.update(taken)
+    if _Plugins not in sys.meta_path:
+        sys.meta_path.insert(0, _Plugins)
+    for forget in _forget:
+        forget()
+    return True
+
+
+def when_plugged(forget: Callable[[], None]) -> None:
+    """Call a function whenever other plugins come, such as one that clears what is known of the source."""
+    _forget.append(forget)
 
 
 def public(folder: Path) -> list[Path]:
@@ -47,8 +101,11 @@ def public(folder: Path) -> list[Path]:
     return sorted(path for path in here if not path.name.startswith("_"))
 
 
+_PACKAGE = __name__.partition(".")[0]
+
+
 class _Loader:
-    """Compiles a module from what was frozen; neither its file nor compiled code of an earlier day is looked at."""
+    """Compiles a module from what was taken down; neither its file nor compiled code of an earlier day is looked at."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -60,10 +117,13 @@ class _Loader:
         exec(self.get_code(module.__name__), module.__dict__)
 
     def get_code(self, name: str) -> CodeType:
-        return compile(_frozen[self._path], str(self._path), "exec", dont_inherit=True)
+        return compile(self._content(), shown(self._path), "exec", dont_inherit=True)
 
     def get_source(self, name: str) -> str:  # for tracebacks
-        return decode_source(_frozen[self._path])
+        return decode_source(self._content())
+
+    def _content(self) -> bytes:
+        return _plugged[self._path][1] if self._path in _plugged else _frozen[self._path]
 
     def get_filename(self, name: str) -> str:
         return str(self._path)
@@ -75,7 +135,7 @@ class _Finder:
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
         package, *rest = name.split(".")
-        if package != __name__.partition(".")[0] or not rest:
+        if package != _PACKAGE or not rest:
             return None
         base = ROOT.joinpath(*rest)
         for file in (base / "__init__.py", base.with_name(f"{base.name}.py")):
@@ -83,6 +143,22 @@ class _Finder:
                 inside = [str(base)] if file.parent == base else None
                 return spec_from_file_location(name, file, loader=_Loader(file), submodule_search_locations=inside)  # type: ignore[arg-type]
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+class _Plugins:
+    """Finds plugins, and the package that they are modules of."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name == f"{_PACKAGE}.plugins" and _plugged:
+            spec = ModuleSpec(name, None, is_package=True)
+            spec.submodule_search_locations = []
+            return spec
+        package, _, own = name.rpartition(".")
+        file = PLUGINS / f"{own}.py"
+        if package != f"{_PACKAGE}.plugins" or file not in _plugged:
+            return None
+        return spec_from_file_location(name, file, loader=_Loader(file))  # type: ignore[arg-type]
 
 
 def freeze() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_lib.core import locations, registry, values
-from pipeline_lib.experiments import figure_needs, lengths, validation
+from pipeline_lib.experiments import figure_needs, lengths, plugins, validation
 from pipeline_lib.experiments.experiment import Config, Experiment
 from pipeline_lib.experiments.settings.basics import PerJob
 from pipeline_lib.experiments.settings.groups import complete_options
@@ -210,6 +210,7 @@ def resolve(raw: Mapping[str, Any]) -> Config:
     raw |= {key: locations.expanded(key, raw[key]) for key in ("results", "data_root") if isinstance(raw.get(key), str)}
     validation.validate(raw)
     raw = validation.along(raw, _in_one_form)
+    plugged = plugins.plug(raw.get("plugins", ()))
     for name in raw["experiments"]:
         locations.check_experiment(name)
     settings = {**defaults(Whole), **raw}
@@ -219,6 +220,7 @@ def resolve(raw: Mapping[str, Any]) -> Config:
         Path(root) if root else None,
         {name: _experiment(name, e, raw) for name, e in raw["experiments"].items()},
         settings["environment"],
+        plugged,
     )
 
 

@@ -88,6 +88,22 @@ def _joined(configs: Mapping[str, Config]) -> Config:
     return replace(first, experiments={name: e for each in configs.values() for name, e in each.experiments.items()})
 
 
+def _raws(paths: Sequence[Path]) -> dict[str, Mapping[str, Any]]:
+    """Read files; the paths of plugins are relative to the file that lists them."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for path in paths:
+        raw = read_yaml(path)
+        if _are_paths(raw.get("plugins")):
+            around = path.resolve().parent
+            raw = {**raw, "plugins": [each if each[:1] in ("~", "$") else str(around / each) for each in raw["plugins"]]}
+        found[str(path)] = raw
+    return found
+
+
+def _are_paths(listed: Any) -> bool:
+    return isinstance(listed, list) and all(isinstance(each, str) for each in listed)
+
+
 def read(paths: Sequence[Path], overrides: Mapping[str, Any] | None = None) -> Config:
     """Read config files and join what they ask for, each with its own settings, and overrides laid over all of them.
 
@@ -98,9 +114,11 @@ def read(paths: Sequence[Path], overrides: Mapping[str, Any] | None = None) -> C
     Raises:
         ValueError: a file is wrong, or two of them say different things of one experiment, task or setting.
     """
-    raws: dict[str, Mapping[str, Any]] = {str(path): read_yaml(path) for path in paths} or {"the command line": {}}
-    whole = _overridden(raws, overrides or {})
+    whole = _overridden(_raws(paths) or {"the command line": {}}, overrides or {})
+    listed = [raw["plugins"] for raw in whole.values() if "plugins" in raw]
     shared: dict[str, Any] = {}
+    if listed and all(map(_are_paths, listed)):
+        shared["plugins"] = list(dict.fromkeys(path for each in listed for path in each))  # jobs know those of all files
     for key in _SHARED:
         said = {file: raw[key] for file, raw in whole.items() if key in raw}
         if said:
@@ -115,7 +133,7 @@ def read(paths: Sequence[Path], overrides: Mapping[str, Any] | None = None) -> C
 def merged(paths: Sequence[Path], overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Write what `read` reads as one config; grouping into jobs is the first file's."""
     whole: dict[str, Any] = {}
-    for raw in reversed(_overridden({str(path): read_yaml(path) for path in paths}, overrides or {}).values()):
+    for raw in reversed(_overridden(_raws(paths), overrides or {}).values()):
         whole = config.merge(whole, raw)
     return whole
 

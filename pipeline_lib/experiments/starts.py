@@ -162,3 +162,8 @@ def parse(text: str, task: Mapping[str, Any], what: str = "start") -> Start:
         ValueError: it does not follow the grammar, an unknown name or option, or lengths that do not fit the task.
     """
     return _parse(text, task["name"], task["steps"], task["batch_size"], task["dataset"]["num_train"], what)
+
+
+def forget() -> None:
+    """Read starts anew, as their words have come to mean something else."""
+    _parse.cache_clear()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import singledispatch
 from typing import Any
 
 import torch
+from torch import nn
 
 from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.rng import numpy_generator
@@ -12,6 +14,7 @@ from pipeline_lib.core.types import Mask, State
 from pipeline_lib.experiments import criteria
 from pipeline_lib.experiments.changes import Perturbation
 from pipeline_lib.experiments.starts import parse
+from pipeline_lib.notebook import own as of_modules
 from pipeline_lib.notebook.networks import initialise
 from pipeline_lib.perturbations.support import application
 from pipeline_lib.perturbations.support.context import Around, initial_deviation
@@ -25,6 +28,7 @@ def _whole(world: World) -> Mask:
     return ones({name: world.network.get_parameter(name).shape for name in prunable(world.network)})
 
 
+@singledispatch
 def prune(
     world: World,
     state: State,
@@ -36,6 +40,9 @@ def prune(
     examples: int = 2000,
 ) -> Mask:
     """Prune the survivors that a criterion scores lowest: `ceil(fraction * survivors)` of them.
+
+    Of modules: `prune(network, mask=None, fraction=0.2, criterion="magnitude", scope="global", seed=0, data=None)`, see
+    `notebook/own.py`.
 
     Args:
         world: of the task; says which tensors can be pruned.
@@ -108,3 +115,6 @@ def perturb(world: World, start: State, change: str, mask: Mask | None = None, s
     changed = application.perturb(weights, around, steps, numpy_generator("perturb", asked.text, seed))
     params = {**start.params, **{name: torch.from_numpy(changed[name]) for name in kept}}
     return State(params, start.buffers, start.step)
+
+
+prune.register(nn.Module, of_modules.prune)

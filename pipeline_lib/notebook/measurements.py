@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import partial, singledispatch
 
 import numpy as np
+from torch import nn
 
 from pipeline_lib.analysis import paths, planes, spectra
 from pipeline_lib.analysis.curvature import OPERATORS
@@ -15,14 +16,18 @@ from pipeline_lib.core import algebra
 from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.types import Mask, State
+from pipeline_lib.notebook import own as of_modules
 from pipeline_lib.stages.support.data import World
 from pipeline_lib.training.evaluation import Score, chunks, subset
 
 
+@singledispatch
 def path(
     world: World, first: State, second: State, num: int = 30, split: str = "test", batchnorm: str = "averaged"
 ) -> dict[float, Score]:
     """Evaluate the line between two networks: `E(alpha W_1 + (1 - alpha) W_2)`, every tensor of the state mixed.
+
+    Of modules: `path(first, second, data, num=30, loss=cross_entropy)`, see `notebook/own.py`.
 
     Args:
         world: of the task.
@@ -52,6 +57,7 @@ def path(
     return dict(zip(weights, found[0, 1], strict=True))
 
 
+@singledispatch
 def instability(
     world: World, first: State, second: State, num: int = 30, split: str = "test", batchnorm: str = "averaged"
 ) -> Ends:
@@ -60,6 +66,8 @@ def instability(
     `barrier` is `max_alpha E(alpha) - (alpha E_1 + (1 - alpha) E_2)`, `loss_barrier` the same of the loss, `midpoint_error`
     E(1/2); `num` evenly spaced alphas count. Two copies of a network that were trained under two orders of SGD noise are
     stable if it is below 0.02, and they are at least 0.2 better than guessing.
+
+    Of modules: `instability(first, second, data, num=30, loss=cross_entropy)`, see `notebook/own.py`.
 
     Args:
         world: of the task.
@@ -110,7 +118,8 @@ def layerwise(world: World, first: State, second: State, num: int = 30, split: s
     return paths.layerwise(world.network, one, other, paths.alphas(num), part, data, world.numerics)
 
 
-def landscape(
+@singledispatch
+def plane(
     world: World,
     solution: State,
     second: State,
@@ -122,6 +131,8 @@ def landscape(
     """Evaluate the plane of prunable weights through three networks: `E(a W_1 + b W_2 + c W_3), a + b + c = 1`.
 
     x points from the first to the second, y is orthogonal to it, towards the third; both in units of distance in weight space.
+
+    Of modules: `plane(solution, second, third, data, num=21, margin=0.2, loss=cross_entropy, names=None)`, see `notebook/own.py`.
 
     Args:
         world: of the task.
@@ -141,22 +152,23 @@ def landscape(
     Source: paper C, appendix B and definition 2.4.
 
     Example:
-        >>> found = landscape(digits, one, other, w0, num=5)
+        >>> found = plane(digits, one, other, w0, num=5)
         >>> found.errors.shape, found.own == evaluate(digits, one).error
         ((5, 5), True)
         >>> bool(found.sublevel_set(1.0).all())
         True
     """
     one, two, three = (algebra.moved(state, world.device) for state in (solution, second, third))
-    plane = planes.through((one, two, three), prunable(world.network), follow=True)
-    x, y = planes.covering(plane, num, margin)
-    points = np.concatenate([planes.grid_points(x, y), plane.places[:1]])
+    spanned = planes.through((one, two, three), prunable(world.network), follow=True)
+    x, y = planes.covering(spanned, num, margin)
+    points = np.concatenate([planes.grid_points(x, y), spanned.places[:1]])
     part, data = world.split(split), world.dataset
-    *errors, own = [score.error for score in planes.scores(world.network, plane, points, part, data, world.numerics)]
-    return Landscape(x, y, np.array(errors).reshape(len(y), len(x)), plane.places[0], own)
+    *errors, own = [score.error for score in planes.scores(world.network, spanned, points, part, data, world.numerics)]
+    return Landscape(x, y, np.array(errors).reshape(len(y), len(x)), spanned.places[0], own)
 
 
-def curvature(
+@singledispatch
+def hessian(
     world: World,
     state: State,
     mask: Mask | None = None,
@@ -170,6 +182,9 @@ def curvature(
 
     `H = d^2 L / dw^2, L = (1/N) sum_n -log p(y_n | x_n)`, without weight decay and in eval mode; what follows from it is read off
     by `trace`, `negative_mass`, `f_max`, and `top_values` of one of `spectrum.full`.
+
+    Of modules: `hessian(network, data, mask=None, iterations=30, probes=4, loss=cross_entropy, seed=0, names=None)`, see
+    `notebook/own.py`.
 
     Args:
         world: of the task.
@@ -190,7 +205,7 @@ def curvature(
     Source: Ubaru, Chen and Saad, 2017; paper C, section 3.3.
 
     Example:
-        >>> found = curvature(digits, one, mask, iterations=5, probes=1, examples=64)
+        >>> found = hessian(digits, one, mask, iterations=5, probes=1, examples=64)
         >>> found.dim == num_kept(mask), len(found.full[0].values)
         (True, 5)
     """
@@ -201,3 +216,9 @@ def curvature(
     there = algebra.moved(state, world.device)
     product, gradient = OPERATORS[operator](world.network, there, batches, prunable(world.network), mask)
     return spectra.spectrum(product, gradient, iterations, [torch_generator("probe", seed, i) for i in range(probes)])
+
+
+path.register(nn.Module, of_modules.path)
+instability.register(nn.Module, of_modules.instability)
+plane.register(nn.Module, of_modules.plane)
+hessian.register(nn.Module, of_modules.hessian)

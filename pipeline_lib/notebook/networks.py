@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline_lib.core import algebra, registry
 from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.types import Dataset, Mask, Split, State
 from pipeline_lib.experiments.config import load_task
+from pipeline_lib.experiments.plugins import plug
+from pipeline_lib.notebook import own as of_modules
 from pipeline_lib.pruning.masks import check_fit
 from pipeline_lib.stages.support.data import World, build
 from pipeline_lib.stages.support.training import Run, Setting, numerics, train_cohort
@@ -20,12 +24,13 @@ from pipeline_lib.training.evaluation import Score
 from pipeline_lib.training.evaluation import evaluate as evaluate_on
 
 
-def load(task: str, data_root: str | Path | None = None, **changes: Any) -> World:
+def load(task: str, data_root: str | Path | None = None, plugins: Sequence[str] = (), **changes: Any) -> World:
     """Load a task's data set and build its network, on the GPU if there is one.
 
     Args:
         task: its name; `rewind tasks` lists them.
         data_root: folder of the data sets; none for the default download folder, and for data that come with a package.
+        plugins: files whose functions the task names, as under `plugins` of a config.
         changes: keys of a task to have otherwise than its file, such as `steps=300` or `network={"widths": [20]}`.
 
     Returns:
@@ -41,6 +46,8 @@ def load(task: str, data_root: str | Path | None = None, **changes: Any) -> Worl
         >>> small.task["steps"]
         20
     """
+    if plugins:
+        plug(plugins)
     recipe: Any = load_task(task, {task: changes})
     dataset: Dataset = registry.call("datasets", recipe["dataset"], data_root=None if data_root is None else Path(data_root))
     place = pick(numerics(recipe))
@@ -52,8 +59,11 @@ def load(task: str, data_root: str | Path | None = None, **changes: Any) -> Worl
     return World(recipe, whole, build(recipe, whole))
 
 
-def initialise(world: World, seed: int = 0, draw: str = "W0") -> State:
+@singledispatch
+def initialise(world: World, seed: int = 0, draw: str = "W0") -> Any:
     """Draw W_0: the state that seed `seed` of the workflow begins with, to the bit.
+
+    Of modules: `initialise(network, seed=0, draw="W0")`, a copy drawn anew by each module's own `reset_parameters`.
 
     Args:
         world: of the task.
@@ -72,11 +82,15 @@ def initialise(world: World, seed: int = 0, draw: str = "W0") -> State:
     return registry.call("initialisers", world.task["initialisation"], network=world.network, generator=generator)
 
 
-def train(world: World, start: State, until: int | None = None, mask: Mask | None = None, seed: int = 0, order: int = 0) -> State:
+@singledispatch
+def train(world: World, start: State, until: int | None = None, mask: Mask | None = None, seed: int = 0, order: int = 0) -> Any:
     """Train from a state by the task's recipe; from an early state under a mask this is rewinding.
 
     Momentum begins anew, the learning-rate schedule goes on at the start's step, and batch t depends on (seed, order, t) alone.
     Weights outside of the mask begin at zero and stay there. To keep W_k, train to k first and go on from there.
+
+    Of modules: `train(network, data, until, optimiser, step=0, mask=None, batch_size=64, schedule=None, loss=cross_entropy,
+    seed=0, order=0)`, see `notebook/own.py`.
 
     Args:
         world: of the task.
@@ -111,8 +125,11 @@ def train(world: World, start: State, until: int | None = None, mask: Mask | Non
     return replace(trained.state, slots={})
 
 
+@singledispatch
 def evaluate(world: World, state: State, split: str = "test") -> Score:
     """Compute a network's error and loss in eval mode, without augmentation: `(1/N) sum_n [argmax f(x_n) != y_n]`, `-log p`.
+
+    Of modules: `evaluate(network, data, loss=cross_entropy)`, see `notebook/own.py`.
 
     Args:
         world: of the task.
@@ -128,3 +145,8 @@ def evaluate(world: World, state: State, split: str = "test") -> Score:
     """
     there, data = algebra.moved(state, world.device), world.dataset
     return evaluate_on(world.network, there, world.split(split), data, world.numerics)
+
+
+train.register(nn.Module, of_modules.train)
+evaluate.register(nn.Module, of_modules.evaluate)
+initialise.register(nn.Module, of_modules.initialise)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib.core import eager, files, processors
+from pipeline_lib.core import eager, files, processors, registry
 from pipeline_lib.experiments import config, config_files
 from pipeline_lib.experiments.experiment import Config
 from pipeline_lib.planning import adopted, ledger, nodes, plan, plan_file, publication, refinement
@@ -150,6 +150,7 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
     if line["stage"] != stage:
         raise ValueError(f"node {folder.name} must be made by stage {line['stage']}, got {stage}; use that one")
     try:
+        registry.plug([Path(file) for file in header["plugins"]])
         _check_current(header, line)
         here = _environment(header, stage)
     except (KeyError, TypeError, AttributeError) as error:
@@ -167,9 +168,11 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
     facts = environment.facts(here, stage, line["spec"], code, verification.made_in(parents))
     members = plan_file.members(path) if stage == "tabulate" else {}
     job = Job(line["key"], line["spec"], folder, reads, root, facts, members)
-    work = importlib.import_module(f"pipeline_lib.stages.{stage}").run
+    work = importlib.import_module(f"pipeline_lib.stages.{stage}")
     eager.spare_the_compiler()
-    work(job)
+    work.run(job)
+    if hasattr(work, "check"):  # looks at what was written, and changes none of it: no part of keys
+        work.check(job)
     files.remove_leftovers(job.folder)
     record = {key: line[key] for key in ("key", "stage", "label", "spec", "parents")}
     record |= {**job.facts, "format": fingerprint.FORMAT, "sha256": verification.digests(job.folder)}

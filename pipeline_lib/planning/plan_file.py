@@ -54,7 +54,7 @@ def to_lines(plan: Plan, paths: Iterable[Path]) -> Iterable[str]:
     root = str(plan.config.data_root) if plan.config.data_root else None
     described = {task: _hashes(files) for task, files in config_files.task_files(plan.config).items()}
     header = {"format": fingerprint.FORMAT, "inputs": _hashes(paths), "tasks": described, "data_root": root}
-    header |= {"environment": vars(plan.place) if plan.place else None, "adopted": plan.kept}
+    header |= {"environment": vars(plan.place) if plan.place else None, "adopted": plan.kept, "plugins": plan.config.plugins}
     yield json.dumps(header | {"published": published(plan)})
     for node in plan.nodes.values():
         reads = {role: [n.folder for n in nodes] for role, nodes in plan.parents(node).items()}
@@ -90,7 +90,7 @@ def _checked_folder(folder: str) -> str:
 def _checked(header: Any, line: Any, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Check what jobs rely on: kinds of facts, and that all folders lie where artifacts do."""
     facts: dict[str, Any] = {"inputs": dict, "tasks": dict, "adopted": dict, "data_root": (str, type(None))}
-    facts |= {"environment": (dict, type(None))}
+    facts |= {"environment": (dict, type(None)), "plugins": list}
     if not all(isinstance(header[name], kind) for name, kind in facts.items()):
         raise ValueError("a header of another kind")
     if not all(isinstance(line[name], dict) for name in ("spec", "parents", "reads")):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from pipeline_lib.core import registry
@@ -11,14 +10,9 @@ from pipeline_lib.experiments import config
 _HEAD = ("task", "network", "parameters", "data set", "training images", "batch", "optimiser", "lr", "schedule", "steps")
 
 
-@cache
-def _known() -> dict[str, Any]:
-    return registry.stated("datasets", "EXAMPLES")
-
-
 def examples(dataset: dict[str, Any]) -> tuple[tuple[int, int, int], int]:
     """Give the shape of a data set's examples and its number of classes, without its data."""
-    (channels, height, width), num_classes = _known()[dataset["name"]]
+    (channels, height, width), num_classes = registry.stated("datasets", "EXAMPLES")[dataset["name"]]
     size = dataset.get("size")
     return (channels, size or height, size or width), dataset.get("num_classes", num_classes)
 

@@ -31,3 +31,12 @@ def run(job: Job[Spec]) -> None:
     dataset = registry.call("datasets", job.spec["dataset"], data_root=job.data_root)
     images = data.check(dataset)
     data.write(job.folder / "data.safetensors", dataset, job, images)
+
+
+def check(job: Job[Spec]) -> None:
+    """Refuse what cannot be a data set, whoever wrote the function that loaded it.
+
+    Raises:
+        ValueError: naming what is wrong: the kind of images or labels, labels out of range, or moments that normalise nothing.
+    """
+    data.check_written(job.folder / "data.safetensors", job.spec["dataset"]["name"])

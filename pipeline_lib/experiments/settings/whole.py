@@ -94,3 +94,6 @@ class Whole:
     environment: Literal["record", "strict"] = key(
         "record", "", "whether versions and devices are only recorded, or part of keys"
     )
+    plugins: Annotated[tuple[str, ...], Items()] = key(
+        (), "", "files, relative to this one, whose functions configs may name ([how](plugins.md)): `[my_lab/nets.py]`", "none"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from pipeline_lib.core import sources
 from pipeline_lib.core.registry import PLACES
 from pipeline_lib.planning.keys.reach import Code
 from pipeline_lib.planning.keys.syntax import Reference, Written
@@ -80,3 +81,13 @@ def fingerprint(stage: str, named: Named = (), code: Code = CODE) -> str:
 def odd_places(stage: str, named: Named = (), code: Code = CODE) -> list[str]:
     """List what cannot be followed to a definition, so that all of a module counts: `module:line: what`."""
     return sorted({place for written in reached(stage, named, code).values() for place in written.odd})
+
+
+def _forget() -> None:
+    """Read the package anew, as it has other plugins."""
+    CODE.forget()
+    asked.cache_clear()
+    fingerprint.cache_clear()
+
+
+sources.when_plugged(_forget)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from pipeline_lib.core import sources
+from pipeline_lib.core import registry, sources
 from pipeline_lib.planning.keys.effects import changed, hidden_change, outer_changes, registers
 from pipeline_lib.planning.keys.scopes import bound, imported, loaded, own_statements
 from pipeline_lib.planning.keys.syntax import Reference, Writer, Written
@@ -172,7 +172,7 @@ class Code:
             ValueError: there is none.
         """
         place = self._places.get(kind, kind)
-        names = [place] if place.endswith(".py") else self._files(place)
+        names = [place] if place.endswith(".py") else [*self._files(place), *self._plugged(kind)]
         for path in names:
             module = ".".join([self.name, *path.removesuffix(".py").split("/")])
             if re.search(rf"\bdef\s+{name}\b", self._text(path) or "") and name in self.module(module).definitions:
@@ -183,6 +183,14 @@ class Code:
         there = {f"{folder}/{path.name}" for path in sources.public(self.root / folder)}
         added = {path for path in self._edits if path.rpartition("/")[0] == folder and not path.startswith(f"{folder}/_")}
         return sorted(there | added)
+
+    def _plugged(self, kind: str) -> list[str]:
+        return [str(path.relative_to(sources.ROOT)) for path in registry.plugged(kind)] if self.root == sources.ROOT else []
+
+    def forget(self) -> None:
+        """Read everything anew when it is asked for."""
+        for known in (self._texts, self._modules, self._written, self._hashes):
+            known.clear()
 
     def _resolve(self, full: str, trail: tuple[str, ...] = (), home: str = "") -> tuple[str, Reference | None, str]:
         """Find what a full name stands for: what to write, the definition, and the rest of the name.

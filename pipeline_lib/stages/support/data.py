@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,6 +117,28 @@ def check(dataset: Dataset) -> str:
         found = f"{len(broken)} of {total} that are not: {', '.join(broken[:_FEW])}{more}"
         raise ValueError(f"images must be readable, got {found}; replace them, or remove them and lower num_train")
     return content.hexdigest()
+
+
+def check_written(path: Path, name: str) -> None:
+    """Hold a prepared data set against what networks are trained on: bytes, labels in range, moments that normalise.
+
+    Raises:
+        ValueError: naming what is wrong.
+    """
+    tensors, meta = artifacts.read_tensors(path)
+    for part in ("train", "test"):
+        x, y = tensors.get(f"{part}_x"), tensors[f"{part}_y"]
+        if x is not None and (x.dtype != torch.uint8 or x.dim() != 4 or not x.numel()):
+            rule = f"{part} images of data set {name} must be uint8 (N, C, H, W)"
+            raise ValueError(f"{rule}, got {x.dtype} {tuple(x.shape)}; scale them to 0 to 255, as data set arrays does")
+        if y.dtype != torch.int64 or y.dim() != 1 or (x is not None and len(x) != len(y)):
+            raise ValueError(f"{part} labels of data set {name} must be int64, one an image, got {y.dtype} {tuple(y.shape)}")
+        if not 0 <= int(y.min()) <= int(y.max()) < meta["num_classes"]:
+            rule = f"{part} labels of data set {name} must be in [0, {meta['num_classes'] - 1}]"
+            raise ValueError(f"{rule}, got {int(y.min())} to {int(y.max())}; count classes from 0")
+    if not all(math.isfinite(m) and math.isfinite(s) and s > 0 for m, s in zip(meta["mean"], meta["std"], strict=True)):
+        rule = f"mean and std of data set {name} must be finite, and std above 0"
+        raise ValueError(f"{rule}, got {meta['mean']} and {meta['std']}; leave out channels that do not vary")
 
 
 def _split(tensors: dict[str, Tensor], part: str, files: dict[str, Any], job: Job[Any], device: torch.device) -> Split:

@@ -39,7 +39,10 @@ def draw(network: nn.Module, generator: torch.Generator, weight: Weight, batchno
             )
             params[f"{prefix}.bias"] = torch.zeros(shape)
         elif own:
-            raise ValueError(f"module {prefix!r} must be a conv, linear or BatchNorm layer, got {type(module).__name__}")
+            raise ValueError(
+                f"module {prefix!r} must be a conv, linear or BatchNorm layer, got {type(module).__name__}; "
+                "set initialisation: {name: own_reset} for layers of other kinds"
+            )
     ordered = {name: params[name] for name, _ in network.named_parameters()}
     buffers = {name: buffer.detach().clone() for name, buffer in network.named_buffers()}
     return State(ordered, buffers)

@@ -11,6 +11,7 @@ from pipeline_lib.core import algebra, registry
 from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.training.initialisers.kaiming import kaiming_normal
+from pipeline_lib.training.initialisers.modules import own_reset
 
 CLASSES = 3
 SMALL = {
@@ -21,7 +22,10 @@ SMALL = {
     "resnet18": ((3, 32, 32), {"stem": "cifar"}),
     "resnet50": ((3, 32, 32), {}),
     "inception_v3": ((3, 299, 299), {}),
+    "vit": ((2, 8, 8), {"patch": 4, "width": 4, "heads": 2, "depth": 1}),
+    "character_transformer": ((1, 1, 6), {"width": 4, "heads": 2, "depth": 1}),
 }
+OWN = ("vit", "character_transformer")  # whose layers draw themselves
 
 
 def _meta(name: str) -> nn.Sequential:
@@ -79,7 +83,7 @@ def test_the_body_does_not_change_the_stems_output(name):
 @pytest.mark.parametrize("name", SMALL)
 def test_every_parameter_can_be_drawn(name):
     network = _meta(name)
-    state = kaiming_normal(network, torch_generator("all"))
+    state = (own_reset if name in OWN else kaiming_normal)(network, torch_generator("all"))
     assert [(n, t.shape) for n, t in state.params.items()] == [(n, p.shape) for n, p in network.named_parameters()]
     assert all(p.requires_grad for p in network.parameters())
 

@@ -6,7 +6,6 @@ import doctest
 import inspect
 from pathlib import Path
 
-import every_stage
 import numpy as np
 import pytest
 import torch
@@ -26,7 +25,7 @@ def names() -> dict[str, object]:
     digits = pipeline_lib.load("digits_mlp", network={"widths": [8]}, optimiser={"lr": 0.01}, steps=20)
     w0 = pipeline_lib.initialise(digits)
     one, other = (pipeline_lib.train(digits, w0, order=order) for order in (0, 1))
-    spectrum = pipeline_lib.curvature(digits, one, iterations=10, probes=2, examples=64)
+    spectrum = pipeline_lib.hessian(digits, one, iterations=10, probes=2, examples=64)
     mask = pipeline_lib.prune(digits, one, fraction=0.5)
     return found | {
         "digits": digits,
@@ -37,6 +36,7 @@ def names() -> dict[str, object]:
         "spectrum": spectrum,
         "np": np,
         "torch": torch,
+        "Path": Path,
     }
 
 
@@ -64,7 +64,7 @@ def test_what_is_asked_for_wrongly_is_said(names):
     with pytest.raises(ValueError, match=r"batchnorm must be averaged or recomputed, got 'none'; choose one of them"):
         pipeline_lib.path(digits, one, one, batchnorm="none")
     with pytest.raises(ValueError, match=r"operator must be hessian or gauss_newton, got 'fisher'; choose one of them"):
-        pipeline_lib.curvature(digits, one, operator="fisher")
+        pipeline_lib.hessian(digits, one, operator="fisher")
     with pytest.raises(ValueError, match=r"criterion must be one of .*magnitude, .*got 'magnitud'; did you mean 'magnitude'\?"):
         pipeline_lib.prune(digits, one, criterion="magnitud")
     with pytest.raises(ValueError, match=r"change must be perturbations alone, got 'lr_rewinding'; train or prune by"):
@@ -81,28 +81,6 @@ def test_a_run_that_diverges_is_an_error():
         pipeline_lib.train(wild, pipeline_lib.initialise(wild))
 
 
-CHANGES = {"network": {"widths": [6]}, "optimiser": {"lr": 0.01}, "steps": 8, "evaluate_every": 8}
-GRID = {
-    "tasks": ["digits_mlp"],
-    "seeds": [3],
-    "orders": 2,
-    "rewind": [2],
-    "levels": 1,
-    "alphas": 5,
-    "perturbed": [2],
-    "curvature": {"steps": [2], "iterations": 6, "probes": 2, "examples": 64, "subspace": 2},
-    "figures": ["instability_sparse", "noise", "curvature"],
-}
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory) -> nodes.Plan:
-    results = str(tmp_path_factory.mktemp("results"))
-    plan = toys.make_plan({"results": results, "tasks": {"digits_mlp": CHANGES}, "experiments": {"tiny": GRID}})
-    every_stage.make(plan, without=("plot", "derive", "judge"))
-    return plan
-
-
 def _the(made: nodes.Plan, stage: str, **spec: object) -> Path:
     """The folder of the one artifact of a stage with such a spec."""
     (found,) = [n for n in made.nodes.values() if n.stage == stage and spec.items() <= n.spec.items()]
@@ -111,16 +89,6 @@ def _the(made: nodes.Plan, stage: str, **spec: object) -> Path:
 
 def _state(made: nodes.Plan, stage: str, member: int = 0, **spec: object) -> State:
     return artifacts.read_states(_the(made, stage, **spec) / "state.safetensors")[0][member]
-
-
-@pytest.fixture(scope="module")
-def world() -> pipeline_lib.World:
-    return pipeline_lib.load("digits_mlp", **CHANGES)
-
-
-@pytest.fixture(scope="module")
-def w2(world) -> State:
-    return pipeline_lib.train(world, pipeline_lib.initialise(world, seed=3), until=2, seed=3)
 
 
 def test_networks_masks_and_starts_are_those_of_the_workflow(made, world, w2):
@@ -147,7 +115,7 @@ def test_measurements_are_those_of_the_workflow(made, world, w2):
     (row,) = rows[rows["split"] == "test"].to_dict("records")
     found = pipeline_lib.instability(world, one, other, num=5)
     assert {name: row[name] for name in vars(found)} == vars(found)
-    spectrum = pipeline_lib.curvature(world, w2, iterations=6, probes=2, examples=64, seed=3)
+    spectrum = pipeline_lib.hessian(world, w2, iterations=6, probes=2, examples=64, seed=3)
     (row,) = tabulation.read(_the(made, "hessian", step=2) / "curvature.parquet").to_dict("records")
     assert pipeline_lib.trace(spectrum).value == row["trace"]
     assert row["dimension"] == spectrum.dim

@@ -47,7 +47,7 @@ def test_the_package_itself_imports_nothing_that_takes_time(ran):
 
 
 def test_what_the_tour_says_is_so(ran):
-    at_0, at_50, (density, error), of_ticket, of_control, (trace, spread, (top,)), shares = ran[1]
+    at_0, at_50, (density, error), of_ticket, of_control, (trace, spread, (top,)), shares, own, *about_own = ran[1]
     assert max(at_50, of_ticket) < 0.05
     assert of_control > 0.15
     assert at_0 > 0.3
@@ -55,6 +55,11 @@ def test_what_the_tour_says_is_so(ran):
     assert error < 0.08
     assert trace > 0 < spread
     assert top is None or top > 0
+    assert abs(own) < 0.05
+    error, shape, (own_top,) = about_own
+    assert error < 0.25
+    assert shape == [3, 3]
+    assert own_top > 0
     assert 0 < shares[0] < shares[1] < shares[2] < 1
 
 

@@ -8,9 +8,12 @@ from pipeline_lib.experiments import config
 from pipeline_lib.planning import task_list
 
 # Parameters of each task's network, from the papers' tables and torchvision's.
+_LAYER = 4 * 32 + 4 * (32 * 32 + 32) + (32 * 128 + 128) + (128 * 32 + 32)  # norms, attention, and what follows it
 PARAMETERS = {
+    "characters": 96 * 32 + 16 * 32 + 2 * _LAYER + 2 * 32 + (32 * 96 + 96),
     "digits_mlp": 64 * 100 + 100 + 100 * 50 + 50 + 50 * 10 + 10,
     "digits_resnet": 19_810,
+    "digits_vit": (4 * 32 + 32) + 16 * 32 + 2 * _LAYER + 2 * 32 + (32 * 10 + 10),
     "inception_imagenet": 27_161_264,
     "lenet_fashionmnist": 266_610,
     "lenet_mnist": 266_610,

@@ -1,0 +1,75 @@
+"""Arrays in a `.npz` file."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+
+from pipeline_lib.core.types import Dataset
+from pipeline_lib.core.values import Count, Examples, Folder, In
+from pipeline_lib.datasets import _own
+
+EXAMPLES = {"arrays": ((1, 28, 28), 10)}
+_NAMES = ("x_train", "y_train", "x_test", "y_test")
+Bound = Annotated[float, In("[-1000000, 1000000]")]
+
+
+def _read(file: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(file, allow_pickle=False) as found:
+            missing = [name for name in _NAMES if name not in found]
+            if missing:
+                have = ", ".join(found) or "nothing"
+                raise ValueError(f"{file} must have arrays {', '.join(_NAMES)}, got no {missing[0]} but {have}; save them so")
+            return {name: found[name] for name in _NAMES}
+    except (OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{file} must be a whole .npz file, got: {error}; check data_root and file, or save it anew") from None
+
+
+def _images(x: np.ndarray, low: float, high: float, layout: str, what: str) -> Any:
+    """Bring images to uint8 (N, C, H, W): of fractions the nearest of 256 steps of the declared range."""
+    if x.dtype.kind == "f":
+        if not high > low:
+            rule = f"images of {what} that are {x.dtype} must have a declared range"
+            raise ValueError(f"{rule}, got low = {low:g} and high = {high:g}; say low and high in the task's dataset")
+        if not (np.isfinite(x).all() and x.min() >= low and x.max() <= high):
+            rule = f"images of {what} must be in [low, high] = [{low:g}, {high:g}]"
+            raise ValueError(f"{rule}, got {x.min():g} to {x.max():g}; correct the range or the data")
+        x = np.rint((x.astype(np.float64) - low) * (255 / (high - low))).astype(np.uint8)
+    shapes = {2: lambda a: a[:, None, None, :], 3: lambda a: a[:, None], 4: lambda a: a}
+    if x.ndim not in shapes:
+        raise ValueError(f"images of {what} must be (N, D), (N, H, W) or of four axes, got {x.shape}; reshape them")
+    whole = shapes[x.ndim](x)
+    return np.ascontiguousarray(whole.transpose(0, 3, 1, 2)) if x.ndim == 4 and layout == "NHWC" else whole
+
+
+def arrays(
+    data_root: Path | None,
+    file: Folder,
+    num_train: Examples,
+    num_classes: Count,
+    low: Bound = 0.0,
+    high: Bound = 0.0,
+    layout: Literal["NCHW", "NHWC"] = "NCHW",
+) -> Dataset:
+    """Load `x_train`, `y_train`, `x_test` and `y_test` from `data_root/file`, a `.npz` of numpy's.
+
+    Args:
+        data_root: folder of all data sets.
+        file: its name.
+        num_train: how many of the training examples to use.
+        num_classes: how many classes there are; labels count from 0.
+        low: of fractions, the value that becomes 0: they are kept as the nearest of 256 steps. uint8 is taken as it is.
+        high: the value that becomes 255, above `low`.
+        layout: of images of four axes. Others are (N, H, W), or (N, D) for vectors, which become images of one row.
+    """
+    path = _own.under(data_root, file)
+    found = _read(path)
+    train, test = (
+        (_images(found[f"x_{part}"], low, high, layout, file), found[f"y_{part}"].reshape(len(found[f"y_{part}"]), -1)[:, 0])
+        for part in ("train", "test")
+    )
+    return _own.dataset(train, test, num_train, num_classes, file)

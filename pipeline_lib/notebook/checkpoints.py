@@ -1,0 +1,58 @@
+"""Networks and masks that were made elsewhere."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+from torch import nn
+
+from pipeline_lib.core.types import Mask
+from pipeline_lib.notebook import foreign
+
+
+def checkpoint(network: nn.Module, file: str | Path) -> nn.Module:
+    """Read a network's weights from a file: torch's or safetensors' state dict, or a checkpoint that has one (Lightning's).
+
+    What it was wrapped in when it was saved (`module.`, `model.`, `_orig_mod.`) is left out of names, and tensors that
+    `torch.nn.utils.prune` had pruned come as they were used.
+
+    Args:
+        network: of that architecture; it stays as it is.
+        file: its path. Nothing in it can run: it is read with `weights_only`.
+
+    Returns:
+        A copy with these weights, in eval mode.
+
+    Raises:
+        ValueError: the file cannot be read, or does not fit the network.
+
+    Example:
+        >>> checkpoint(digits.network, "nowhere.pt")
+        Traceback (most recent call last):
+        ValueError: checkpoint nowhere.pt must exist, got no such file; check its path
+    """
+    own = copy.deepcopy(network)
+    own.load_state_dict(foreign.fitted(foreign.tensors(Path(file)), network.state_dict(), Path(file)), strict=True)
+    return own.eval()
+
+
+def read_mask(file: str | Path) -> Mask:
+    """Read a mask from a file: by parameter, true or 1 where a weight is kept.
+
+    Args:
+        file: its path: safetensors, such as `export` writes, or what `torch.save` wrote; also a checkpoint that
+            `torch.nn.utils.prune` had pruned.
+
+    Returns:
+        Kept entries by parameter.
+
+    Raises:
+        ValueError: the file cannot be read, or has other values.
+
+    Example:
+        >>> read_mask("nowhere.safetensors")
+        Traceback (most recent call last):
+        ValueError: checkpoint nowhere.safetensors must exist, got no such file; check its path
+    """
+    return foreign.mask(Path(file))

@@ -1,0 +1,180 @@
+"""From a row of a table to what lies in the results folder: a network's template, weights, mask and record."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from pipeline_lib.core import registry
+from pipeline_lib.core.parameters import prunable
+from pipeline_lib.core.types import Mask, State
+from pipeline_lib.experiments.runs import FRESH
+from pipeline_lib.pruning import masks
+from pipeline_lib.stages.support.training import kept_file
+from pipeline_lib.store import artifacts, seals, verification
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a network takes: examples of a shape, normalised by channel as `(x / 255 - mean) / std`, of so many classes."""
+
+    shape: list[int]
+    num_classes: int
+    mean: list[float]
+    std: list[float]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An artifact of a results folder, by its key.
+
+    Args:
+        results: the folder that holds `artifacts`.
+        key: twelve hexadecimal digits, or the first of them.
+    """
+
+    results: Path
+    key: str
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where its files are.
+
+        Raises:
+            ValueError: nothing of this key is there, or of a beginning of a key several things are.
+        """
+        begins = glob.escape(self.key)
+        found = [path for path in (self.results / "artifacts").glob(f"*/*-{begins}*") if seals.key_of(path).startswith(self.key)]
+        if len(found) != 1:
+            rule = f"key must be that of one artifact in {self.results / 'artifacts'}"
+            raise ValueError(f"{rule}, got {self.key!r} of {len(found)}; check the folder, or run the experiment again")
+        return found[0]
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """What its job wrote down, see `verification.record`."""
+        return verification.record(self.folder)
+
+    def parents(self, *roles: str) -> list[Stored]:
+        """List what it reads, in some roles or in all."""
+        found: Mapping[str, list[str]] = self.record["parents"]
+        return [Stored(self.results, key) for role in roles or found for key in found.get(role, ())]
+
+    def lineage(self) -> Iterator[Stored]:
+        """Walk it and all that it comes from, each once, the nearest first."""
+        todo, seen = [self], {self.key}
+        for each in todo:
+            yield each
+            new = [parent for parent in each.parents() if parent.key not in seen]
+            seen |= {parent.key for parent in new}
+            todo += new
+
+    @cached_property
+    def members(self) -> list[tuple[int, int | None]]:
+        """List the seed of each member, and of a run its order."""
+        for each in self.lineage():
+            spec = each.record["spec"]
+            if "members" in spec:
+                return [(seed, order) for seed, order in spec["members"]]
+            if "seeds" in spec:
+                return [(seed, None) for seed in spec["seeds"]]
+        raise self.foreign()
+
+    def listed(self) -> str:
+        """Word its members."""
+        who = (Member(self, number).who for number in range(len(self.members)))
+        return ", ".join(" ".join([f"{name} {value}" for name, value in each.items() if value is not None]) for each in who)
+
+    def foreign(self) -> ValueError:
+        """Word the error of a key that leads to no network."""
+        return ValueError(f"row must be of a network, got the key of a {self.record['stage']}; take one of a table of networks")
+
+    @cached_property
+    def task(self) -> Mapping[str, Any]:
+        """The task of its networks, as far as it decides what they compute."""
+        for each in self.lineage():
+            task = each.record["spec"].get("task")
+            if isinstance(task, dict) and "network" in task:
+                return task
+        raise self.foreign()
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """What its networks were trained on, by the header of the data set that was prepared for them."""
+        from safetensors import safe_open
+
+        path = next(data.folder for each in self.lineage() for data in each.parents("data")) / "data.safetensors"
+        meta = artifacts.read_meta(path)
+        with safe_open(str(path), framework="numpy") as file:
+            size = meta["files"].get("size")
+            shape = [len(meta["mean"]), size, size] if size else list(file.get_slice("train_x").get_shape())[1:]
+        return Inputs(shape, meta["num_classes"], meta["mean"], meta["std"])
+
+    def template(self) -> nn.Module:
+        """Build the network for its inputs, without its weights."""
+        network, inputs = self.task["network"], self.inputs
+        return registry.call("networks", network, input_shape=inputs.shape, num_classes=inputs.num_classes)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network of an artifact, and its number there.
+
+    Args:
+        home: the artifact.
+        number: place along the first axis of its tensors.
+        step: of training, where that is not the artifact's own: of a state that was kept on the way.
+    """
+
+    home: Stored
+    number: int
+    step: int | None = None
+
+    @property
+    def who(self) -> dict[str, int | None]:
+        """Its seed, and of a run its order as tables count it."""
+        seed, order = self.home.members[self.number]
+        return {"seed": seed, "order": None if order is None else order % FRESH}
+
+    @property
+    def test_error(self) -> float | None:
+        """The share of wrong predictions on the test split, of a run at its end."""
+        head = artifacts.read_meta(self.home.folder / "state.safetensors")
+        return head["errors"]["test"][self.number] if "errors" in head and self.step in (None, head["step"]) else None
+
+    def network(self) -> nn.Module:
+        """Build it, with its weights and in eval mode."""
+        state, network = self.state(), self.home.template()
+        network.load_state_dict({**state.params, **state.buffers}, strict=True)
+        return network.eval()
+
+    def state(self) -> State:
+        """Read its state.
+
+        Raises:
+            ValueError: it has none, or none of this step was kept.
+        """
+        path, (seed, order) = self.home.folder / "state.safetensors", self.home.members[self.number]
+        if not path.is_file():
+            raise self.home.foreign()
+        if self.step in (None, artifacts.read_meta(path)["step"]):
+            return artifacts.read_states(path)[0][self.number]
+        path = kept_file(self.home.folder, (seed, order or 0), self.step or 0)
+        if not path.is_file():
+            raise ValueError(f"row must be of a step whose state was kept, got step {self.step}; take one of the last step")
+        return artifacts.read_states(path)[0][0]
+
+    def mask(self) -> Mask:
+        """Read the mask that it was trained under, or that it is; of a dense network all of it."""
+        own = self.home.folder / "mask.safetensors"
+        for each in [self.home] if own.is_file() else self.home.parents("mask"):
+            seeds = [seed for seed, _ in each.members]
+            return artifacts.read_masks(each.folder / "mask.safetensors")[0][seeds.index(self.home.members[self.number][0])]
+        network = self.home.template()
+        return masks.ones({name: network.get_parameter(name).shape for name in prunable(network)})

@@ -1,0 +1,83 @@
+"""From rows of tables to networks, masks, states and where they come from."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import toys
+
+import pipeline_lib
+from pipeline_lib.planning import nodes
+from pipeline_lib.pruning.masks import density
+
+
+@pytest.fixture(scope="module")
+def found(made: nodes.Plan) -> pipeline_lib.Results:
+    folder = made.config.results / "tiny"
+    folder.mkdir()
+    for table, node in made.tables["tiny"].items():
+        path = made.config.results / node.folder / "table.parquet"
+        if path.exists():
+            shutil.copy(path, folder / f"{table}.parquet")
+    return pipeline_lib.results(folder)
+
+
+def _only(frame: pd.DataFrame, **values: object) -> pd.Series:
+    (at,) = np.flatnonzero(np.logical_and.reduce([frame[name] == value for name, value in values.items()]))
+    return frame.iloc[at]
+
+
+def test_every_run_leads_to_the_network_with_its_error(found, world):
+    for _, row in found["runs"].iterrows():
+        network, state = found.network(row), found.state(row)
+        assert not network.training
+        assert toys.same(dict(network.named_parameters()), state.params)
+        assert pipeline_lib.evaluate(world, state).error == row["test_error"]
+        assert density(found.mask(row)) == row["density"]
+        assert state.step == row["steps"]
+        assert all(bool((state.params[name][~keep] == 0).all()) for name, keep in found.mask(row).items())
+
+
+def test_a_pair_leads_to_both_of_its_networks(found, world):
+    row = _only(found["instability"], level=0, k=2, split="test")
+    ends = [found.state(row), found.state(row, other=True)]
+    again = vars(pipeline_lib.instability(world, *ends, num=5))
+    assert again == {name: row[name] for name in again}
+    assert not toys.same(ends[0].params, ends[1].params)
+    orders = [found.provenance(row, other=other)["order"] for other in (False, True)]
+    assert orders == [row["order_1"], row["order_2"]]
+
+
+def test_a_start_and_a_spectrum_lead_to_their_states(found, made, w2):
+    (row,) = found["curvature"].to_dict("records")
+    assert toys.same(found.state(row).params, w2.params)
+    rewound = next(node for node in made.nodes.values() if node.stage == "rewind")
+    masked = found.state({"key": rewound.key, "seed": 3})
+    assert toys.same(masked.params, pipeline_lib.masked(w2, found.mask({"key": rewound.key})).params)
+
+
+def test_provenance_goes_back_to_the_data(found):
+    row = _only(found["runs"], level=1, order=0, kind="imp", start="k2")
+    said = found.provenance(row.to_dict())
+    assert (said["stage"], said["key"], said["seed"], said["order"], said["member"]) == ("train", row["key"], 3, 0, 0)
+    stages = [each["stage"] for each in said["lineage"]]
+    assert {"rewind", "prune", "pretrain", "prepare", "train"} == set(stages)
+    assert len(stages) == len({each["folder"] for each in said["lineage"]})
+
+
+def test_rows_that_lead_to_no_network_are_refused(found, made):
+    with pytest.raises(ValueError, match=r"row must have key, got seed; take one of a table that has it"):
+        found.state({"seed": 3})
+    with pytest.raises(ValueError, match=r"key must be that of one artifact in .*, got 'ffffffffffff' of 0; check the folder"):
+        found.state({"key": "ffffffffffff"})
+    with pytest.raises(ValueError, match=r"row must mean one member of .* \(seed 3 order 0\), got 0; add seed, order or member"):
+        found.network(_only(found["runs"], level=1, order=0, kind="imp", start="k2").to_dict() | {"seed": 4})
+    with pytest.raises(ValueError, match=r"row must be of a step whose state was kept, got step 5; take one of the last step"):
+        found.state(_only(found["runs"], level=1, order=0, kind="imp", start="k2").to_dict() | {"step": 5})
+    with pytest.raises(ValueError, match=r"row must be of a network, got the key of a prune"):
+        found.state({"key": next(node.key for node in made.nodes.values() if node.stage == "prune")})
+    with pytest.raises(ValueError, match=r"folder must have tables, got none in .*; name the one of an experiment that was run"):
+        _ = pipeline_lib.results(made.config.results)["runs"]
