@@ -64,22 +64,25 @@ def show(
 @app.command()
 def claims(
     failing: Annotated[bool, typer.Option("--failing", help="only those that fail")] = False,
+    unmeasured: Annotated[bool, typer.Option("--all", help="those that were not measured, too")] = False,
     experiment: Annotated[str | None, typer.Option("--experiment", help="only those of one experiment")] = None,
     results: Results = Path("results"),
     as_json: Json = False,
 ) -> None:
-    """List the papers' claims that were judged, with the measured values, intervals and verdicts.
+    """List the papers' claims that were judged, with measured values, intervals and verdicts.
 
     For example: rewind claims --failing
     """
     from collections import Counter
 
+    from pipeline_lib.claims.rules import VERDICTS
     from pipeline_lib.planning import catalogue
 
     every = [row for row in catalogue.judged(results) if experiment in (None, row["experiment"])]
     if not every:
         raise ValueError(f"results folder must have a table of claims, got none in {results}; run an experiment with claims: [B]")
-    rows = [row for row in every if not failing or row["verdict"] == "fails"]
+    asked = ("fails",) if failing else VERDICTS if unmeasured else VERDICTS[:3]
+    rows = [row for row in every if row["verdict"] in asked]
     if as_json:
         output.as_json(rows)
         return

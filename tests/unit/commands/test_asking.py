@@ -216,12 +216,16 @@ def test_claims_are_listed_and_those_that_fail_picked(tmp_path, capsys, monkeypa
     from pipeline_lib.planning import catalogue
 
     row = {"experiment": "small", "claim": "a", "setting": "toy", "measured": 1.5, "low": 1.0, "high": float("inf")}
-    rows = [row | {"unit": "points", "paper_value": None, "verdict": verdict} for verdict in ("holds", "fails", "fails")]
+    rows = [
+        row | {"unit": "points", "paper_value": None, "verdict": verdict}
+        for verdict in ("holds", "fails", "fails", "not measured")
+    ]
     monkeypatch.setattr(catalogue, "judged", lambda results: rows)
     assert commands.main(["claims", "--failing"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert [line.split()[:6] for line in said[1:3]] == [["small", "fails", "a", "toy", "1.5", "1"]] * 2
-    assert said[-1] == "2 fails, 1 holds"
-    assert len(_read(capsys, "claims")) == 3
+    assert said[-1] == "2 fails, 1 holds, 1 not measured"
+    assert [row["verdict"] for row in _read(capsys, "claims")] == ["holds", "fails", "fails"]
+    assert len(_read(capsys, "claims", "--all")) == 4
     assert commands.main(["claims", "--experiment", "other"]) == 1
     assert "results folder must have a table of claims" in capsys.readouterr().err
