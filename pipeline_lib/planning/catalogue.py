@@ -21,7 +21,7 @@ REGISTRIES = (
     *("networks", "datasets", "optimisers", "schedules", "initialisers", "criteria", "ratios", "strategies", "perturbations"),
     *("pretexts", "derivatives", "measures"),
 )
-_OF_RUNS = ("task", "kind", "k", "level", "seed", "noise_order", "change", "test_error", "key")
+_OF_RUNS = ("task", "kind", "k", "level", "seed", "noise_order", "change", "test_error", "key", "member")
 _JUDGED = ("verdict", "claim", "setting", "measured", "low", "high", "unit", "paper_value", "text", "source", "key")
 
 
