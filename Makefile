@@ -15,7 +15,7 @@ quickstart: $(VENV)/.run
 	$(BIN)/rewind quickstart --cores $(CORES)
 
 report: $(VENV)/.run
-	$(BIN)/rewind report $(CONFIG) --to report.zip
+	$(BIN)/rewind report $(CONFIG) --snakemake
 
 plan: $(VENV)/.run
 	$(BIN)/rewind plan $(CONFIG)
@@ -94,7 +94,7 @@ mutants: $(VENV)/.dev
 $(VENV)/.run: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[report]"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from pipeline_lib.commands import checking, keeping, listing, plans, running, watching
+from pipeline_lib.commands import checking, keeping, listing, plans, reporting, running, watching
 from pipeline_lib.commands.support import output
 from pipeline_lib.core import allocator, processors, terminal
 
 app = typer.Typer(name="rewind", pretty_exceptions_enable=False, rich_markup_mode="rich")
-for group in (running, watching, plans, listing, keeping, checking):
+for group in (running, watching, reporting, plans, listing, keeping, checking):
     app.add_typer(group.app)
 
 

@@ -1,10 +1,9 @@
-"""Commands that make things: run, quickstart, report."""
+"""Commands that run experiments: run, quickstart."""
 
 from __future__ import annotations
 
 import shlex
 import subprocess
-import zipfile
 from pathlib import Path
 from typing import Annotated
 
@@ -113,56 +112,6 @@ def run(
     raise typer.Exit(code)
 
 
-def _report_of(asked: Request, to: Path | None) -> Path:
-    """Let Snakemake write its report, and return where it is.
-
-    Raises:
-        ValueError: it could not be written.
-    """
-    made = asked.config()
-    path = to or made.results / next(iter(made.experiments)) / "report.zip"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    command = snakemake.words(asked.files, asked.overrides, "--cores", "1", "--report", str(path))
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode:
-        said = " ".join(line.strip() for line in done.stdout.splitlines()[-_LINES:])
-        raise ValueError(f"report must show a finished run, got from Snakemake: {said}; run the experiment first")
-    return path
-
-
-def _open(path: Path) -> None:
-    """Unpack a report beside it, and show it in the browser."""
-    import webbrowser
-
-    page = path
-    if path.suffix == ".zip":
-        with zipfile.ZipFile(path) as packed:
-            names = [name for name in packed.namelist() if name.endswith("report.html")]
-            packed.extractall(path.with_suffix(""))
-        page = path.with_suffix("") / names[0]
-    webbrowser.open(page.resolve().as_uri())
-
-
-@app.command()
-def report(
-    files: Files,
-    config: Configs = [],
-    sets: Sets = [],
-    to: Annotated[
-        Path | None, typer.Option("--to", help="where to [default: report.zip beside the tables]", show_default=False)
-    ] = None,
-    open_it: Annotated[bool, typer.Option("--open", help="show it in the browser")] = False,
-) -> None:
-    """Write the figures with their captions as a web page that opens offline.
-
-    For example: rewind report config/config.yaml --open
-    """
-    path = _report_of(Request(files, config, sets), to)
-    output.say(f"report: {path}")
-    if open_it:
-        _open(path)
-
-
 @app.command()
 def quickstart(cores: Cores = None) -> None:
     """Run the embedded experiment, two minutes on two cores, and write its report.
@@ -173,5 +122,7 @@ def quickstart(cores: Cores = None) -> None:
     asked = Request([path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path])
     code = _make(asked, None, None, cores, False)
     if not code:
-        output.say(f"report: {_report_of(asked, None)}")
+        from pipeline_lib.report import writing
+
+        output.say(f"report: {writing.write(asked.plan())[0]}")
     raise typer.Exit(code)

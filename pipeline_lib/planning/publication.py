@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from pipeline_lib.core import registry
@@ -41,9 +41,20 @@ class _Ours:
         return known or (seals.is_sealed(content) if suffix == ".parquet" else verification.marked(content))
 
 
-def _is_current(written: Written, name: str) -> bool:
-    copy, source = written.results / name, written.results / written.published[name]
+def is_current(results: Path, published: Mapping[str, str], name: str) -> bool:
+    """Tell whether a published file is a copy of what a plan makes.
+
+    Args:
+        results: the results folder.
+        published: files that users read, each with the artifact's file that it is a copy of, both under the results folder.
+        name: of the published file.
+    """
+    copy, source = results / name, results / published[name]
     return copy.is_file() and source.is_file() and source.read_bytes() == copy.read_bytes()
+
+
+def _is_current(written: Written, name: str) -> bool:
+    return is_current(written.results, written.published, name)
 
 
 def _there(written: Written) -> Iterator[str]:

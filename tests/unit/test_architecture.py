@@ -17,7 +17,7 @@ PACKAGE = ROOT / "pipeline_lib"
 ORDER = (
     *("core", "worker", "networks", "datasets", "training", "pruning", "perturbations", "pretexts", "analysis"),
     *("experiments", "store"),
-    *("tables", "claims", "figures", "stages", "notebook", "planning", "commands", "__main__"),
+    *("tables", "claims", "figures", "stages", "notebook", "planning", "report", "commands", "__main__"),
 )
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -20,8 +20,9 @@ from pipeline_lib.planning.keys.scopes import loaded
 # Where files may be opened: data sets, images and what notebooks read are the user's, tables are artifacts; others plan, or watch.
 _FILES = (
     *("datasets", "core.jpegs", "core.locations", "tables", "claims.loading", "experiments", "planning", "commands", "notebook"),
-    *("store.lease", "store.processes", "store.progress"),
+    *("store.lease", "store.processes", "store.progress", "report"),
 )
+_ASSETS = "report/assets"  # what a page consists of, which no stage reads
 _OPENING = {
     *("open", "read_text", "read_bytes", "loadtxt", "genfromtxt", "fromfile", "memmap", "read_csv", "read_json", "read_parquet"),
     *(f"{module}.load" for module in ("np", "numpy", "torch", "json", "pickle")),
@@ -54,14 +55,15 @@ def _package(root: Path, name: str) -> str:
 def _known() -> frozenset[str]:
     """List the modules of Python itself and of the packages that this one requires."""
     project = tomllib.loads((sources.ROOT.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    required = {re.split(r"[<>=!~\[; ]", text)[0].lower() for text in project["dependencies"]}
+    asked = [*project["dependencies"], *project["optional-dependencies"]["report"]]
+    required = {re.split(r"[<>=!~\[; ]", text)[0].lower() for text in asked}
     ours = {module for module, names in packages_distributions().items() if required & {name.lower() for name in names}}
     return frozenset(ours | set(sys.stdlib_module_names) | {fingerprint.CODE.name})
 
 
 def _data_files(root: Path) -> Iterator[str]:
     for path in sorted(root.rglob("*")):
-        if path.is_file() and path.suffix not in (".py", ".pyc"):
+        if path.is_file() and path.suffix not in (".py", ".pyc") and path.parent != root / _ASSETS:
             yield f"{path.name}: package must hold modules alone, got a data file; write its values into a module"
 
 
