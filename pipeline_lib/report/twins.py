@@ -41,7 +41,7 @@ class _Kind:
     only: dict[str, str]
     x_axis: dict[str, Any]
     y_axis: str
-    x_scale: float = 1
+    x_scale: float = 1.0
 
 
 _KINDS = (
@@ -55,7 +55,7 @@ _KINDS = (
     ),
     _Kind(
         "runs", "density", "test_error", ("task", "kind", "k", "change"), {},
-        {"title": "weights remaining (%)", "type": "log", "autorange": "reversed"}, "test error (%)", 100,
+        {"title": "weights remaining (%)", "type": "log", "autorange": "reversed"}, "test error (%)", 100.0,
     ),
 )  # fmt: skip
 
@@ -74,7 +74,8 @@ def _line(name: str, own: pd.DataFrame, kind: _Kind, place: int) -> dict[str, An
     at = own["level"] if kind.x == "density" and "level" in own else own[kind.x]
     found = own.groupby(at).agg(x=(kind.x, "mean"), mean=(kind.y, "mean"), sd=(kind.y, "std"), n=(kind.y, "count"))
     found = found[found["mean"].notna()]
-    x = [f"{value:g}" for value in found["x"]] if kind.x_axis.get("type") == "category" else (kind.x_scale * found["x"]).tolist()
+    is_word = kind.x_axis.get("type") == "category"
+    x = [f"{value:g}" for value in found["x"]] if is_word else (kind.x_scale * found["x"]).tolist()
     deviations = (100 * found["sd"].fillna(0)).round(6).tolist()
     told = [f"± {sd:.3g} sd, n = {n}" if n > 1 else "n = 1" for sd, n in zip(deviations, found["n"], strict=True)]
     return {
@@ -82,7 +83,7 @@ def _line(name: str, own: pd.DataFrame, kind: _Kind, place: int) -> dict[str, An
         "x": x, "y": (100 * found["mean"]).round(6).tolist(), "text": told,
         "error_y": {"type": "data", "array": deviations, "thickness": 1, "width": 2},
         "line": {"color": _COLOURS[place % len(_COLOURS)], "dash": _DASHES[place // len(_COLOURS) % len(_DASHES)]},
-        "hovertemplate": "%{x:.4g}: %{y:.4g} %{text}<extra>%{fullData.name}</extra>",
+        "hovertemplate": f"%{{x{'' if is_word else ':.4~g'}}}: %{{y:.4~g}} %{{text}}<extra>%{{fullData.name}}</extra>",
     }  # fmt: skip
 
 
