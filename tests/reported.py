@@ -96,15 +96,8 @@ def claim(name: str, **more: Any) -> dict[str, Any]:
 
 
 def claims() -> list[dict[str, Any]]:
-    lost = {
-        "measured": None,
-        "low": None,
-        "high": None,
-        "paper_value": None,
-        "paper_spread": None,
-        "num": 0,
-        "needs": "task other",
-    }
+    lost: dict[str, Any] = dict.fromkeys(("measured", "low", "high", "paper_value", "paper_spread", "num"))
+    lost["needs"] = "task other"
     return [
         claim("first", text=WILD),
         claim("second", verdict="fails", measured=10.0, low=9.0, high=float("inf"), paper_spread=None),

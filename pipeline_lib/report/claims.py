@@ -81,18 +81,19 @@ def _sorted_by(value: Any) -> str:
 
 def _judged(row: Any) -> Judged:
     values = _measured(row), _sorted_by(row.measured), _papers(row), _sorted_by(row.paper_value)
-    seeds = f"{row.num:.0f} of {row.asked:.0f}" if row.num else ""
+    seeds = f"{row.num:.0f} of {row.asked:.0f}" if _is_there(row.num) and row.num else ""
     who = row.family, row.setting, row.verdict, row.claim, row.text, row.source
     return Judged(*who, *values, row.rule or "", seeds, row.needs or "")
 
 
 def read(table: pd.DataFrame) -> list[Judged]:
-    """Read the table of claims.
+    """Read the table of claims; what was measured comes first, by verdict.
 
     Args:
         table: as `judge` makes it.
     """
-    return [_judged(row) for row in table.astype(object).itertuples()]
+    found = [_judged(row) for row in table.astype(object).itertuples()]
+    return sorted(found, key=lambda each: VERDICTS.index(each.verdict))
 
 
 def verdicts(claims: list[Judged]) -> dict[str, int]:

@@ -106,7 +106,7 @@ def show(contents: Contents, name: str, figures: Sequence[str]) -> Shown:
         figures: those that the report shows.
     """
     frame = contents.tables[name]
-    same = {str(label): text_of(frame[label].iloc[0]) for label in frame if _constant(frame[label])}
+    same = {str(label): text_of(frame[label].head(1).tolist()[0]) for label in frame if _constant(frame[label])}
     varied = frame.drop(columns=list(same))
     parts, marks = _marks(frame, name, contents, figures)
     cells = zip(*(varied[label].head(MOST_ROWS).tolist() for label in varied), strict=True)

@@ -30,5 +30,10 @@ def test_each_has_an_id_of_its_own():
     assert [each.anchor for each in twice] == ["claim-B-a_b-toy", "claim-B-a_b-x_y"]
 
 
+def test_what_was_measured_comes_first():
+    found = claims.read(pd.DataFrame(reported.claims()[::-1]))
+    assert [each.verdict for each in found] == ["holds", "fails", "undecided", "not measured"]
+
+
 def test_verdicts_are_counted_in_their_order():
     assert list(claims.verdicts(_read()).items()) == [("holds", 1), ("fails", 1), ("undecided", 1), ("not measured", 1)]

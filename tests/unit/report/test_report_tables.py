@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -42,6 +43,8 @@ def test_a_table_says_once_what_all_rows_share_and_which_figures_have_a_row(foun
     shown = tables.show(found, "instability", ["instability_dense", "paths_dense_by_k"])
     assert shown.same == {"batchnorm": "averaged", "task": "toy"}
     assert {"kind", "k", "seed", "split", "instability", "level"} == {each.name for each in shown.headings}
+    mixed = found.tables["instability"].assign(stable=False)
+    assert tables.show(replace(found, tables={"instability": mixed}), "instability", []).same["stable"] == "no"
     by_name = {each.name: each for each in shown.headings}
     assert by_name["k"].unit == "steps"
     assert by_name["k"].is_number
