@@ -17,7 +17,7 @@ from pipeline_lib.planning.keys import fingerprint
 from pipeline_lib.planning.keys.reach import Code
 from pipeline_lib.planning.keys.scopes import loaded
 
-# Where files may be opened: data sets, images and what notebooks read are the user's, tables are artifacts; others plan, or watch.
+# Where files may be opened: data sets, images and what notebooks read are the user's, tables artifacts; others plan, or watch.
 _FILES = (
     *("datasets", "core.jpegs", "core.locations", "tables", "claims.loading", "experiments", "planning", "commands", "notebook"),
     *("store.lease", "store.processes", "store.progress", "report"),
