@@ -102,3 +102,19 @@ def verify(results: Annotated[Path, typer.Argument(help="the results folder")] =
     if faults:
         many = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise ValueError(f"artifacts must be what their jobs wrote, got {many} in {number}; remove these folders and run again")
+
+
+@app.command()
+def export(
+    key: Annotated[str, typer.Argument(help="of the artifact that has the network, as a row of a table has it")],
+    to: Annotated[Path, typer.Option("--to", help="folder for the files")],
+    member: Annotated[int | None, typer.Option("--member", help="its place in the artifact, as the row has it")] = None,
+    results: Annotated[Path, typer.Option("--results", help="the results folder")] = Path("results"),
+) -> None:
+    """Write a network as a plain state dict, with its mask, how to rebuild it, and a model card.
+
+    For example: rewind export 0af13c5e22d9 --member 2 --to my_network
+    """
+    from pipeline_lib.notebook.export import export as written
+
+    output.say("\n".join(map(str, written(results, key, member, to))))

@@ -115,3 +115,20 @@ def test_explaining_takes_configs_and_what_is_asked_for(path, capsys):
     assert cli.main(["explain", "abcd", "--results", "none"]) == 1
     assert "key must be that of one artifact" in capsys.readouterr().err
     assert cli.main(["explain", path, "--config", "experiments={tiny: {levels: -1}}"]) == 1
+
+
+def test_a_network_that_is_not_there_is_not_exported(tmp_path, capsys):
+    asked = ["export", "0" * 12, "--to", str(tmp_path / "out"), "--results", str(tmp_path)]
+    assert cli.main(asked) == 1
+    assert capsys.readouterr().err.startswith("error: key must be that of one artifact")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_asked_for_reaches_the_export(tmp_path, monkeypatch, capsys):
+    from pipeline_lib.notebook import export
+
+    seen = []
+    monkeypatch.setattr(export, "export", lambda *words: seen.append(words) or [tmp_path / "model.safetensors"])
+    assert cli.main(["export", "abc", "--member", "2", "--to", str(tmp_path), "--results", "there"]) == 0
+    assert [tuple(map(str, each)) for each in seen] == [("there", "abc", "2", str(tmp_path))]
+    assert capsys.readouterr().out.strip() == str(tmp_path / "model.safetensors")
