@@ -15,6 +15,7 @@ from torch import nn
 from pipeline_lib.core.types import Mask, State
 from pipeline_lib.experiments.plugins import plug
 from pipeline_lib.experiments.runs import FRESH
+from pipeline_lib.stages.support.data import World
 from pipeline_lib.stages.support.stored import Member, Stored
 from pipeline_lib.tables import tabulation
 
@@ -72,6 +73,15 @@ class Results:
     def network(self, row: Row, other: bool = False) -> nn.Module:
         """Build a row's network, with its weights and in eval mode."""
         return self._member(row, other).network()
+
+    def world(self, row: Row, data_root: str | Path | None = None) -> World:
+        """Give what a row's network was trained and measured in, for `path`, `hessian` and the like.
+
+        Args:
+            row: of the table.
+            data_root: folder of the data sets, for images that stay in files.
+        """
+        return self._member(row, False).home.world(None if data_root is None else Path(data_root))
 
     def provenance(self, row: Row, other: bool = False) -> dict[str, Any]:
         """Say what a row's network is and what it comes from.

@@ -16,8 +16,10 @@ from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.types import Mask, State
 from pipeline_lib.experiments.runs import FRESH
 from pipeline_lib.pruning import masks
-from pipeline_lib.stages.support.training import kept_file
-from pipeline_lib.store import artifacts, seals, verification
+from pipeline_lib.stages.support import data
+from pipeline_lib.stages.support.training import kept_file, numerics
+from pipeline_lib.store import artifacts, device, seals, verification
+from pipeline_lib.store.job import Job
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Stored:
         return ValueError(f"row must be of a network, got the key of a {self.record['stage']}; take one of a table of networks")
 
     @cached_property
-    def task(self) -> Mapping[str, Any]:
+    def task(self) -> Any:
         """The task of its networks, as far as it decides what they compute."""
         for each in self.lineage():
             task = each.record["spec"].get("task")
@@ -109,14 +111,23 @@ class Stored:
         """What its networks were trained on, by the header of the data set that was prepared for them."""
         from safetensors import safe_open
 
-        path = next(data.folder for each in self.lineage() for data in each.parents("data")) / "data.safetensors"
+        path = self._prepared / "data.safetensors"
         meta = artifacts.read_meta(path)
         with safe_open(str(path), framework="numpy") as file:
             size = meta["files"].get("size")
             shape = [len(meta["mean"]), size, size] if size else list(file.get_slice("train_x").get_shape())[1:]
         return Inputs(shape, meta["num_classes"], meta["mean"], meta["std"])
 
-    def template(self) -> nn.Module:
+    @property
+    def _prepared(self) -> Path:
+        return next(read.folder for each in self.lineage() for read in each.parents("data"))
+
+    def world(self, data_root: Path | None = None) -> data.World:
+        """Read the data set that its networks were trained on, onto the device to work on, with their task and template."""
+        job: Job[Any] = Job("", {}, self.folder, {"data": [self._prepared]}, data_root)
+        return data.World(self.task, data.read(job, device.pick(numerics(self.task))), self.template())
+
+    def template(self) -> nn.Sequential:
         """Build the network for its inputs, without its weights."""
         network, inputs = self.task["network"], self.inputs
         return registry.call("networks", network, input_shape=inputs.shape, num_classes=inputs.num_classes)

@@ -51,6 +51,12 @@ def test_a_pair_leads_to_both_of_its_networks(found, world):
     assert orders == [row["order_1"], row["order_2"]]
 
 
+def test_a_row_leads_to_the_world_that_it_was_measured_in(found):
+    row = _only(found["instability"], level=0, k=2, split="test")
+    again = pipeline_lib.instability(found.world(row), found.state(row), found.state(row, other=True), num=5)
+    assert again.barrier == row["barrier"]
+
+
 def test_a_start_and_a_spectrum_lead_to_their_states(found, made, w2):
     (row,) = found["curvature"].to_dict("records")
     assert toys.same(found.state(row).params, w2.params)
