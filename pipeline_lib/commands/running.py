@@ -60,7 +60,8 @@ def _end(code: int, asked: Request, plan: Path, log: Path) -> int:
         kept = f"{now.done:,} of {now.total:,} artifacts are made and kept"
         terminal.tell(f"the run ended with exit code {code}; {kept}; go on with: rewind run {shlex.join(asked.words())}")
     else:
-        output.say("\n".join(closing.lines(watch.results, published)))
+        for line in closing.lines(watch.results, published):
+            output.say(line)
     output.say(f"log: {log}")
     return code
 
