@@ -1,4 +1,4 @@
-"""Tables -> one figure, as SVG, PNG and PDF."""
+"""Tables -> one figure, as SVG, PNG and PDF, and what it shows as a table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, TypeVar, cast
 
 from pipeline_lib.core import files, registry
-from pipeline_lib.figures.support import finish, style
+from pipeline_lib.figures.support import finish, numbers, style
 from pipeline_lib.stages.derive import Facts
 from pipeline_lib.store import verification
 from pipeline_lib.store.job import Job
@@ -23,7 +23,7 @@ STAGE = {
         "group": "results",
         "needs": "tables",
         "makes": "one figure",
-        "files": ["figure.svg", "figure.png", "figure.pdf"],
+        "files": ["figure.svg", "figure.png", "figure.pdf", "figure.csv", "figure.html", "figure.tex"],
         "seconds": 2.0,
     }
 }  # fmt: skip
@@ -58,7 +58,7 @@ def _titled(frame: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
 
 
 def run(job: Job[Spec]) -> None:
-    """Draw one figure and save it in all formats, with the same bytes every time."""
+    """Draw one figure and save it and what it shows in all formats, with the same bytes every time."""
     spec, titles = job.spec, job.spec["titles"]
     read = {name: tabulation.read(folders[0] / "table.parquet") for name, folders in job.reads.items()}
     frames = tabulation.divided({name: _titled(frame, titles) for name, frame in read.items()})
@@ -69,4 +69,8 @@ def run(job: Job[Spec]) -> None:
         for suffix in style.SUFFIXES:
             save = partial(style.save, figure, suffix=suffix, source=verification.mark(job.key))
             files.write_atomic(job.folder / f"figure.{suffix}", save)
+        shown = numbers.of(figure)
+        for suffix in numbers.SUFFIXES:
+            save_table = partial(numbers.save, shown, suffix=suffix, source=verification.mark(job.key))
+            files.write_atomic(job.folder / f"figure.{suffix}", save_table)
         style.close(figure)
