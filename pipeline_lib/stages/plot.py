@@ -11,7 +11,7 @@ from pipeline_lib.figures.support import finish, numbers, style
 from pipeline_lib.stages.derive import Facts
 from pipeline_lib.store import verification
 from pipeline_lib.store.job import Job
-from pipeline_lib.tables import tabulation
+from pipeline_lib.tables import columns, tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +36,7 @@ class Spec(TypedDict):
         experiment: that it is of.
         figure: which one.
         sparse_levels: of each task, where the figure shows sparse networks; else none.
-        titles: how the figure calls each task.
+        titles: how the figure calls each task; none where it is of no task.
         told: what else it asks for, each by task.
     """
 
@@ -53,7 +53,7 @@ def _renamed(by_task: Mapping[str, T], titles: Mapping[str, str]) -> dict[str, T
 
 def _titled(frame: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
     """Call tasks by their titles, also where claims are about them."""
-    named = [column for column in ("task", "setting") if column in frame]
+    named = [column for column in columns.OF_TASKS if column in frame]
     return frame.assign(**{column: [titles.get(task, task) for task in frame[column]] for column in named})
 
 
