@@ -223,6 +223,7 @@ class Demand:
         caption: what the report says under it.
         measures: what else is measured for it: names in `planning.measurement_nodes`.
         asks: what it is told besides tables, by the names of facts in `planning.plan`.
+        as_table: whether it is a table, which is published as one, too.
     """
 
     runs: Needs
@@ -234,6 +235,7 @@ class Demand:
     caption: str = ""
     measures: tuple[str, ...] = ()
     asks: tuple[str, ...] = ()
+    as_table: bool = False
 
     @property
     def orders(self) -> int:
@@ -268,12 +270,12 @@ def _demand(name: str, said: Mapping[str, Any]) -> Demand:
     for key in ("runs", "sizes"):
         if said.get(key, "nothing") not in NEEDS:
             raise registry.unknown(f"{key} of figure {name}", said[key], list(NEEDS), "add a function to figure_needs")
-    for key in said.keys() - set(keys := ["runs", "sizes", "tables", "sparse", "option", "steps", "caption", "measures", "asks"]):
+    plain, listed = ("sparse", "option", "steps", "caption", "as_table"), ("measures", "asks")
+    for key in said.keys() - {*(keys := ["runs", "sizes", "tables", *plain, *listed])}:
         raise registry.unknown(f"key of figure {name}", key, keys)
     for key in {"runs", "tables", "caption"} - said.keys():
         raise ValueError(f"figure {name} must say its {key} in FIGURES of its file, got none; add it there")
-    more: dict[str, Any] = {key: said[key] for key in ("sparse", "option", "steps", "caption") if key in said}
-    more |= {key: tuple(said.get(key, ())) for key in ("measures", "asks")}
+    more: dict[str, Any] = {**{k: said[k] for k in plain if k in said}, **{k: tuple(said.get(k, ())) for k in listed}}
     return Demand(NEEDS[said["runs"]], tuple(said["tables"]), sizes=NEEDS[said.get("sizes", "nothing")], **more)
 
 

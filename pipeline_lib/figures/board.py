@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 FIGURES = {
     "claims_board": {
-        "runs": "nothing", "tables": ["claims"], "option": "claims",
+        "runs": "nothing", "tables": ["claims"], "option": "claims", "as_table": True,
         "caption": (
             "Verdicts on the papers' claims, by paper and by setting that any was judged on. A claim holds if the whole interval "
             "of what was measured obeys its rule, fails if none of it does, and is undecided else; what the tables lack is not "
@@ -25,6 +25,7 @@ FIGURES = {
 Frames = dict[str, "pd.DataFrame"]
 Levels = dict[str, int]
 _COLOURS = dict(zip(VERDICTS, ("#0072B2", "#D55E00", "#E69F00", "0.85"), strict=True))
+_COLUMNS = ("family", "setting", "claim", "text", "verdict", "measured", "low", "high", "unit", "paper")  # of the table beside it
 _HATCHES = dict(zip(VERDICTS, ("", "///", "...", ""), strict=True))
 
 
@@ -67,4 +68,5 @@ def claims_board(frames: Frames, sparse_levels: Levels) -> Figure:
     judged = int((frame["verdict"] != "not measured").sum())
     axis.set_title(f"n = {judged} judged, {_by_chance(frame):.1f} by chance")
     axis.set_xlabel("claims")
+    axis.words = frame[[column for column in _COLUMNS if column in frame]]
     return figure

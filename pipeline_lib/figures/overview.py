@@ -23,7 +23,7 @@ FIGURES = {
         ),
     },
     "table_1": {
-        "runs": "dense_at_first_k", "tables": ["networks"],
+        "runs": "dense_at_first_k", "tables": ["networks"], "as_table": True,
         "caption": (
             "Networks and recipes (paper B, Table 1), with the dense test accuracy that was measured: mean, standard "
             "deviation and number of seeds, and the best during training, which is optimistic. Densities are of prunable "
@@ -109,6 +109,7 @@ def _facts(n: pd.Series) -> dict[str, str]:
 
 def table_1(frames: Frames, sparse_levels: Levels) -> Figure:
     """Networks, recipes and measured dense accuracies as a table: a row a fact, a column a task, a few side by side."""
+    import pandas as pd
     from matplotlib.transforms import Bbox
 
     said = {str(n["task"]): _facts(n) for _, n in frames["networks"].iterrows()}
@@ -128,5 +129,6 @@ def table_1(frames: Frames, sparse_levels: Levels) -> Figure:
             if row == 0:
                 cell.set_height(cell.get_height() * max(head.count("\n") + 1 for head in heads))
         axis.axis("off")
+    axes[0][0].words = pd.DataFrame(said).reset_index(names="") if said else None
     figure.set_size_inches(1.3 + 1.5 * max(map(len, blocks), default=1), max(1, len(blocks)) * 3.6)
     return figure

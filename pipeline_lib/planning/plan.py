@@ -167,7 +167,8 @@ def _add_experiment(plan: Plan, e: Experiment) -> None:
         used = {table: [made[table]] for table in FIGURES[figure].tables if table in made}
         if len(used) == len(FIGURES[figure].tables):
             sparse_levels = _sparse_levels(e) if FIGURES[figure].sparse else {}
-            titles = {task: grid.title for task, grid in e.grids.items()}
+            about = {column.name for table in used for column in COLUMNS[table]}
+            titles = {task: grid.title for task, grid in e.grids.items()} if about & {*columns.OF_TASKS} else {}
             spec: stages.plot.Spec = {"experiment": e.name, "figure": figure, "sparse_levels": sparse_levels, "titles": titles}
             if FIGURES[figure].asks:
                 spec["told"] = _asked(_facts(e), figure, FIGURES[figure].asks)

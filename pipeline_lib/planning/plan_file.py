@@ -13,6 +13,7 @@ from typing import Any
 from pipeline_lib.core import registry
 from pipeline_lib.core.files import refusal
 from pipeline_lib.experiments import config_files
+from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.planning.declared import STAGES
 from pipeline_lib.planning.keys import fingerprint
 from pipeline_lib.planning.nodes import Plan
@@ -31,6 +32,9 @@ def not_whole(path: Path, error: Exception) -> ValueError:
     return ValueError(f"plan {path} must be whole, got: {error}; remove it and start the run again")
 
 
+AS_TABLE = (".csv", ".html", ".tex")  # how figures are published that are tables
+
+
 def published(plan: Plan) -> dict[str, str]:
     """Map each file that a user reads to the artifact's file that it is a copy of, both under the results folder."""
     files: dict[str, str] = {}
@@ -38,7 +42,8 @@ def published(plan: Plan) -> dict[str, str]:
         files |= {f"{experiment}/{name}.parquet": f"{node.folder}/table.parquet" for name, node in measured.items()}
     for experiment, figures in plan.figures.items():
         for name, node in figures.items():
-            files |= {f"{experiment}/figures/{name}{Path(each).suffix}": f"{node.folder}/{each}" for each in STAGES["plot"].files}
+            shown = [each for each in STAGES["plot"].files if FIGURES[name].as_table or Path(each).suffix not in AS_TABLE]
+            files |= {f"{experiment}/figures/{name}{Path(each).suffix}": f"{node.folder}/{each}" for each in shown}
     return files
 
 

@@ -1,4 +1,4 @@
-"""Tables -> one figure, as SVG, PNG and PDF."""
+"""Tables -> one figure, as SVG, PNG and PDF, and what it shows as a table."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, TypeVar, cast
 
 from pipeline_lib.core import files, registry
-from pipeline_lib.figures.support import finish, style
+from pipeline_lib.figures.support import finish, numbers, style
 from pipeline_lib.stages.derive import Facts
 from pipeline_lib.store import verification
 from pipeline_lib.store.job import Job
-from pipeline_lib.tables import tabulation
+from pipeline_lib.tables import columns, tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,7 @@ STAGE = {
         "group": "results",
         "needs": "tables",
         "makes": "one figure",
-        "files": ["figure.svg", "figure.png", "figure.pdf"],
+        "files": ["figure.svg", "figure.png", "figure.pdf", "figure.csv", "figure.html", "figure.tex"],
         "seconds": 2.0,
     }
 }  # fmt: skip
@@ -36,7 +36,7 @@ class Spec(TypedDict):
         experiment: that it is of.
         figure: which one.
         sparse_levels: of each task, where the figure shows sparse networks; else none.
-        titles: how the figure calls each task.
+        titles: how the figure calls each task; none where it is of no task.
         told: what else it asks for, each by task.
     """
 
@@ -53,12 +53,12 @@ def _renamed(by_task: Mapping[str, T], titles: Mapping[str, str]) -> dict[str, T
 
 def _titled(frame: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
     """Call tasks by their titles, also where claims are about them."""
-    named = [column for column in ("task", "setting") if column in frame]
+    named = [column for column in columns.OF_TASKS if column in frame]
     return frame.assign(**{column: [titles.get(task, task) for task in frame[column]] for column in named})
 
 
 def run(job: Job[Spec]) -> None:
-    """Draw one figure and save it in all formats, with the same bytes every time."""
+    """Draw one figure and save it and what it shows in all formats, with the same bytes every time."""
     spec, titles = job.spec, job.spec["titles"]
     read = {name: tabulation.read(folders[0] / "table.parquet") for name, folders in job.reads.items()}
     frames = tabulation.divided({name: _titled(frame, titles) for name, frame in read.items()})
@@ -69,4 +69,8 @@ def run(job: Job[Spec]) -> None:
         for suffix in style.SUFFIXES:
             save = partial(style.save, figure, suffix=suffix, source=verification.mark(job.key))
             files.write_atomic(job.folder / f"figure.{suffix}", save)
+        shown = numbers.of(figure)
+        for suffix in numbers.SUFFIXES:
+            save_table = partial(numbers.save, shown, suffix=suffix, source=verification.mark(job.key))
+            files.write_atomic(job.folder / f"figure.{suffix}", save_table)
         style.close(figure)

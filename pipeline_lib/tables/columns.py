@@ -80,6 +80,7 @@ SHARED: dict[str, Column] = {
         ("epsilon", "double", "nats", "height of the matching sublevel set above the solution; null where it has none"),
     )
 }
+OF_TASKS = ("task", "setting")  # columns that name tasks
 # What tabulation adds to a table that has `start`, and what it is made of: `experiments.changes.Start.parts`.
 PARTS = tuple(
     Column(*each)

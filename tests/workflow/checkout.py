@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 FOLDERS = ("pipeline_lib", "workflow", "config")
 CONFIG_NAME = "experiment.yaml"
 Config = dict[str, Any]
+AS_TABLE = ("table_1", "claims_board")  # figures that are published as tables, too
 
 TOY = {"base": "digits_mlp", "network": {"name": "mlp", "widths": [16, 8]}, "steps": 30, "evaluate_every": 15}
 
@@ -126,6 +128,12 @@ UNMASKING: Config = {
         }
     },
 }
+
+
+def files_of(figures: Iterable[str]) -> set[str]:
+    """Names of the files that figures are published as."""
+    more = dict.fromkeys(AS_TABLE, ("csv", "html", "tex"))
+    return {f"{figure}.{suffix}" for figure in figures for suffix in ("svg", "png", "pdf", *more.get(figure, ()))}
 
 
 @dataclass(frozen=True)

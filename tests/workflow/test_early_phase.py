@@ -39,7 +39,7 @@ def test_every_figure_is_published(early_done: Checkout) -> None:
     found = {path.name for path in (early_done.results / "early" / "figures").iterdir()}
     of_pairs = {"interpolation", "instability", "distances"}  # one order makes no pair
     asked = [n for n, demand in figure_needs.FIGURES.items() if demand.option in OPTIONS and not of_pairs & set(demand.tables)]
-    assert found == {f"{name}.{suffix}" for name in asked for suffix in ("svg", "png", "pdf")}
+    assert found == co.files_of(asked)
 
 
 def test_perturbed_networks_train_on_from_their_step(early_done: Checkout) -> None:

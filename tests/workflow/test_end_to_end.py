@@ -58,7 +58,7 @@ def test_every_figure_is_published(tiny_done: Checkout) -> None:
     asked = [
         name for name, demand in figure_needs.FIGURES.items() if demand.option in (None, "throughout", "layerwise", "claims")
     ]
-    assert found == {f"{name}.{suffix}" for name in asked for suffix in ("svg", "png", "pdf")}
+    assert found == co.files_of(asked)
 
 
 def test_index_lists_all_artifacts(tiny_done: Checkout) -> None:

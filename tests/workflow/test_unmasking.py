@@ -41,7 +41,7 @@ def test_tables_have_their_schema_and_rows(unmasking_done: Checkout, name: str) 
 def test_every_figure_is_published(unmasking_done: Checkout) -> None:
     found = {path.name for path in (unmasking_done.results / "unmasking" / "figures").iterdir()}
     asked = [name for name, demand in figure_needs.FIGURES.items() if demand.option in OPTIONS]
-    assert {f"{name}.{suffix}" for name in asked for suffix in ("svg", "png", "pdf")} <= found
+    assert co.files_of(asked) <= found
 
 
 def test_strategies_begin_where_they_should(unmasking_done: Checkout) -> None:

@@ -75,9 +75,9 @@ def test_a_spec_says_all_keys_of_an_option_as_json_does():
 
 
 def test_fields_that_are_no_keys_are_supplied():
-    assert not {"task", "lineage", "per_job", "asked"} & {key.name for key in keys(config.Grid)}
+    assert not {"task", "title", "lineage", "per_job", "asked"} & {key.name for key in keys(config.Grid)}
     with pytest.raises(TypeError, match="lineage"):
-        complete(config.Grid, "x", {}, task=config.load_task("digits_mlp"))
+        complete(config.Grid, "x", {}, task=config.load_task("digits_mlp"), title="x")
 
 
 # Options that stages declare.

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from pipeline_lib.figures.support import finish, layout, marks, samples, scales, style
+from pipeline_lib.figures.support import finish, layout, marks, numbers, samples, scales, style
 
 PAIRS = pd.DataFrame(  # two seeds of three pairs at one place, as far apart within a seed as not between them
     {"k": 0, "seed": [0, 0, 0, 1, 1, 1], "order_1": 0, "order_2": [1, 2, 3] * 2, "value": [0.0, 10.0, 20.0, 1.0, 11.0, 21.0]}
@@ -133,3 +133,28 @@ def test_steps_differ_in_colour_marker_and_dash():
     looks = style.steps([0, 5, 50])
     assert list(looks) == [0, 5, 50]
     assert all(len({str(getattr(look, part)) for look in looks.values()}) == 3 for part in ("colour", "marker", "dash"))
+
+
+def test_what_a_figure_shows_is_a_table_of_its_lines_unless_it_is_one(axes):
+    marks.line(axes, PAIRS, "k", "value", style.LOOKS["imp"], "IMP")
+    axes.set_title("toy")
+    (row,) = numbers.of(axes.figure).to_dict("records")
+    assert row == {"panel": "toy", "line": "IMP", "x": 0, "mean": 10.5, "low": 10.5 - 0.5**0.5, "high": 10.5 + 0.5**0.5}
+    axes.words = pd.DataFrame({"task": ["toy"]})
+    assert numbers.of(axes.figure).to_dict("records") == [{"task": "toy"}]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text"),
+    [
+        ("csv", "task,density\na_b,16.8 %\n"),
+        ("html", "<!-- rewind:0123456789ab -->\n<table"),
+        (
+            "tex",
+            "% rewind:0123456789ab\n\\begin{tabular}{ll}\n\\toprule\ntask & density \\\\\n\\midrule\na\\_b & 16.8 \\%",
+        ),
+    ],
+)
+def test_tables_are_written_for_spreadsheets_pages_and_papers(suffix, text, tmp_path):
+    numbers.save(pd.DataFrame({"task": ["a_b"], "density": ["16.8 %"]}), tmp_path / "table", suffix, "rewind:0123456789ab")
+    assert (tmp_path / "table").read_text(encoding="utf-8").startswith(text)

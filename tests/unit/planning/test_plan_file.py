@@ -41,7 +41,9 @@ def test_published_files_are_copies_of_every_table_and_figure(written):
     made, found = written
     tables = {f"tiny/{name}.parquet" for name in made.tables["tiny"]}
     figures = {f"tiny/figures/{name}.{suffix}" for name in made.figures["tiny"] for suffix in ("svg", "png", "pdf")}
-    assert set(found.published) == tables | figures
+    as_tables = {f"tiny/figures/table_1.{suffix}" for suffix in ("csv", "html", "tex")}
+    assert "table_1" in made.figures["tiny"]
+    assert set(found.published) == tables | figures | as_tables
     folders = {node.folder: node for node in made.nodes.values()}
     for source in found.published.values():
         folder, _, file = source.rpartition("/")
