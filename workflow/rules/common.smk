@@ -152,6 +152,14 @@ def key_of(pattern):
     return key
 
 
+def label_of(wildcards):
+    """Label of a figure in Snakemake's report, which sorts by it: its place in the config comes first."""
+    folder = f"{wildcards.experiment}/figures/"
+    names = [name for name in PLAN.published if name.startswith(folder)]
+    place = names.index(f"{folder}{wildcards.figure}.svg") // 2 + 1
+    return {"figure": f"{place:02} {wildcards.figure}"}
+
+
 def check_request():
     """Refuse a report on what is outdated: for reports, Snakemake runs nothing. Tell it what other code made."""
     if any(re.match(r"--report(=|$)", word) for word in sys.argv[1:]):

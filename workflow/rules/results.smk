@@ -32,7 +32,7 @@ rule publish_figure:
             f"{RESULTS}/{{experiment}}/figures/{{figure}}.svg",
             caption="../report/figure.rst",
             category="{experiment}",
-            labels={"figure": "{figure}"},
+            labels=label_of,
         ),
         png=f"{RESULTS}/{{experiment}}/figures/{{figure}}.png",
         pdf=f"{RESULTS}/{{experiment}}/figures/{{figure}}.pdf",
