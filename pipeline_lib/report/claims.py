@@ -58,13 +58,17 @@ def _number(value: float, beyond: str = "∞") -> str:
     return f"{value:.4g}"
 
 
+def _unit(row: Any) -> str:
+    return "" if row.unit in ("", "-", "1") else f" {row.unit}"
+
+
 def _measured(row: Any) -> str:
     """Write a measured value with its interval."""
     if not _is_there(row.measured):
         return ""
     ends = _is_there(row.low) and _is_there(row.high) and (row.low, row.high) != (row.measured, row.measured)
     interval = f" ({_number(row.low)} to {_number(row.high)})" if ends else ""
-    return f"{_number(row.measured, 'beyond the grid')}{interval} {row.unit}".strip()
+    return f"{_number(row.measured, 'beyond the grid')}{interval}{_unit(row)}"
 
 
 def _papers(row: Any) -> str:
@@ -72,7 +76,7 @@ def _papers(row: Any) -> str:
     if not _is_there(row.paper_value):
         return ""
     spread = f" ± {_number(row.paper_spread)}" if _is_there(row.paper_spread) else ""
-    return f"{_number(row.paper_value)}{spread} {row.unit}".strip()
+    return f"{_number(row.paper_value)}{spread}{_unit(row)}"
 
 
 def _sorted_by(value: Any) -> str:

@@ -16,7 +16,7 @@ from pipeline_lib.report.contents import Contents
 if TYPE_CHECKING:
     import pandas as pd
 
-_MOST_LINES = 24
+_MOST_LINES, _MOST_BARS = 24, 12  # of a chart, and of a line: more of either hide each other
 _DASHES = ("solid", "dash", "dot", "dashdot")
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
@@ -46,8 +46,8 @@ class _Kind:
 
 _KINDS = (
     _Kind(
-        "interpolation", "alpha", "error", ("task", "kind", "level", "k", "split"), {"batchnorm": "averaged"},
-        {"title": "alpha: from run 2 to run 1"}, "error (%)",
+        "interpolation", "alpha", "error", ("task", "kind", "level", "k"), {"batchnorm": "averaged", "split": "test"},
+        {"title": "alpha: from run 2 to run 1"}, "test error (%)",
     ),
     _Kind(
         "instability", "k", "instability", ("task", "kind", "level"), {"batchnorm": "averaged", "split": "test"},
@@ -69,7 +69,7 @@ def _lines(frame: pd.DataFrame, kind: _Kind) -> Iterator[tuple[str, pd.DataFrame
 
 
 def _line(name: str, own: pd.DataFrame, kind: _Kind, place: int) -> dict[str, Any]:
-    """Draw a line through means, with bars of one standard deviation where there are several rows."""
+    """Draw a line through means, with bars of one standard deviation, which is told on hover, too."""
     # Densities of one level differ between seeds in their last digits.
     at = own["level"] if kind.x == "density" and "level" in own else own[kind.x]
     found = own.groupby(at).agg(x=(kind.x, "mean"), mean=(kind.y, "mean"), sd=(kind.y, "std"), n=(kind.y, "count"))
@@ -81,7 +81,7 @@ def _line(name: str, own: pd.DataFrame, kind: _Kind, place: int) -> dict[str, An
     return {
         "type": "scatter", "mode": "lines+markers", "name": name,
         "x": x, "y": (100 * found["mean"]).round(6).tolist(), "text": told,
-        "error_y": {"type": "data", "array": deviations, "thickness": 1, "width": 2},
+        "error_y": {"type": "data", "array": deviations, "thickness": 1, "width": 2, "visible": len(x) <= _MOST_BARS},
         "line": {"color": _COLOURS[place % len(_COLOURS)], "dash": _DASHES[place // len(_COLOURS) % len(_DASHES)]},
         "hovertemplate": f"%{{x{'' if is_word else ':.4~g'}}}: %{{y:.4~g}} %{{text}}<extra>%{{fullData.name}}</extra>",
     }  # fmt: skip
@@ -96,7 +96,7 @@ def chart(frame: pd.DataFrame, kind: _Kind) -> dict[str, Any] | None:
         return None
     layout = {
         "xaxis": {**kind.x_axis, "title": {"text": kind.x_axis["title"]}}, "yaxis": {"title": {"text": kind.y_axis}},
-        "hovermode": "closest", "showlegend": True, "legend": {"orientation": "h", "y": -0.25}, "height": 460,
+        "hovermode": "closest", "showlegend": True, "legend": {"orientation": "h", "y": -0.25}, "height": 400 + 20 * len(lines),
         "margin": {"l": 55, "r": 15, "t": 15, "b": 50},
     }  # fmt: skip
     return {"data": [_line(name, own, kind, i) for i, (name, own) in enumerate(lines)], "layout": layout}

@@ -22,6 +22,8 @@ def test_values_have_intervals_and_units_and_are_sorted_by_number():
     assert float(third.sort_measured.replace("Infinity", "inf")) == float("inf")
     assert (fourth.measured, fourth.sort_measured, fourth.papers, fourth.seeds) == ("", "", "", "")
     assert fourth.needs == "task other"
+    (share,) = claims.read(pd.DataFrame([reported.claim("share", unit="1")]))
+    assert (share.measured, share.papers) == ("2 (1.5 to 2.5)", "1.9 ± 0.1")
     assert first.seeds == "3 of 3"
 
 
