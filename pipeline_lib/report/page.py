@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import resources
 from importlib.util import find_spec
 from typing import Any
 
+from pipeline_lib.core import sources
 from pipeline_lib.experiments.experiment import Experiment
 from pipeline_lib.planning import numbers
 from pipeline_lib.report import claims, figures, provenance, tables
 from pipeline_lib.report.contents import Contents, anchor, listed, title
 
-_ASSETS = resources.files("pipeline_lib.report") / "assets"
+_ASSETS = sources.ROOT / "report" / "assets"
 
 
 def asset(name: str) -> str:
