@@ -1,7 +1,4 @@
-"""What each figure needs: the runs it is drawn from. The union over an experiment's figures is what its plan makes.
-
-A figure's file says it, in its `FIGURES`, by names of functions that are here.
-"""
+"""What each figure needs: the runs that its file names in `FIGURES` by functions here; their union is what a plan makes."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
     processors.one_for_arithmetic()
     code = nodes.stage_code(stage, line["spec"])
     facts = environment.facts(here, stage, line["spec"], code, verification.made_in(parents))
-    members = plan_file.members(path) if stage == "tabulate" else {}
+    members = plan_file.members(path) if stage in ("tabulate", "derive") else {}
     job = Job(line["key"], line["spec"], folder, reads, root, facts, members)
     work = importlib.import_module(f"pipeline_lib.stages.{stage}")
     eager.spare_the_compiler()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,11 @@ _ADDED = (
     *(part.name for part in columns.PARTS),
 )
 _MEASURED = {"noise_order": "order"}  # what measurements call a column: a word of SQL, which no column of a table should be
+# By what rows are sorted.
+_SORTED = (
+    *("task", "what", "kind", "start", "k", "level", "level_1", "level_2", "seed", "noise_order", "order_1", "order_2"),
+    *("plane", "split", "batchnorm", "step", "alpha"),
+)
 Columns = Sequence[Column]
 Members = Mapping[str, Sequence[Sequence[int]]]
 SCHEMA = "1"  # of published tables: it changes when a column goes or means something else
@@ -60,6 +65,8 @@ def computed(rows: list[dict[str, object]], job: Job[Any]) -> pa.Table:
     """Make the table of a job that computes it from others; a row that names no artifact is about many, and has the job's key."""
     own = {"experiment": job.spec["experiment"], "key": job.key}
     own |= {"environment": environment.summary(job.facts.get("made_in", {}))}
+    place = _places(job.members)
+    rows = [{"member": place((row["key"], row["seed"]))} | row if {"key", "seed"} <= row.keys() else row for row in rows]
     return described(to_arrow([own | row for row in rows], columns.read(job.spec["columns"])), job)
 
 
@@ -71,6 +78,15 @@ def described(table: pa.Table, job: Job[Any]) -> pa.Table:
     return table.replace_schema_metadata({**(table.schema.metadata or {}), **said})
 
 
+def _places(members: Members) -> Callable[[tuple[Any, ...]], int | None]:
+    """Look up members by key, seed and, where that is needed, order."""
+    whole = {(key, *each): i for key, found in members.items() for i, each in enumerate(found)}
+    alone: dict[tuple[Any, ...], int | None] = {}
+    for (key, seed, *_), i in whole.items():
+        alone[key, seed] = None if (key, seed) in alone else i
+    return lambda row: whole.get(row, alone.get(row[:2]))
+
+
 def with_members(frame: pd.DataFrame, members: Members) -> pd.DataFrame:
     """Add which member of its artifact each row is about.
 
@@ -80,18 +96,12 @@ def with_members(frame: pd.DataFrame, members: Members) -> pd.DataFrame:
     """
     import pandas as pd
 
-    whole = {(key, *each): i for key, found in members.items() for i, each in enumerate(found)}
-    alone: dict[tuple[Any, ...], int | None] = {}
-    for (key, seed, *_), i in whole.items():
-        alone[key, seed] = None if (key, seed) in alone else i
-    orders = {"": ["noise_order", "order_1"], "other_": ["order_2"]}
+    place, orders = _places(members), {"": ["noise_order", "order_1"], "other_": ["order_2"]}
     for name in (name for name in orders if f"{name}key" in frame):
-        places: list[int | None] = [None] * len(frame)
-        if "seed" in frame:
-            order = [column for column in orders[name] if column in frame][:1]
-            rows = frame[[f"{name}key", "seed", *order]].itertuples(index=False, name=None)
-            places = [whole.get(row, alone.get(row[:2])) for row in rows]
-        frame[f"{name}member"] = pd.array(places, dtype="Int64")
+        order = [column for column in orders[name] if column in frame][:1]
+        by = [f"{name}key", *(["seed", *order] if "seed" in frame else [])]
+        rows = frame[by].itertuples(index=False, name=None)
+        frame[f"{name}member"] = pd.array([place(row) for row in rows], dtype="Int64")
     return frame
 
 
@@ -188,16 +198,12 @@ def tabulate(
     frame = pd.concat(typed, ignore_index=True).reindex(columns=names)
     frame = frame.rename(columns={said: name for name, said in _MEASURED.items()})
     frame = with_members(frame.assign(experiment=experiment), members or {})
-    orders = [
-        name for name in frame if name in ("noise_order", "order_1", "order_2")
-    ]  # the ladder's own order has one number at all levels
-    frame[orders] = frame[orders] % FRESH
-    keys = ["task", "what", "kind", "start", "k", "level", "level_1", "level_2", "seed", "noise_order", "order_1", "order_2"]
-    keys += ["plane", "split", "batchnorm", "step", "alpha"]
+    orders = [name for name in frame if name in ("noise_order", "order_1", "order_2")]
+    frame[orders] = frame[orders] % FRESH  # the ladder's own order has one number at all levels
     every = [column.name for column in columns]
     if "kind" in every:
         frame = with_dense(frame)
-    frame = frame.sort_values([key for key in keys if key in frame.columns], ignore_index=True)
+    frame = frame.sort_values([key for key in _SORTED if key in frame.columns], ignore_index=True)
     if "change" in every:
         frame = with_parts(frame, starts or {})
     if divide:

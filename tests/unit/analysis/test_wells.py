@@ -93,7 +93,7 @@ def _frame(tmp_path, **more: object):
 
 def test_the_stage_measures_a_curve_a_distance(tmp_path):
     found = _frame(tmp_path)
-    added = {"key", "environment"}  # by tabulation
+    added = {"key", "environment", "experiment"}  # by tabulation
     assert set(found.columns) | added == {column.name for column in declared.COLUMNS["wells"]}
     assert found["subspace"].tolist() == [0, 3, 6, 9, 12] * 2
     assert set(zip(found["dimension"], found["num_trials"], found["epsilon"], strict=True)) == {(12, 30, 1.0)}

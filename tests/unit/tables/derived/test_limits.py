@@ -222,7 +222,7 @@ def test_distances_are_a_grid_around_those_of_the_cuts_and_these():
 def test_one_probe_has_no_standard_error():
     found = _limits(_spectrum(VALUES, num_probes=1))
     assert found["standard_error"].isna().all()
-    unknown = ["standard_error", "environment", "epsilon_error", "bias"]
+    unknown = ["standard_error", "environment", "epsilon_error", "bias", "experiment", "member"]
     assert found.drop(columns=unknown).notna().all(axis=None)
 
 
@@ -323,6 +323,8 @@ def test_both_tables_have_their_columns(table):
     frames["fits"] = pd.DataFrame(fits.fits(frames, SPEC))
     rows = registry.entries("derived")[table].load()(frames, SPEC)
     assert rows
-    assert all({*row, "environment"} == {column.name for column in declared.COLUMNS[table]} for row in rows)
+    assert all(
+        {*row, "environment", "experiment", "member"} == {column.name for column in declared.COLUMNS[table]} for row in rows
+    )
     assert all(row["key"] == f"level {row['level']}" for row in rows)
     assert not any(isinstance(value, float) and math.isnan(value) for row in rows for value in row.values())

@@ -194,7 +194,9 @@ def test_planes_are_kept_apart_and_rows_have_the_documented_columns():
     rows = planes.sets(frames, {})
     assert [(row["plane"], row["level"]) for row in rows] == [("directions", 0), ("directions", 2), ("pruning", 2)]
     for row in rows:
-        assert {*row, "environment"} == {column.name for column in declared.COLUMNS["sets"]}
+        assert {*row, "environment", "experiment", "member", "other_member"} == {
+            column.name for column in declared.COLUMNS["sets"]
+        }
         assert (row["key"], row["other_key"]) == ("solution", "next" if row["plane"] == "pruning" else None)
     assert tabulation.to_arrow(rows, declared.COLUMNS["sets"]).num_rows == 3
 

@@ -391,6 +391,6 @@ def test_every_derived_table_has_its_function_and_its_columns(table):
     frames = {"instability": _pairs({(0, 0): [0.1, 0.2]}), "runs": runs, **_perturbed([0.1, 0.2, 0.4]), "telemetry": _telemetry()}
     rows = registry.entries("derived")[table].load()(frames, spec)
     assert rows
-    stage_adds = {"key", "environment"}
+    stage_adds = {"key", "environment", "experiment"}
     assert {key for row in rows for key in row} == {column.name for column in declared.COLUMNS[table]} - stage_adds
     assert tabulation.to_arrow(rows, declared.COLUMNS[table]).num_rows == len(rows)
