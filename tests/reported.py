@@ -58,9 +58,9 @@ class Folder:
 
     def figure(self, name: str, svg: str = SVG) -> None:
         node = self.plan.figures[self.experiment][name]
-        for suffix, text in (("svg", svg), ("png", "a picture")):
+        for suffix, text in (("svg", svg), ("png", "a picture"), ("pdf", "a page")):
             artifacts.write_text(self.plan.config.results / node.folder / f"figure.{suffix}", text)
-        self._finish(node, "figure.svg", "figure.png")
+        self._finish(node, "figure.svg", "figure.png", "figure.pdf")
 
     def time(self, stage: str, text: str = "s\th:m:s\n36.0\t0:00:36\n") -> None:
         """Record how long each job of a stage took."""

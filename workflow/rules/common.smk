@@ -11,7 +11,9 @@ from pipeline_lib.store import lease, verification
 from pipeline_lib.worker import start
 
 ENVIRONMENT = str(ROOT / "environment.yml")
-PACKAGES = Path(pipeline_lib.__file__).parents[1]  # the checkout, or where the package is installed
+PACKAGES = Path(pipeline_lib.__file__).parents[
+    1
+]  # the checkout, or where the package is installed
 
 
 def refused_by(check, *arguments, **named):
@@ -155,8 +157,12 @@ def key_of(pattern):
 def label_of(wildcards):
     """Label of a figure in Snakemake's report, which sorts by it: its place in the config comes first."""
     folder = f"{wildcards.experiment}/figures/"
-    names = [name for name in PLAN.published if name.startswith(folder)]
-    place = names.index(f"{folder}{wildcards.figure}.svg") // 2 + 1
+    names = [
+        name
+        for name in PLAN.published
+        if name.startswith(folder) and name.endswith(".svg")
+    ]
+    place = names.index(f"{folder}{wildcards.figure}.svg") + 1
     return {"figure": f"{place:02} {wildcards.figure}"}
 
 
