@@ -36,7 +36,7 @@ class Results:
     """The tables of an experiment, and the networks that their rows are about.
 
     A row is a line of a table (`runs.iloc[0]`), or a mapping that has `key` and what tells the member of that artifact: `seed`,
-    and where a seed has several runs `order`; or `member`, its number. Of a pair of networks the first is meant (`key`,
+    and where a seed has several runs `noise_order`; or `member`, its number. Of a pair of networks the first is meant (`key`,
     `order_1`), with `other=True` the second (`other_key`, `order_2`).
 
     Args:
@@ -112,7 +112,7 @@ class Results:
 
 def _number(home: Stored, said: Mapping[Any, Any], pair: str) -> int:
     """Find the member that a row means."""
-    order = said.get("order", said.get(pair))
+    order = said.get("noise_order", said.get(pair))
     asked = said["member"] if isinstance(said.get("member"), Integral) else None
     fits = [
         number
@@ -123,7 +123,7 @@ def _number(home: Stored, said: Mapping[Any, Any], pair: str) -> int:
     ]
     if len(fits) != 1:
         rule = f"row must mean one member of {home.folder.name} ({home.listed()})"
-        raise ValueError(f"{rule}, got {len(fits)}; add seed, order or member")
+        raise ValueError(f"{rule}, got {len(fits)}; add seed, noise_order or member")
     return fits[0]
 
 

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from pipeline_lib.experiments.experiment import Experiment
 from pipeline_lib.experiments.figure_needs import FIGURES
+from pipeline_lib.tables import tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_COLUMNS = ("task", "kind", "level", "k", "start", "order")
+_COLUMNS = ("task", "kind", "level", "k", "start", "noise_order")
 
 
 def rows(frame: pd.DataFrame, figure: str, experiment: Experiment) -> pd.Series:
@@ -26,12 +27,13 @@ def rows(frame: pd.DataFrame, figure: str, experiment: Experiment) -> pd.Series:
     named = [name for name in _COLUMNS if name in frame]
     needed = {
         tuple({"task": task, "kind": run.kind if run.level else "dense", "level": run.level, "k": run.k, "start": run.start.text,
-               "order": run.order}[name] for name in named)
+               "noise_order": run.order}[name] for name in named)
         for task, grid in experiment.grids.items()
         for run in FIGURES[figure].runs(grid)
     }  # fmt: skip
     every = pd.Series(True, index=frame.index)
     if not {"kind", "level", "k"} <= set(named) or not needed:
         return every
-    found = pd.Series([row in needed for row in frame[named].itertuples(index=False, name=None)], index=frame.index, dtype=bool)
+    asked = frame[named].assign(kind=frame["kind"].str.removesuffix(tabulation.CHANGED))
+    found = pd.Series([row in needed for row in asked.itertuples(index=False, name=None)], index=frame.index, dtype=bool)
     return found if found.any() else every

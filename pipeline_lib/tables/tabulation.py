@@ -33,7 +33,7 @@ Members = Mapping[str, Sequence[Sequence[int]]]
 SCHEMA = "1"  # of published tables: it changes when a column goes or means something else
 # Tables that have runs from a plain W_k beside those from a changed start.
 DIVIDED = ("runs", "curves")
-_CHANGED = "_changed"  # after the kind of the latter
+CHANGED = "_changed"  # after the kind of the latter
 
 
 def measured(columns: Columns) -> list[str]:
@@ -143,7 +143,7 @@ def with_dense(frame: pd.DataFrame) -> pd.DataFrame:
 
 def with_changed(frame: pd.DataFrame) -> pd.DataFrame:
     """Tell runs from changed starts by their kind, so that means by kind are of ladders and controls alone."""
-    return frame.assign(kind=frame["kind"].where(frame["change"] == "", frame["kind"] + _CHANGED))
+    return frame.assign(kind=frame["kind"].where(frame["change"] == "", frame["kind"] + CHANGED))
 
 
 def of_kind(frame: pd.DataFrame, kind: str) -> pd.DataFrame:
@@ -235,6 +235,6 @@ def divided(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     for name in set(DIVIDED) & set(frames):
         plain = frames[name]["change"] == ""
         changed = frames[name][~plain]
-        kinds = changed["kind"].str.removesuffix(_CHANGED) if len(changed) else changed["kind"]
+        kinds = changed["kind"].str.removesuffix(CHANGED) if len(changed) else changed["kind"]
         found |= {name: frames[name][plain], f"changed_{name}": changed.assign(kind=kinds)}
     return found

@@ -66,7 +66,7 @@ def test_a_start_and_a_spectrum_lead_to_their_states(found, made, w2):
 
 
 def test_provenance_goes_back_to_the_data(found):
-    row = _only(found["runs"], level=1, order=0, kind="imp", start="k2")
+    row = _only(found["runs"], level=1, noise_order=0, kind="imp", start="k2")
     said = found.provenance(row.to_dict())
     assert (said["stage"], said["key"], said["seed"], said["order"], said["member"]) == ("train", row["key"], 3, 0, 0)
     stages = [each["stage"] for each in said["lineage"]]
@@ -79,10 +79,12 @@ def test_rows_that_lead_to_no_network_are_refused(found, made):
         found.state({"seed": 3})
     with pytest.raises(ValueError, match=r"key must be that of one artifact in .*, got 'ffffffffffff' of 0; check the folder"):
         found.state({"key": "ffffffffffff"})
-    with pytest.raises(ValueError, match=r"row must mean one member of .* \(seed 3 order 0\), got 0; add seed, order or member"):
-        found.network(_only(found["runs"], level=1, order=0, kind="imp", start="k2").to_dict() | {"seed": 4})
+    with pytest.raises(
+        ValueError, match=r"row must mean one member of .* \(seed 3 order 0\), got 0; add seed, noise_order or member"
+    ):
+        found.network(_only(found["runs"], level=1, noise_order=0, kind="imp", start="k2").to_dict() | {"seed": 4})
     with pytest.raises(ValueError, match=r"row must be of a step whose state was kept, got step 5; take one of the last step"):
-        found.state(_only(found["runs"], level=1, order=0, kind="imp", start="k2").to_dict() | {"step": 5})
+        found.state(_only(found["runs"], level=1, noise_order=0, kind="imp", start="k2").to_dict() | {"step": 5})
     with pytest.raises(ValueError, match=r"row must be of a network, got the key of a prune"):
         found.state({"key": next(node.key for node in made.nodes.values() if node.stage == "prune")})
     with pytest.raises(ValueError, match=r"folder must have tables, got none in .*; name the one of an experiment that was run"):
