@@ -58,7 +58,8 @@ class Folder:
 
     def figure(self, name: str, svg: str = SVG) -> None:
         node = self.plan.figures[self.experiment][name]
-        for suffix, text in (("svg", svg), ("png", "a picture"), ("pdf", "a page")):
+        for suffix in ("svg", "png", "pdf", "csv", "html", "tex"):
+            text = svg if suffix == "svg" else "a picture"
             artifacts.write_text(self.plan.config.results / node.folder / f"figure.{suffix}", text)
         self._finish(node, "figure.svg", "figure.png", "figure.pdf")
 
@@ -75,7 +76,7 @@ def runs() -> list[dict[str, Any]]:
     kinds = [("dense", 0), ("imp", 1), ("imp", 2), ("random_prune", 1), ("random_prune", 2)]
     return [
         {"task": "toy", "kind": kind, "level": level, "density": 0.8**level, "k": k, "start": f"k{k}", "change": "", "seed": seed,
-         "order": 0, "test_error": (1 + seed + level + k) / 100, "strategy": "", "rule": ""}
+         "noise_order": 0, "test_error": (1 + seed + level + k) / 100, "strategy": "", "rule": ""}
         for k, (kind, level), seed in product((0, 2), kinds, (0, 1, 2))
     ]  # fmt: skip
 

@@ -46,7 +46,11 @@ def test_perturbed_networks_train_on_from_their_step(early_done: Checkout) -> No
     runs = early_done.table("early", "runs").set_index("start")
     for call in comparisons.EVERY:
         assert set(runs.loc[f"k10 | {call}", "start_step"]) == {10}
-    assert set(runs.loc["k10 | mask | rotation(false) for 4", "kind"]) == {"imp", "reinit", "random_prune"}
+    assert set(runs.loc["k10 | mask | rotation(false) for 4", "kind"]) == {
+        "imp_changed",
+        "reinit_changed",
+        "random_prune_changed",
+    }
     assert set(runs.loc["k0 | random_labels(1) for 4", "start_step"]) == {0}
 
 

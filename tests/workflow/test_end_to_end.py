@@ -96,7 +96,8 @@ def test_cohorts_do_not_change_a_bit(tiny_done: Checkout, single_done: Checkout,
     chosen = (frame["seed"] == 0) & (frame["k"] == 0) & frame["kind"].isin(("dense", "imp")) & (frame["level"] <= 1)
     if "batchnorm" in frame.columns:
         chosen &= frame["batchnorm"] == "averaged"  # the other run asked for no other kind
-    others = ("onset", "key", "other_key")  # it looks at every k and seed; artifacts are another cohort's
+    # `onset` looks at every k and seed; artifacts are another cohort's.
+    others = ("experiment", "onset", "key", "other_key", "member", "other_member")
     columns = [column for column in frame.columns if column not in others]
     expected = frame.loc[chosen, columns].reset_index(drop=True)
     assert len(expected) > 0

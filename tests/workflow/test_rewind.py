@@ -11,7 +11,7 @@ from checkout import Checkout
 from pipeline_lib.commands.support import snakemake
 from pipeline_lib.store import progress
 
-BROKEN = ('_by_density(style.ladders(frames["runs"]), _lines)', '_by_density(style.ladders(frames["rums"]), _lines)')
+BROKEN = ('_by_density(selection.ladders(frames["runs"]), _lines)', '_by_density(selection.ladders(frames["rums"]), _lines)')
 
 
 def _rewind(checkout: Checkout, *arguments: str) -> co.Outcome:

@@ -127,14 +127,14 @@ def test_jobs_trained_several_members(world):
 
 
 def _run(world: _World, row: Any) -> None:
-    state = world.state(row.key, row.seed, row.order)
+    state = world.state(row.key, row.seed, row.noise_order)
     for split in ("train", "test"):
         assert world.measured(state, split) == (getattr(row, f"{split}_error"), getattr(row, f"{split}_loss"))
 
 
 def _last_point(world: _World, row: Any) -> None:
     if row.split == "test" and row.step == every_stage.TASK["steps"]:
-        assert world.measured(world.state(row.key, row.seed, row.order), "test") == (row.error, row.loss)
+        assert world.measured(world.state(row.key, row.seed, row.noise_order), "test") == (row.error, row.loss)
 
 
 def _end(world: _World, row: Any) -> None:

@@ -260,7 +260,7 @@ def grid(tmp_path, monkeypatch):
 
 def test_a_diverged_run_is_recorded_and_ends_its_ladder(grid):
     made, frames = grid
-    runs = tabulation.of_kind(frames["runs"].query("order == 0"), "imp").set_index(["seed", "level"])
+    runs = tabulation.of_kind(frames["runs"].query("noise_order == 0"), "imp").set_index(["seed", "level"])
     assert runs["diverged"].to_dict() == {(0, 0): False, (0, 1): False, (0, 2): False, (1, 0): False, (1, 1): True, (1, 2): True}
     assert runs.loc[(1, 1), "last_finite_step"] == 3
     assert runs.loc[(1, 2), "last_finite_step"] == 2  # it ended before its first step
