@@ -83,6 +83,7 @@ class FolderName:
 
 
 Positive = Annotated[float, In("(0, 1000000]")]
+Bounded = Annotated[float, In("[-1000000, 1000000]")]
 NotNegative = Annotated[float, In("[0, 1000000]")]
 Share = Annotated[float, In("[0, 1]")]
 PositiveShare = Annotated[float, In("(0, 1]")]

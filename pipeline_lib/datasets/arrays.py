@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from pipeline_lib.core.types import Dataset
-from pipeline_lib.core.values import Count, Examples, Folder, In
+from pipeline_lib.core.values import Bounded, Count, Examples, Folder
 from pipeline_lib.datasets import _own
 
 EXAMPLES = {"arrays": ((1, 28, 28), 10)}
 _NAMES = ("x_train", "y_train", "x_test", "y_test")
-Bound = Annotated[float, In("[-1000000, 1000000]")]
 
 
 def _read(file: Path) -> dict[str, np.ndarray]:
@@ -51,8 +50,8 @@ def arrays(
     file: Folder,
     num_train: Examples,
     num_classes: Count,
-    low: Bound = 0.0,
-    high: Bound = 0.0,
+    low: Bounded = 0.0,
+    high: Bounded = 0.0,
     layout: Literal["NCHW", "NHWC"] = "NCHW",
 ) -> Dataset:
     """Load `x_train`, `y_train`, `x_test` and `y_test` from `data_root/file`, a `.npz` of numpy's.

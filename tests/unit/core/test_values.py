@@ -20,9 +20,14 @@ INSIDE_STARTS = ("perturbations", "pretexts", "strategies", "ratios")
 # Options that have no default, and others that must go with one.
 BESIDE: dict[str, dict[str, Any]] = {
     "image_folder": {"num_train": 1000, "num_classes": 10},
+    "arrays": {"file": "own.npz", "num_train": 1000, "num_classes": 10},
+    "small_image_folder": {"folder": "own", "num_train": 1000, "num_classes": 10},
+    "torchvision_set": {"which": "SVHN", "num_train": 1000, "num_classes": 10},
+    "hugging_face": {"folder": "own", "num_train": 1000, "num_classes": 10},
     "sgd": {"lr": 0.1},
     "decoupled_sgd": {"lr": 0.1},
     "adam": {"lr": 0.1},
+    "adamw": {"lr": 0.1},
     "step_drops": {"drops": [2]},
     "cosine_decay": {"length": 5},
     "linear_decay": {"length": 5},
@@ -64,12 +69,17 @@ NEVER: list[Any] = [
     "0x1f",
     "",
 ]
-NO_NUMBER = [*NEVER, True, False, "fast", "all", [0.1], [1], -1, -0.5, "-1", 1e300, 10**16]
+NEGATIVE = [-1, -0.5, "-1"]
+NO_NUMBER = [*NEVER, True, False, "fast", "all", [0.1], [1], 1e300, 10**16]
+
+
+def _interval(limits: Sequence[Any]) -> str:
+    return next((limit.interval for limit in limits if isinstance(limit, values.In)), "[0, 1000000000000]")
 
 
 def _outside(limits: Sequence[Any]) -> st.SearchStrategy[Any]:
     """Numbers beyond either end of an interval, among them each open end itself."""
-    interval = next((limit.interval for limit in limits if isinstance(limit, values.In)), "[0, 1000000000000]")
+    interval = _interval(limits)
     low, high = map(float, interval[1:-1].split(","))
     ends = ([low] if interval[0] == "(" else []) + ([high] if interval[-1] == ")" else [])
     below, above = st.floats(max_value=low, exclude_max=True), st.floats(min_value=high, exclude_min=True)
@@ -90,8 +100,9 @@ def _wrong(annotation: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from([*NEVER[:10], 0, 3, 0.5, True, ["layer"], *odd])
     numbers = [0.5, 1e-9, "0.5"] if base is int or values.words(annotation) else []
     if values.words(annotation):
-        return st.sampled_from([*NO_NUMBER, *numbers, 0, 7, 10**9])
-    return st.sampled_from([*NO_NUMBER, *numbers]) | _outside(limits)
+        return st.sampled_from([*NO_NUMBER, *NEGATIVE, *numbers, 0, 7, 10**9])
+    negative = [] if _interval(limits)[1] == "-" else NEGATIVE
+    return st.sampled_from([*NO_NUMBER, *negative, *numbers]) | _outside(limits)
 
 
 def _planned(kind: str, name: str, option: str, value: Any) -> config.Config:
