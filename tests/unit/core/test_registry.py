@@ -69,12 +69,15 @@ def test_a_whole_number_stands_for_the_fraction():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (SGD | {"name": "agd"}, r"toy\.optimiser\.name must be one of adam, decoupled_sgd, sgd, got 'agd'; did you mean 'sgd'\?"),
+        (
+            SGD | {"name": "agd"},
+            r"toy\.optimiser\.name must be one of adam, adamw, decoupled_sgd, sgd, got 'agd'; did you mean 'sgd'\?",
+        ),
         (
             SGD | {"name": "zzzz"},
-            "must be one of adam, decoupled_sgd, sgd, got 'zzzz'; add one in pipeline_lib/training/optimisers",
+            "must be one of adam, adamw, decoupled_sgd, sgd, got 'zzzz'; add one in pipeline_lib/training/optimisers",
         ),
-        (SGD | {"name": "get_slots"}, "must be one of adam, decoupled_sgd, sgd, got 'get_slots'"),
+        (SGD | {"name": "get_slots"}, "must be one of adam, adamw, decoupled_sgd, sgd, got 'get_slots'"),
         (
             SGD | {"momentun": 0.9},
             r"optimiser sgd must be one of lr, momentum, nesterov, weight_decay, got 'momentun'; did you mean 'momentum'\?",
