@@ -116,8 +116,8 @@ def test_a_stage_that_plans_know_by_its_file_alone_reads_what_is_planned_for_it_
     assert not module.Spec.__optional_keys__
 
 
-def test_a_task_has_the_keys_of_its_settings_and_its_name():
-    assert specs.Task.__required_keys__ == {"name", *(key.name for key in keys(Task))} - {"base"}
+def test_a_task_has_the_keys_of_its_settings_that_decide_results_and_its_name():
+    assert specs.Task.__required_keys__ == {"name", *(key.name for key in keys(Task))} - {"base", "title"}
 
 
 def test_while_planning_stages_are_their_names():
