@@ -39,7 +39,11 @@ def test_files_that_describe_other_tasks_do_not_matter(single: Checkout) -> None
 
 
 def test_edited_code_is_refused(single: Checkout) -> None:
-    single.edit("pipeline_lib/tables/tabulation.py", '_ADDED = ("headroom", ', '_ADDED = ("none", "headroom", ')
+    single.edit(
+        "pipeline_lib/tables/tabulation.py",
+        '"headroom", "headroom_share", "stable"',
+        '"none", "headroom", "headroom_share", "stable"',
+    )
     outcome = co.stage(single, single.path("artifacts/tabulate/single-runs-*"))
     assert _refused(outcome), outcome.text
     assert "stage tabulate" in outcome.text
