@@ -157,6 +157,8 @@ def test_a_decay_that_ends_before_it_begins_is_refused(make, length):
 _RESNET20 = [(0, 0.1), (31_199, 0.1), (31_200, 0.01), (46_799, 0.01), (46_800, 0.001), (62_399, 0.001)]
 _LOW = [(0, 0.01), (31_199, 0.01), (31_200, 0.001), (46_799, 0.001), (46_800, 0.0001), (62_399, 0.0001)]
 _LENET = [(0, 0.0012), (1, 0.0012), (12_000, 0.0012), (23_999, 0.0012)]
+# Up over 60 steps, then a cosine over the other 540: a third of its way is step 240, a half 330, two thirds 420.
+_TRANSFORMER = [(0, 0.0), (30, 0.0015), (60, 0.003), (240, 0.00225), (330, 0.0015), (420, 0.00075), (600, 0.0)]
 TASKS: dict[str, tuple[int, list[tuple[int, float]]]] = {
     "resnet20": (62_400, _RESNET20),
     "resnet56": (62_400, _RESNET20),
@@ -256,6 +258,8 @@ TASKS: dict[str, tuple[int, list[tuple[int, float]]]] = {
     "lenet_mnist_lth": (24_000, _LENET),
     "digits_mlp": (600, [(0, 0.0012), (599, 0.0012)]),
     "digits_resnet": (400, [(0, 0.1), (199, 0.1), (200, 0.01), (299, 0.01), (300, 0.001), (399, 0.001)]),
+    "digits_vit": (600, _TRANSFORMER),
+    "characters": (600, _TRANSFORMER),
 }
 
 
