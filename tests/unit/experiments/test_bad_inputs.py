@@ -10,7 +10,7 @@ import toys
 import yaml
 
 from pipeline_lib import __main__ as cli
-from pipeline_lib.experiments import config, validation
+from pipeline_lib.experiments import config, config_files, validation
 from pipeline_lib.experiments.settings import schema
 
 TASK = """
@@ -141,12 +141,16 @@ def test_a_wrong_value_of_an_experiment(checkout, capsys, line):
         ("x" * 5000, "config file must be a file that may be read, got xxx"),
         (".", "config file must be a file that may be read, got .: Is a directory; check its path"),
         ("config.yaml/x", "config file must be a file that may be read, got config.yaml/x: Not a directory; check its path"),
-        ("a\0b", "must be YAML, got: embedded null byte"),
     ],
 )
 def test_a_path_that_is_no_file(checkout, capsys, monkeypatch, path, message):
     monkeypatch.chdir(checkout)
     assert message in _refused(Path(path), capsys)
+
+
+def test_a_path_that_no_command_line_could_have():
+    with pytest.raises(ValueError, match="must be YAML, got: embedded null byte"):
+        config_files.read([Path("a\0b")])
 
 
 @pytest.mark.parametrize(
