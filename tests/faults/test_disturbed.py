@@ -20,15 +20,15 @@ from checkout import Checkout
 
 from pipeline_lib.planning import driver
 
-# A job that is killed when it has written, but not yet renamed, its nth file.
+# A job that is killed when it has written, but not yet renamed, its nth file; what tells how far it is does not count.
 KILLED_WRITING = """
 import os, signal, sys
 from pathlib import Path
 from pipeline_lib import __main__
 count, rename = [int(sys.argv.pop(1))], Path.replace
 def killed(self, target):
-    count[0] -= 1
-    if not count[0]:
+    count[0] -= "artifacts" in Path(target).parts
+    if "artifacts" in Path(target).parts and not count[0]:
         os.kill(os.getpid(), signal.SIGKILL)
     return rename(self, target)
 Path.replace = killed
