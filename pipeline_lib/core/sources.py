@@ -81,6 +81,7 @@ def plug(files: Sequence[Path]) -> bool:
         return False
     for place in _plugged:
         sys.modules.pop(f"{_PACKAGE}.plugins.{place.stem}", None)
+    sys.modules.pop(f"{_PACKAGE}.plugins", None)
     _plugged.clear()
     _plugged.update(taken)
     if _Plugins not in sys.meta_path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -194,3 +195,10 @@ def test_two_of_one_name_and_lists_that_are_none_are_refused(tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(toys.raw_config() | {"plugins": "one/nets.py"}))
     with pytest.raises(ValueError, match=r"plugins must be a list"):
         config_files.read([tmp_path / "config.yaml"])
+
+
+def test_what_is_no_longer_plugged_is_no_module(lab):
+    config_files.read([lab / "config.yaml"])
+    importlib.import_module("pipeline_lib.plugins.nets")
+    registry.plug([])
+    assert [name for name in sys.modules if name.startswith("pipeline_lib.plugins")] == []
