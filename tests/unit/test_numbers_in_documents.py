@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 
 from pipeline_lib.experiments import config
+from pipeline_lib.planning import declared
 
 sys.path.insert(0, str(config.ROOT / "docs"))
 import numbers_in_documents as numbers
@@ -97,3 +99,21 @@ def test_claims_that_fail_are_listed_with_what_we_think_of_them(table):
     claims = pd.read_parquet(table)
     failing = set(claims[claims["verdict"] == "fails"]["claim"])
     assert {claim for claim in failing if f"`{claim}`" not in said} == set()
+
+
+# Tables of a further experiment beside a page's own, by what they are.
+FURTHER = {
+    "critical_period": "runs",
+    "signs_small": "runs",
+    "scan": "runs",
+    "scales_curves": "curves",
+    "scales_telemetry": "telemetry",
+}
+
+
+@pytest.mark.parametrize("path", sorted(numbers.FOLDER.rglob("*.parquet")), ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_committed_tables_have_the_columns_that_are_documented(path):
+    """Those of an earlier commit may lack later columns; what they have means what docs/tables.md says."""
+    documented = {column.name: column.type for column in declared.COLUMNS[FURTHER.get(path.stem, path.stem)]}
+    found = {field.name: str(field.type).removeprefix("large_") for field in pq.read_schema(path)}
+    assert {name: documented.get(name) for name in found} == found
