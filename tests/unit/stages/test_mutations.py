@@ -19,7 +19,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 import pipeline_lib
-from pipeline_lib.planning import nodes
+from pipeline_lib.planning import driver, nodes, plan_file
 from pipeline_lib.planning.keys import fingerprint
 from pipeline_lib.planning.keys.fingerprint import CARRIERS, CODE, Named, code_of
 from pipeline_lib.planning.keys.syntax import Reference
@@ -28,6 +28,7 @@ from pipeline_lib.store.verification import RECORD, record
 
 SAMPLE, BATCH = int(os.environ.get("REWIND_MUTATIONS", "120")), 6
 At = tuple[str, Named]
+Members = dict[str, list[list[int]]]
 
 
 class Useless:
@@ -60,6 +61,12 @@ def made(tmp_path_factory) -> nodes.Plan:
 def firsts(made) -> dict[At, nodes.Node]:
     """A node of each stage and choice of registered functions."""
     return {(node.stage, nodes.named_functions(node.stage, node.spec)): node for node in reversed(made.nodes.values())}
+
+
+@pytest.fixture(scope="module")
+def members(made) -> Members:
+    """What tables are told of the plan beside their own node."""
+    return plan_file.members(driver.write_plan(made, []))
 
 
 def _counts(module: str) -> bool:
@@ -98,13 +105,15 @@ def spoils(made) -> list[tuple[ModuleType, str, Reference, Any]]:
     return [(module, name, at, _other(value, at)) for module, name, at, value in every if not _annotates(value, at.name)]
 
 
-def _again(made: nodes.Plan, node: nodes.Node, root: Path) -> dict[str, bytes]:
+def _again(made: nodes.Plan, node: nodes.Node, root: Path, members: Members) -> dict[str, bytes]:
     """Make a node's files anew in another folder, to say the same of how they were made."""
     results, folder = made.config.results, root / node.folder
     said = record(results / node.folder)
     facts = {key: said[key] for key in ("code", "versions", "processor", "threads", "number_format", "made_in")}
     reads = {role: [results / parent.folder for parent in parents] for role, parents in made.parents(node).items()}
-    importlib.import_module(f"pipeline_lib.stages.{node.stage}").run(Job(node.key, node.spec, folder, reads, None, facts))
+    importlib.import_module(f"pipeline_lib.stages.{node.stage}").run(
+        Job(node.key, node.spec, folder, reads, None, facts, members)
+    )
     plt.close("all")
     return _files(folder)
 
@@ -113,7 +122,7 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != RECORD}
 
 
-def test_what_is_not_in_a_key_decides_nothing(made, firsts, spoils, tmp_path):
+def test_what_is_not_in_a_key_decides_nothing(made, firsts, members, spoils, tmp_path):
     spoilt = 0
     for at, node in firsts.items():
         reached = fingerprint.reached(*at)
@@ -123,12 +132,12 @@ def test_what_is_not_in_a_key_decides_nothing(made, firsts, spoils, tmp_path):
                 if reference not in reached:
                     patch.setattr(module, name, other)
                     spoilt += 1
-            again = _again(made, node, tmp_path)
+            again = _again(made, node, tmp_path, members)
         assert again == first, at
     assert spoilt > 100 * len(firsts)
 
 
-def test_what_is_in_a_key_is_noticed(made, firsts, spoils, tmp_path):
+def test_what_is_in_a_key_is_noticed(made, firsts, members, spoils, tmp_path):
     """Else nothing would have been spoilt above."""
     for at, node in firsts.items():
         reached = fingerprint.reached(*at)
@@ -138,7 +147,7 @@ def test_what_is_in_a_key_is_noticed(made, firsts, spoils, tmp_path):
                 if reference in reached and reference.name != "run":
                     patch.setattr(module, name, other)
             with suppress(Exception):
-                again = _again(made, node, tmp_path)
+                again = _again(made, node, tmp_path, members)
         assert again != first, at
 
 
