@@ -11,9 +11,8 @@ from pipeline_lib.store import lease, verification
 from pipeline_lib.worker import start
 
 ENVIRONMENT = str(ROOT / "environment.yml")
-PACKAGES = Path(pipeline_lib.__file__).parents[
-    1
-]  # the checkout, or where the package is installed
+# The checkout, or where the package is installed.
+PACKAGES = Path(pipeline_lib.__file__).parents[1]
 
 
 def refused_by(check, *arguments, **named):
