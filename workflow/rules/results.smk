@@ -59,7 +59,9 @@ rule publish_as_table:
     log:
         f"{RESULTS}/logs/publish/{{experiment}}-{{figure}}-{{suffix}}.log",
     wildcard_constraints:
-        figure="|".join(name for name, each in figure_needs.FIGURES.items() if each.as_table),
+        figure="|".join(
+            name for name, each in figure_needs.FIGURES.items() if each.as_table
+        ),
         suffix="csv|html|tex",
     localrule: True
     conda:
