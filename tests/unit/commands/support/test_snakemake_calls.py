@@ -83,6 +83,8 @@ def test_signals_are_passed_on_and_the_exit_code_is_snakemakes(tmp_path, name):
             time.sleep(0.05)
 
     before = signal.getsignal(which)
+    if before is signal.SIG_IGN:  # as of what a shell starts in the background, or nohup: then it is not passed on
+        pytest.skip(f"{name} is ignored here")
     assert snakemake.run([sys.executable, "-c", WAIT.format(name=name)], log, look, 0.05) == 7
     assert f"got {int(which)}" in log.read_text()
     assert signal.getsignal(which) is before
