@@ -17,7 +17,8 @@ from typing import Any
 
 import jinja2
 import pandas as pd
-from scipy import stats
+
+from pipeline_lib.claims import estimates
 
 FOLDER = Path(__file__).parent / "reproductions"
 TEMPLATE, RENDERED = "page.md", "README.md"
@@ -150,8 +151,8 @@ def _number(value: float, digits: int) -> str:
 
 
 def _interval(found: list[float], digits: int) -> str:
-    mean, half = statistics.fmean(found), stats.t.ppf(0.975, len(found) - 1) * statistics.stdev(found) / len(found) ** 0.5
-    return f"{_number(mean, digits)} ({_number(mean - half, digits)} to {_number(mean + half, digits)})"
+    by_seed = estimates.mean(dict(enumerate(found)))(0.95)
+    return f"{_number(by_seed.value, digits)} ({_number(by_seed.low, digits)} to {_number(by_seed.high, digits)})"
 
 
 def render(page: Path) -> str:

@@ -33,6 +33,11 @@ _BY_TRAIN = ("CIFAR10", "CIFAR100", "FashionMNIST", "KMNIST", "MNIST", "QMNIST",
 _WHOLE = ("Caltech101", "Caltech256", "EuroSAT", "SEMEION", "SUN397")
 
 
+def _parts_of(root: Path) -> tuple[Path, Path]:
+    """Name the folders of the two parts, whether or not they are there."""
+    return root / "train", next((root / name for name in _TESTS if (root / name).is_dir()), root / "test")
+
+
 def _files(part: Path) -> Iterator[tuple[Path, int]]:
     """List the images of a part with their labels: classes are its folders, by name."""
     from PIL.Image import registered_extensions
@@ -67,10 +72,8 @@ def small_image_folder(
     """
     from PIL import Image
 
-    root = _own.under(data_root, folder)
-    test = next((root / name for name in _TESTS if (root / name).is_dir()), root / "test")
     parts = []
-    for part in (root / "train", test):
+    for part in _parts_of(_own.under(data_root, folder)):
         listed = list(_files(part)) if part.is_dir() else []
         if len({label for _, label in listed}) != num_classes:
             rule = f"{part} must have a folder of images for each of num_classes = {num_classes}"
@@ -177,7 +180,5 @@ def hugging_face(
         image: name of the column of images.
         label: name of the column of labels, whole numbers from 0.
     """
-    root = _own.under(data_root, folder)
-    test = next((root / name for name in _TESTS if (root / name).is_dir()), root / "test")
-    parts = [_joined(_rows(part, image, label), size, channels) for part in (root / "train", test)]
+    parts = [_joined(_rows(part, image, label), size, channels) for part in _parts_of(_own.under(data_root, folder))]
     return _own.dataset(parts[0], parts[1], num_train, num_classes, folder)

@@ -133,15 +133,9 @@ def members(path: Path) -> dict[str, list[list[int]]]:
         ValueError: the file is damaged.
     """
     found: dict[str, list[list[int]]] = {}
-    try:
-        with path.open(encoding="utf-8") as lines:
-            next(lines)
-            for line in lines:
-                node = json.loads(line)
-                own = node["spec"].get("members") or [[seed] for seed in node["spec"].get("seeds", ())]
-                found |= {node["key"]: own} if own and isinstance(own[0], list) else {}
-    except (StopIteration, *_DAMAGE) as error:
-        raise not_whole(path, error if isinstance(error, Exception) else ValueError()) from None
+    for node in nodes(path):
+        own = node["spec"].get("members") or [[seed] for seed in node["spec"].get("seeds", ())]
+        found |= {node["key"]: own} if own and isinstance(own[0], list) else {}
     return found
 
 
