@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from torch import Tensor, nn
 
 from pipeline_lib.core.parameters import prunable
@@ -133,6 +134,13 @@ def raw_config(results: Path | str = "results", **experiment: Any) -> dict[str, 
     """A config of one experiment, `tiny`, on the inline task `toy`."""
     given: dict[str, Any] = {"tasks": ["toy"], "seeds": 2, "orders": 2, "rewind": [0, 2], "levels": 2, "alphas": 3}
     return {"results": str(results), "tasks": {"toy": task()}, "experiments": {"tiny": given | experiment}}
+
+
+def written_config(folder: Path) -> str:
+    """Write the config of a small experiment for a command line, and give its path."""
+    written = folder / "config.yaml"
+    written.write_text(yaml.safe_dump(raw_config(folder / "results", figures=["paths_dense"], levels=0)))
+    return str(written)
 
 
 def make_plan(raw: Mapping[str, Any]) -> nodes.Plan:

@@ -6,7 +6,6 @@ import io
 
 import pytest
 import toys
-import yaml
 
 from pipeline_lib import commands as cli
 from pipeline_lib.experiments.config import ROOT
@@ -15,9 +14,7 @@ from pipeline_lib.store import lease
 
 @pytest.fixture
 def path(tmp_path):
-    written = tmp_path / "config.yaml"
-    written.write_text(yaml.safe_dump(toys.raw_config(tmp_path / "results", figures=["paths_dense"], levels=0)))
-    return str(written)
+    return toys.written_config(tmp_path)
 
 
 def test_a_mistake_ends_with_one_line_and_exit_code_1(path, capsys):
