@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline_lib.experiments.figure_needs import FIGURES
+from pipeline_lib.figures.support import samples
 from pipeline_lib.report import drawn
 from pipeline_lib.report.contents import Contents
 
@@ -69,11 +70,13 @@ def _lines(frame: pd.DataFrame, kind: _Kind) -> Iterator[tuple[str, pd.DataFrame
 
 
 def _line(name: str, own: pd.DataFrame, kind: _Kind, place: int) -> dict[str, Any]:
-    """Draw a line through means, with bars of one standard deviation, which is told on hover, too."""
+    """Draw a line through means, with bars of one standard deviation, as the figure has them; both are told on hover, too."""
     # Densities of one level differ between seeds in their last digits.
     at = own["level"] if kind.x == "density" and "level" in own else own[kind.x]
-    found = own.groupby(at).agg(x=(kind.x, "mean"), mean=(kind.y, "mean"), sd=(kind.y, "std"), n=(kind.y, "count"))
-    found = found[found["mean"].notna()]
+    own = own.assign(at=at)
+    means, _ = samples.summary(own, "at", kind.y)
+    places = own.groupby("at").agg(x=(kind.x, "mean"), n=(kind.y, "count"))
+    found = means.join(places)[means["mean"].notna()]
     is_word = kind.x_axis.get("type") == "category"
     x = [f"{value:g}" for value in found["x"]] if is_word else (kind.x_scale * found["x"]).tolist()
     deviations = (100 * found["sd"].fillna(0)).round(6).tolist()

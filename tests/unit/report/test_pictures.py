@@ -52,6 +52,16 @@ def test_a_chart_has_means_and_deviations_of_the_rows():
     assert one["data"][0]["text"] == ["n = 1", "n = 1"]
 
 
+def test_a_charts_spread_is_over_seeds_as_its_figures_is():
+    """Two pairs of each seed that differ by a lot: seeds do not."""
+    kind = next(kind for kind in twins._KINDS if kind.table == "instability")
+    rows = pd.DataFrame(reported.pairs())
+    apart = pd.concat([rows.assign(instability=rows["instability"] + by, order_1=i) for i, by in enumerate((-0.005, 0.005))])
+    dense, _ = twins.chart(apart, kind)["data"]
+    assert dense["y"] == pytest.approx([21, 1])
+    assert dense["text"] == ["± 1 sd, n = 6"] * 2
+
+
 def test_a_chart_puts_densities_of_a_level_at_one_place():
     kind = next(kind for kind in twins._KINDS if kind.table == "runs")
     rows = pd.DataFrame(reported.runs()).query("kind == 'imp' and k == 0")
