@@ -51,6 +51,21 @@ APART = ("wells", "networks", "signs", "perturbations", "claims")  # do not depe
 
 TASK = {"name": "any", "steps": 10**9, "batch_size": 1, "dataset": {"num_train": 1}}
 
+# A run at the top of a ladder, and its next two levels.
+RUN = {
+    "task": "toy",
+    "seed": 0,
+    "noise_order": 0,
+    "kind": "imp",
+    "k": 9,
+    "start": "k9",
+    "level": 0,
+    "density": 1.0,
+    "test_error": 0.1,
+}
+ONCE = RUN | {"level": 1, "density": 0.5, "test_error": 0.2}
+TWICE = RUN | {"level": 2, "density": 0.25, "test_error": 0.4}
+
 
 def with_parts(frame: pd.DataFrame) -> pd.DataFrame:
     """Add to a table with starts the columns that tabulation takes from the plan."""

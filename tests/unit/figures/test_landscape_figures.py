@@ -5,25 +5,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import ONCE, RUN, TWICE
 
 from pipeline_lib.core import registry
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.figures import landscape, limits, planes
 from pipeline_lib.figures.support import finish, gaps, layout, samples, style
 
-RUN = {
-    "task": "toy",
-    "seed": 0,
-    "noise_order": 0,
-    "kind": "imp",
-    "k": 9,
-    "start": "k9",
-    "level": 0,
-    "density": 1.0,
-    "test_error": 0.1,
-}
-ONCE = RUN | {"level": 1, "density": 0.5, "test_error": 0.2}
-TWICE = RUN | {"level": 2, "density": 0.25, "test_error": 0.4}
 OTHER = RUN | {"seed": 1, "test_error": 0.3}  # the band of dense networks: 20 +- 10 * sqrt(2)
 LADDER = [RUN, ONCE, TWICE, OTHER]
 OTHERS = [RUN | {"task": "other", "k": 9}, ONCE | {"task": "other"}]  # a task with a ladder and nothing else
