@@ -7,12 +7,13 @@ import json
 import math
 import os
 import shutil
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import reduce
+from itertools import accumulate
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from pipeline_lib.experiments import starts
@@ -87,15 +88,23 @@ def kind_of(stage: str, spec: Mapping[str, Any]) -> str:
     return json.dumps([STAGES[stage].rate, parts], sort_keys=True)
 
 
-def _rate(record: Path, described: Path) -> tuple[str, float]:
-    """Read of a finished job what kind of work it did, and how many seconds a unit took."""
+def _rate(record: Path, described: Path) -> tuple[str, float, float]:
+    """Read of a finished job what kind of work it did, how many seconds a unit took, and how much it was."""
     spec = json.loads(described.read_text(encoding="utf-8"))["spec"]
     with record.open(encoding="utf-8") as file:
         row = next(csv.DictReader(file, delimiter="\t"), {})
     stage, seconds = described.parent.parent.name, float(row["s"])
     if not 0 <= seconds < math.inf:
         raise ValueError(f"seconds must be finite, got {seconds}; the record says nothing")
-    return kind_of(stage, spec), seconds / max(work_of(stage, spec), 1.0)
+    work = max(work_of(stage, spec), 1.0)
+    return kind_of(stage, spec), seconds / work, work
+
+
+def _typical(jobs: list[tuple[float, float]]) -> float:
+    """Give the rate below which half of the work was done, so that many small jobs, which mostly start, do not count as many."""
+    in_order = sorted(jobs)
+    done = list(accumulate(work for _, work in in_order))
+    return in_order[bisect_left(done, done[-1] / 2)][0]
 
 
 def rates_of(results: Path) -> dict[str, float]:
@@ -103,14 +112,14 @@ def rates_of(results: Path) -> dict[str, float]:
 
     What is damaged tells nothing.
     """
-    found: dict[str, list[float]] = defaultdict(list)
+    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for stage in STAGES:
         records = sorted((results / "benchmarks" / stage).glob("*.tsv"), key=lambda path: path.stat().st_mtime)
         for record in records[-_KEPT_RECORDS:]:
             with suppress(*_DAMAGE):
-                kind, rate = _rate(record, results / "artifacts" / stage / record.stem / RECORD)
-                found[kind].append(rate)
-    return _startup() | {kind: median(values) for kind, values in found.items()}
+                kind, rate, work = _rate(record, results / "artifacts" / stage / record.stem / RECORD)
+                found[kind].append((rate, work))
+    return _startup() | {kind: _typical(jobs) for kind, jobs in found.items()}
 
 
 def _calibrated(

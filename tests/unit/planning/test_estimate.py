@@ -57,6 +57,19 @@ def test_records_of_earlier_jobs_come_first(made):
     assert "records of earlier jobs" in report
 
 
+def test_small_jobs_do_not_tell_how_fast_large_ones_are(made):
+    # Start-up is most of a small job: 1.2 seconds a step at k = 0 where 5 x 350 steps took 0.01 each.
+    pretrained = [n for n in made.nodes.values() if n.stage == "pretrain"]
+    trained = next(n for n in made.nodes.values() if n.stage == "train")
+    for node, seconds in [(each, 100.0) for each in pretrained] + [(trained, 0.5)]:
+        name = node.folder.rpartition("/")[2]
+        artifacts.write_text(made.config.results / node.folder / "spec.json", json.dumps({"spec": {**node.spec, "k": 0}}))
+        artifacts.write_text(made.config.results / "benchmarks" / node.stage / f"{name}.tsv", f"s\n{seconds}\n")
+    rates = estimate.rates_of(made.config.results)
+    work = estimate.work_of("train", trained.spec)
+    assert rates[estimate.kind_of("train", trained.spec)] == 0.5 / work
+
+
 def test_the_report_tells_what_sharing_saves(made):
     report = estimate.report(made, lambda task, root: (0.0, 0.0))
     assert "training runs: 12 asked for figure by figure, 8 after sharing, 4 saved" in report
