@@ -15,6 +15,7 @@ from pipeline_lib.core import processors, registry, terminal
 from pipeline_lib.experiments.config import ROOT
 from pipeline_lib.planning import closing, driver, plan_file, standing
 from pipeline_lib.planning.nodes import Plan
+from pipeline_lib.store import lease
 
 app = typer.Typer()
 Cores = Annotated[int | None, typer.Option("--cores", min=1, help="processors to use at once [default: all]", show_default=False)]
@@ -58,12 +59,28 @@ def _end(code: int, asked: Request, plan: Path, log: Path) -> int:
     if code:
         _tell_failures(log)
         kept = f"{now.done:,} of {now.total:,} artifacts are made and kept"
-        terminal.tell(f"the run ended with exit code {code}; {kept}; go on with: rewind run {shlex.join(asked.words())}")
+        on = f"go on with: rewind run {shlex.join(asked.words())}"
+        if snakemake.locked(log):
+            on = f"another run works in this checkout, or one was killed; if so, {on} --unlock"
+        terminal.tell(f"the run ended with exit code {code}; {kept}; {on}")
     else:
         for line in closing.lines(watch.results, published):
             output.say(line)
     output.say(f"log: {log}")
     return code
+
+
+def _unlock(asked: Request, results: Path) -> None:
+    """Remove the lock that a killed run left.
+
+    Raises:
+        ValueError: a run works in the results folder.
+    """
+    found = lease.holder(results)
+    if found:
+        who = f"process {found.process} on {found.host}, started from {found.checkout} at {found.since}"
+        raise ValueError(f"run that left a lock must have ended, got {who}; wait until it has")
+    subprocess.run(snakemake.words(asked.files, asked.overrides, "--unlock", "--quiet", "host"), check=True, capture_output=True)
 
 
 def _make(asked: Request, figure: str | None, profile: str | None, cores: int | None, dry: bool) -> int:
@@ -97,6 +114,9 @@ def run(
     profile: Profile = None,
     cores: Cores = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="only say how many jobs would run")] = False,
+    unlock: Annotated[
+        bool, typer.Option("--unlock", help="first remove the lock that a killed run left in this checkout")
+    ] = False,
     print_config: PrintConfig = False,
 ) -> None:
     """Run experiments: make what is missing of their tables and figures.
@@ -107,6 +127,8 @@ def run(
     if print_config:
         output.say(asked.told())
         return
+    if unlock:
+        _unlock(asked, asked.plan().config.results)
     code = _make(asked, figure, profile, cores, dry_run)
     if not code and not dry_run:
         output.say(f"report: rewind report {shlex.join(asked.words())}")

@@ -9,7 +9,7 @@ import checkout as co
 from checkout import Checkout
 
 from pipeline_lib.commands.support import snakemake
-from pipeline_lib.store import progress
+from pipeline_lib.store import lease, progress
 
 BROKEN = ('_by_density(selection.ladders(frames["runs"]), _lines)', '_by_density(selection.ladders(frames["rums"]), _lines)')
 
@@ -61,6 +61,25 @@ def test_a_job_that_fails_is_told_with_its_log_and_the_rest_is_kept(single: Chec
     assert _run(single, "--figure", "accuracy_by_density").code == 0
     drawn = [path.name for path in (single.results / "single" / "figures").glob("*.svg")]
     assert drawn == ["accuracy_by_density.svg"], "what was not asked for is not made"
+
+
+def test_after_a_kill_the_lock_is_told_of_and_removed_when_asked(single: Checkout) -> None:
+    locks = single.root / ".snakemake" / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    left = list((single.results / "single" / "figures").glob("*.svg"))
+    for name in ("0.input.lock", "0.output.lock"):
+        (locks / name).write_text("".join(f"{path.relative_to(single.root)}\n" for path in left))
+    left[0].unlink()
+    refused = _run(single)
+    assert refused.code == 1
+    assert refused.text.splitlines()[-2].endswith("or one was killed; if so, go on with: rewind run experiment.yaml --unlock")
+    assert _run(single, "--unlock").code == 0
+    assert left[0].is_file()
+    held = lease.Lease(single.results, single.root)
+    working = _run(single, "--unlock")
+    held.release()
+    assert working.code == 1
+    assert re.match(r"error: run that left a lock must have ended, got process \d+ on .*; wait until it has", working.text)
 
 
 def test_a_dry_run_counts_jobs_and_a_mistake_is_one_line(single: Checkout) -> None:

@@ -23,6 +23,7 @@ _FAILED = re.compile(r"^Error in rule (?P<rule>\w+):\n(?P<said>(?: +.*\n)+)", re
 _LOG = re.compile(r"^ +log: (?P<path>\S.*?)(?: \(check log|$)", re.MULTILINE)
 _OUTPUT = re.compile(r"^ +output: (?P<path>[^,\n]+)", re.MULTILINE)
 _GROUP = (signal.SIGINT, signal.SIGHUP)  # what a terminal sends to all processes of a run
+_LOCKED = "LockException"
 
 
 def words(files: Sequence[Path], overrides: Mapping[str, Any], *more: str) -> list[str]:
@@ -53,11 +54,14 @@ def new_log(results: Path) -> Path:
 
 @contextmanager
 def _passing_on(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Pass signals on: a terminal's to all processes of the run, as a terminal does; others to Snakemake."""
+    """Pass signals on: a terminal's to all processes of the run, as a terminal does; others to Snakemake.
+
+    That a terminal is closed is passed on as an interrupt, at which Snakemake leaves no lock.
+    """
 
     def forward(which: int, _: object) -> None:
         if process.poll() is None:
-            (os.killpg if which in _GROUP else os.kill)(process.pid, which)
+            (os.killpg if which in _GROUP else os.kill)(process.pid, signal.SIGINT if which == signal.SIGHUP else which)
 
     before = {}
     for each in (*_GROUP, signal.SIGTERM):
@@ -97,6 +101,11 @@ def run(command: Sequence[str], log: Path, look: Callable[[], None], seconds: fl
                 look()
                 pause = max(seconds, 5 * (time.monotonic() - begun))
     return process.returncode if process.returncode >= 0 else 128 - process.returncode
+
+
+def locked(log: Path) -> bool:
+    """Tell whether Snakemake found this folder locked: by another run, or by one that was killed."""
+    return _LOCKED in log.read_text(encoding="utf-8", errors="replace")
 
 
 @dataclass(frozen=True)
