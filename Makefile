@@ -76,6 +76,7 @@ soak: $(VENV)/.dev $(VENV)/.soak
 	if [ -d results/plans ]; then $(BIN)/python tests/faults/recompute.py results --sample 20 --seed $$$$; fi
 	REWIND_MUTATIONS=600 REWIND_MOMENTS=24 $(BIN)/python -m pytest -q tests/unit/stages/test_mutations.py tests/faults/test_edits.py
 	REWIND_FUZZ=20 $(BIN)/python -m pytest -q tests/faults/test_fuzz.py
+	REWIND_WORLDS=200 $(BIN)/python -m pytest -q tests/oracle/claims/test_every_claim.py
 	if [ "$$(uname)" = Linux ]; then $(BIN)/python tests/faults/guided.py -max_total_time=300; fi
 
 # Known vulnerabilities of the pinned packages. Needs a network; in an environment of its own, which is no part of the project's pins.

@@ -5,12 +5,18 @@ import torch
 import toys
 from hypothesis import given
 from hypothesis import strategies as st
+from jaxtyping import TypeCheckError
 
 from pipeline_lib.core import algebra
 from pipeline_lib.core.types import State
 
 FIRST, SECOND = (toys.scrambled(toys.norm_net(), seed) for seed in (0, 1))
 EVERYTHING = [{**s.params, **s.buffers} for s in (FIRST, SECOND)]
+
+
+def test_shapes_are_checked_in_tests():
+    with pytest.raises(TypeCheckError, match="num_params"):
+        algebra.views(torch.zeros(7, 7), FIRST.params)
 
 
 def test_views_is_the_inverse_of_to_vector():

@@ -228,9 +228,9 @@ def sigma_of(claim: Claim, theta: float, edge: float) -> float:
     at = WORLDS[claim.measure["name"]]
     if at.sigma is not None:
         return at.sigma
-    tiny, halves = 1e-4, []
+    tiny, halves, made = 1e-4, [], tables(claim, theta)
     for draw in range(8):
-        found = measure(claim, noisy(tables(claim, theta), at.varies, tiny, np.random.default_rng(draw)))
+        found = measure(claim, noisy(made, at.varies, tiny, np.random.default_rng(draw)))
         halves.append(max(found.value - found.low, found.high - found.value))
     return tiny * abs(theta - edge) / 3 / max(float(np.median(halves)), 1e-12)
 
