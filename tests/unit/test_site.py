@@ -1,4 +1,4 @@
-"""The site of the docs: each page has its place, and links lead to files that are there. Building it needs mkdocs: `make docs`."""
+"""The site of the docs: each page has its place, and links lead to files that are there. `make docs` builds it."""
 
 from __future__ import annotations
 
