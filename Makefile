@@ -56,9 +56,10 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt workflow
 
-# What is written from declarations: stages, tables, config keys and their schema.
-docs: $(VENV)/.dev
+# What is written from declarations (stages, tables, config keys and their schema, the library, the gallery), and site/ of all pages.
+docs: $(VENV)/.dev $(VENV)/.docs
 	$(BIN)/python -m pipeline_lib.planning.documentation
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Numbers in docs/reproductions, from the tables there.
 docs-numbers: $(VENV)/.dev
@@ -102,6 +103,6 @@ $(VENV)/.dev: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-$(VENV)/.slurm $(VENV)/.storage $(VENV)/.soak: $(VENV)/.run
+$(VENV)/.slurm $(VENV)/.storage $(VENV)/.soak $(VENV)/.docs: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[$(patsubst .%,%,$(@F))]"
 	@touch $@

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
+from pipeline_lib.experiments.config import ROOT
+from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.settings import document, schema
 from pipeline_lib.planning.declared import COLUMNS, STAGES
 from pipeline_lib.tables.columns import FIND
@@ -50,10 +52,52 @@ def stages() -> str:
     return "\n".join(lines)
 
 
+# Figures that are kept under the name of their experiment.
+RENAMED = {"critical_period": "accuracy_by_start", "signs_small": "accuracy_by_start", "scales_telemetry": "telemetry"}
+
+
+def library() -> str:
+    """Write `docs/api.md`: what the site shows of each public name is its docstring."""
+    import pipeline_lib
+
+    lines = [
+        "# The library",
+        "",
+        "All that `import pipeline_lib as rw` offers. The site fills in each one's formula, arguments and example, as",
+        "`help(rw.path)` prints them; [the tour](tour.md) shows them at work. Functions that take a world and states take modules and data, too",
+        "(`help(rw.train)` and `pipeline_lib.notebook.own` have what they take then).",
+        "",
+    ]
+    for name in pipeline_lib.__all__:
+        public = getattr(pipeline_lib, name)
+        lines += [f"::: {public.__module__}.{name}", ""]
+    return "\n".join(lines)
+
+
+def gallery() -> str:
+    """Write `docs/gallery.md`: the figures that are kept in `docs/reproductions`, with their captions."""
+    lines = [
+        "# Gallery",
+        "",
+        "Real figures, as the workflow drew them. The page of each experiment has its numbers and what differs from the paper.",
+        "",
+    ]
+    for page in sorted((ROOT / "docs" / "reproductions").glob("*/README.md")):
+        folder = f"reproductions/{page.parent.name}"
+        title = next(line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("# ")).removeprefix("# ")
+        lines += [f"## {title}", "", f"[Numbers, verdicts, what differs]({folder}/README.md).", ""]
+        for figure in sorted((page.parent / "figures").glob("*.png")):
+            caption = FIGURES[RENAMED.get(figure.stem, figure.stem)].caption
+            lines += [f"![{figure.stem}]({folder}/figures/{figure.name})", "", f"*`{figure.stem}`: {caption}*", ""]
+    return "\n".join(lines)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/tables.md": tables,
     "docs/stages.md": stages,
     "docs/config.md": document.document,
+    "docs/api.md": library,
+    "docs/gallery.md": gallery,
     "workflow/schemas/config.schema.yaml": schema.text,
 }
 
