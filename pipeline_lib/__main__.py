@@ -1,4 +1,4 @@
-"""Command line: `python -m pipeline_lib STAGE FOLDER --plan FILE` makes one artifact; other words are those of `rewind`."""
+"""`python -m pipeline_lib STAGE FOLDER --plan FILE` makes one artifact, `make PLAN` all of a plan; other words are `rewind`'s."""
 
 from __future__ import annotations
 
@@ -23,30 +23,45 @@ from pipeline_lib.core import allocator, locations, processors, terminal
 from pipeline_lib.planning import declared, driver
 from pipeline_lib.store import job, progress
 
+WHOLE = "make"  # the word that asks for all of a plan
 STOPPED = 143  # what a shell reports of a process that SIGTERM ended
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m pipeline_lib", description="Make one artifact.")
+    parser = argparse.ArgumentParser(prog="python -m pipeline_lib", description="Make one artifact, or all of a plan.")
     parser.add_argument("--verbose", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", required=True)
     for stage in declared.STAGES.values():
         command = commands.add_parser(stage.name, help=f"{stage.needs} -> {stage.makes}")
         command.add_argument("folder", type=Path, help="RESULTS/artifacts/STAGE/LABEL-KEY")
         command.add_argument("--plan", type=Path, required=True, help="the plan file that the artifact is part of")
+    whole = commands.add_parser(WHOLE, help="what is missing of a plan, one artifact after the other, without Snakemake")
+    whole.add_argument("plan", type=Path, help="RESULTS/plans/IDENTITY.jsonl, which rewind plan CONFIG --write writes")
+    whole.add_argument("--until", metavar="STAGE", help="make artifacts of this stage and what they come from; publish nothing")
     return parser
 
 
+def _ask(args: argparse.Namespace) -> None:
+    """Make one artifact, or all of a plan."""
+    if args.command == WHOLE:
+        from pipeline_lib.planning import making  # no job needs it
+
+        locations.keep_caches(args.plan.parent.parent)
+        making.make(args.plan, args.until)
+        return
+    locations.keep_caches(Path(*args.folder.parts[:-3]))
+    with progress.told(args.folder):
+        driver.run_node(args.command, args.folder, args.plan)
+
+
 def _make(words: Sequence[str]) -> int:
-    """Make one artifact; a user's mistake ends with one line and exit code 1."""
+    """Make what is asked for; a user's mistake ends with one line and exit code 1."""
     args = _parser().parse_args(words)
     terminal.log_to_stderr()
     processors.one_for_arithmetic()
     allocator.keep_freed_memory()
     try:
-        locations.keep_caches(Path(*args.folder.parts[:-3]))
-        with progress.told(args.folder):
-            driver.run_node(args.command, args.folder, args.plan)
+        _ask(args)
     except (ValueError, OSError, SyntaxError, ImportError) as error:
         if args.verbose:
             raise
@@ -59,9 +74,9 @@ def _make(words: Sequence[str]) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make an artifact if the words name a stage, else run the command for people, which jobs do not load."""
+    """Make artifacts if the words name a stage or say `make`, else run the command for people, which jobs do not load."""
     words = sys.argv[1:] if arguments is None else arguments
-    if next((word for word in words if not word.startswith("-")), None) in declared.STAGES:
+    if next((word for word in words if not word.startswith("-")), None) in (*declared.STAGES, WHOLE):
         return _make(words)
     from pipeline_lib import commands
 

@@ -29,11 +29,13 @@ OUT_OF_REACH: dict[str, dict[str, str]] = {
     "mode_connectivity": {},
     "mode_connectivity_imagenet": {},
     "mode_connectivity_small": {"resnet20_short": "one seed, no controls"},
+    "mode_connectivity_tenth": {},
 }
+FILES = {"mode_connectivity_tenth": "tenth"}  # where a file has several experiments
 
 
 def _experiment(name: str) -> Experiment:
-    raw = yaml.safe_load((config.ROOT / "config" / "experiments" / f"{name}.yaml").read_text(encoding="utf-8"))
+    raw = yaml.safe_load((config.ROOT / "config" / "experiments" / f"{FILES.get(name, name)}.yaml").read_text(encoding="utf-8"))
     return config.resolve({**raw, "results": "results"}).experiments[name]
 
 

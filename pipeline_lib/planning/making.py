@@ -1,0 +1,89 @@
+"""A written plan's artifacts, one after the other in this process: for machines without Snakemake, and for debugging."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pipeline_lib.core import files, registry
+from pipeline_lib.planning import closing, driver, ledger, plan_file, publication
+from pipeline_lib.planning.declared import STAGES
+from pipeline_lib.planning.plan_file import Written
+from pipeline_lib.store import lease, progress, verification
+from pipeline_lib.store.job import log
+
+
+def _wanted(path: Path, until: str | None) -> Iterator[dict[str, Any]]:
+    """List a plan's nodes, parents first; where a stage is named, those of it and what they come from."""
+    if until is None:
+        return plan_file.nodes(path)
+    nodes, needed = list(plan_file.nodes(path)), set[str]()
+    for node in reversed(nodes):
+        if node["stage"] == until or node["key"] in needed:
+            needed |= {node["key"], *(key for keys in node["parents"].values() for key in keys)}
+    return (node for node in nodes if node["key"] in needed)
+
+
+def is_made(results: Path, node: dict[str, Any]) -> bool:
+    """Tell whether a node's job has ended: its record is written last.
+
+    Args:
+        results: the results folder.
+        node: a line of the plan file.
+    """
+    names = (*STAGES[node["stage"]].files, verification.RECORD)
+    return all((results / node["folder"] / name).is_file() for name in names)
+
+
+def _make(written: Written, node: dict[str, Any]) -> None:
+    folder = written.results / node["folder"]
+    log.info("%s", node["folder"])
+    # Snakemake's note of an earlier job: it would take what is older than its inputs for outdated.
+    (written.results / "benchmarks" / node["stage"] / f"{folder.name}.tsv").unlink(missing_ok=True)
+    try:
+        with progress.told(folder):
+            driver.run_node(node["stage"], folder, written.path)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"node {node['folder']}: {error}") from error
+
+
+def _publish(written: Written) -> None:
+    for name, source in written.published.items():
+        if not publication.is_current(written.results, written.published, name):
+            made = written.results / source
+            files.write_atomic(written.results / name, lambda private, made=made: shutil.copyfile(made, private))
+
+
+def make(path: Path, until: str | None = None) -> None:
+    """Make what is missing of a written plan, and publish its tables and figures, as a run does.
+
+    What was made stays where it is, also when this ends early; another call goes on from there.
+
+    Args:
+        path: the plan file, `<results>/plans/<identity>.jsonl`.
+        until: a stage; nothing is made but artifacts of it and what they come from, and nothing is published.
+
+    Raises:
+        ValueError: there is no such plan or stage, another run works in the folder, or a node cannot be made, which is named.
+    """
+    if until is not None and until not in STAGES:
+        raise registry.unknown("stage", until, list(STAGES))
+    written = Written(path)
+    publication.check(written)
+    with lease.held(written.results):
+        written.mark_begun()
+        for name in publication.remove_outdated(written):
+            log.info("removed outdated %s; its artifact is kept", written.results / name)
+        try:
+            for node in _wanted(path, until):
+                if not is_made(written.results, node):
+                    _make(written, node)
+        finally:
+            driver.write_index(written.results)
+        if until is None:
+            _publish(written)
+            told = ledger.mixtures(written.results, written.published)
+            for line in [*told, *closing.lines(written.results, written.published)]:
+                log.info("%s", line)
