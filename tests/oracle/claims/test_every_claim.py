@@ -30,7 +30,7 @@ INDIRECT = ("correlation", "relation", "linear_fall", "throughout_mirrors_error"
 ALIKE: dict[str, list[str]] = {}  # by measure and rule
 for name, each in ESTIMATED.items():
     ALIKE.setdefault(json.dumps([each.measure["name"], each.rule["name"]]), []).append(name)
-NUM_WORLDS = int(os.environ.get("REWIND_WORLDS", "60"))  # on the edges; the soak asks for more
+NUM_WORLDS = int(os.environ.get("REWIND_WORLDS", "200"))  # on the edges; the soak asks for more
 
 
 def test_every_measure_has_a_world():
