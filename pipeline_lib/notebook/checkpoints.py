@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from pipeline_lib.core.types import Mask
-from pipeline_lib.notebook import foreign
+from pipeline_lib.store import foreign
 
 
 def checkpoint(network: nn.Module, file: str | Path) -> nn.Module:

@@ -11,7 +11,6 @@ from pipeline_lib.core import registry
 from pipeline_lib.tables import columns
 from pipeline_lib.tables.columns import Column
 
-GROUPS = ("states", "masks", "measurements", "landscape", "results")  # in the order in which work goes through them
 EACH = ("runs", "pairs", "solutions")
 RATES = ("training", "evaluation")
 
@@ -22,7 +21,7 @@ class Stage:
 
     Args:
         name: of its file, rule and command.
-        group: what it is about, one of `GROUPS`.
+        module: which its file is.
         needs: what it reads, in words.
         makes: what it writes, in words.
         files: what it writes; the first is what later stages read unless they say otherwise. A measured table's part comes last.
@@ -37,7 +36,7 @@ class Stage:
     """
 
     name: str
-    group: str
+    module: str
     needs: str
     makes: str
     files: tuple[str, ...]
@@ -47,6 +46,11 @@ class Stage:
     seconds: int | float = 0
     rate: str | None = None
     size: tuple[str | int | float, ...] | str = ()
+
+    @property
+    def group(self) -> str:
+        """What it is about: the folder of its file."""
+        return self.module.split(".")[-2]
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,8 @@ def _check(what: str, said: Mapping[str, Any], required: set[str], more: set[str
 
 def _stage(name: str, said: Mapping[str, Any]) -> Stage:
     what = f"stage {name}"
-    _check(what, said, {"group", "needs", "makes"}, {"files", "tables", "each", "cluster", "seconds", "rate", "size"})
-    for key, valid in (("group", GROUPS), ("each", EACH), ("rate", RATES)):
+    _check(what, said, {"needs", "makes"}, {"files", "tables", "each", "cluster", "seconds", "rate", "size"})
+    for key, valid in (("each", EACH), ("rate", RATES)):
         if key in said and said[key] not in valid:
             raise registry.unknown(f"{key} of {what}", said[key], list(valid))
     if ("cluster" in said) == ("seconds" in said):
@@ -85,18 +89,21 @@ def _stage(name: str, said: Mapping[str, Any]) -> Stage:
         raise ValueError(f"{rule}, got {'both' if 'cluster' in said else 'neither'}; say one")
     if "cluster" in said and {"rate", "size"} - said.keys():
         raise ValueError(f"{what} must say its rate and size for estimates, got none; add them in its file")
+    if name not in MODULES:
+        raise ValueError(
+            f"{what} must be declared in a file of its name, got none in {registry.where('stages')}; rename its file"
+        )
     tables = tuple(said.get("tables", ()))
     files = (*said.get("files", ()), *(f"{table}.parquet" for table in tables))
     if not files:
         raise ValueError(f"{what} must write a file or measure a table, got neither; say files or tables in its file")
     size = said.get("size", ())
     kept = {key: value for key, value in said.items() if key not in ("files", "tables", "size")}
-    return Stage(name, files=files, tables=tables, size=size if isinstance(size, str) else tuple(size), **kept)
+    return Stage(name, MODULES[name], files=files, tables=tables, size=size if isinstance(size, str) else tuple(size), **kept)
 
 
 def _stages() -> dict[str, Stage]:
-    found = [_stage(name, said) for name, said in registry.stated("stages", "STAGE").items()]
-    return {stage.name: stage for stage in sorted(found, key=lambda stage: GROUPS.index(stage.group))}
+    return {name: _stage(name, said) for name, said in registry.stated("stages", "STAGE").items()}
 
 
 def _derived(known: Mapping[str, str]) -> dict[str, Derived]:
@@ -125,6 +132,7 @@ def _columns() -> dict[str, tuple[Column, ...]]:
     return {table: columns.of(table, each) for table, each in said.items()}
 
 
+MODULES = registry.modules("stages")
 STAGES = _stages()
 # The stage that measures each table.
 TABLES = {table: stage.name for stage in STAGES.values() for table in stage.tables}

@@ -38,8 +38,8 @@ def stages() -> str:
         "# Stages",
         "",
         "Each is a rule of the workflow, a command `python -m pipeline_lib STAGE FOLDER --plan FILE`, and a file of",
-        "`pipeline_lib/stages/`, which declares all of this. Minutes and megabytes are what a first attempt asks a queue for",
-        "(`set-resources` of a profile changes them); stages without run beside the driver.",
+        "`pipeline_lib/stages/`, in the folder of what it makes; the file declares all of this. Minutes and megabytes are what a",
+        "first attempt asks a queue for (`set-resources` of a profile changes them); stages without run beside the driver.",
         "",
     ]
     for group, members in groupby(STAGES.values(), key=lambda stage: stage.group):

@@ -27,7 +27,7 @@ from pipeline_lib.store import artifacts
 
 STAGE = {
     "agreement": {
-        "group": "measurements", "needs": "pairs of runs", "makes": "how often both say the same", "each": "pairs",
+        "needs": "pairs of runs", "makes": "how often both say the same", "each": "pairs",
         "cluster": {"minutes": 30, "megabytes": 4000}, "rate": "evaluation", "size": [2, "pairs"],
         "tables": {
             "agreement": {

@@ -17,10 +17,11 @@ from pipeline_lib.planning.keys import fingerprint
 from pipeline_lib.planning.keys.reach import Code
 from pipeline_lib.planning.keys.scopes import loaded
 
-# Where files may be opened: data sets, images and what notebooks read are the user's, tables artifacts; others plan, or watch.
+# Where files may be opened: data sets, images, networks made elsewhere and what notebooks read are the user's, tables
+# artifacts; others plan, or watch.
 _FILES = (
     *("datasets", "core.jpegs", "core.locations", "tables", "claims.loading", "experiments", "planning", "commands", "notebook"),
-    *("store.lease", "store.processes", "store.progress", "report"),
+    *("store.foreign", "store.lease", "store.processes", "store.progress", "report"),
 )
 _ASSETS = "report/assets"  # what a page consists of, which no stage reads
 _OPENING = {

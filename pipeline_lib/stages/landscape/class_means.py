@@ -14,7 +14,6 @@ from pipeline_lib.training.evaluation import chunks, subset
 
 STAGE = {
     "class_means": {
-        "group": "landscape",
         "needs": "solution",
         "makes": "what class means of gradients foretell of the spectrum",
         "cluster": {"minutes": 60, "megabytes": 16000},

@@ -16,7 +16,6 @@ from pipeline_lib.training.evaluation import Score
 
 STAGE = {
     "connect": {
-        "group": "landscape",
         "needs": "solutions, projections",
         "makes": "error along the lines between them",
         "cluster": {"minutes": 120, "megabytes": 8000},

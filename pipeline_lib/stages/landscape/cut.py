@@ -15,7 +15,6 @@ from pipeline_lib.training.evaluation import evaluate
 
 STAGE = {
     "cut": {
-        "group": "landscape",
         "needs": "solution",
         "makes": "error of what is left when weights are pruned",
         "cluster": {"minutes": 60, "megabytes": 8000},

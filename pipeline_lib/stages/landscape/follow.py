@@ -15,7 +15,6 @@ from pipeline_lib.store.job import Job, log
 
 STAGE = {
     "follow": {
-        "group": "measurements",
         "needs": "pairs of kept states",
         "makes": "instability throughout training",
         "each": "pairs",

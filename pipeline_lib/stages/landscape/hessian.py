@@ -27,7 +27,6 @@ from pipeline_lib.training.evaluation import chunks, evaluate, subset
 
 STAGE = {
     "hessian": {
-        "group": "measurements",
         "needs": "state",
         "makes": "spectrum of the Hessian of the training loss",
         "cluster": {"minutes": 240, "megabytes": 16000},

@@ -20,7 +20,6 @@ from pipeline_lib.training.evaluation import Score
 
 STAGE = {
     "interpolate": {
-        "group": "measurements",
         "needs": "pairs of states",
         "makes": "error along the line between them",
         "each": "pairs",

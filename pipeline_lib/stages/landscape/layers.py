@@ -13,7 +13,6 @@ from pipeline_lib.store.job import Job, log
 
 STAGE = {
     "layers": {
-        "group": "measurements",
         "needs": "pairs of states",
         "makes": "error while one block at a time moves",
         "each": "pairs",

@@ -25,7 +25,6 @@ from pipeline_lib.training.evaluation import chunks, evaluate, subset
 
 STAGE = {
     "radii": {
-        "group": "landscape",
         "needs": "solution, cuts and dense networks",
         "makes": "distances at which the training loss no longer matches, along directions",
         "cluster": {"minutes": 120, "megabytes": 8000},

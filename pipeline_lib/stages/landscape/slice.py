@@ -22,7 +22,6 @@ from pipeline_lib.training.evaluation import Score, chunk_size
 
 STAGE = {
     "slice": {
-        "group": "landscape",
         "needs": "three states",
         "makes": "error on the plane through them",
         "cluster": {"minutes": 120, "megabytes": 8000},

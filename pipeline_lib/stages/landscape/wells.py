@@ -13,7 +13,6 @@ from pipeline_lib.store.job import Job, log
 
 STAGE = {
     "wells": {
-        "group": "landscape",
         "needs": "planted quadratic wells",
         "makes": "how often random subspaces meet their sublevel sets",
         "seconds": 20.0,

@@ -31,7 +31,6 @@ from pipeline_lib.training.schedules.steps import constant
 
 STAGE = {
     "adapt": {
-        "group": "masks",
         "needs": "solution + mask",
         "makes": "next mask, as sparse as the training loss allows",
         "files": ["mask.safetensors"],

@@ -13,7 +13,6 @@ from pipeline_lib.store.job import Job
 
 STAGE = {
     "prune": {
-        "group": "masks",
         "needs": "state + mask + what its criterion looks at",
         "makes": "next mask",
         "files": ["mask.safetensors"],

@@ -21,7 +21,6 @@ from pipeline_lib.training.batches import Normaliser
 
 STAGE = {
     "score": {
-        "group": "masks",
         "needs": "state + mask",
         "makes": "a derivative by weight, which a criterion looks at",
         "files": ["scores.safetensors"],

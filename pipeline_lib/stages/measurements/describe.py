@@ -17,7 +17,6 @@ from pipeline_lib.store.job import Job
 
 STAGE = {
     "describe": {
-        "group": "landscape",
         "needs": "states, masks",
         "makes": "magnitudes of weights, distances between states",
         "seconds": 1.0,

@@ -12,7 +12,6 @@ from pipeline_lib.store.job import Job
 
 STAGE = {
     "signs": {
-        "group": "measurements",
         "needs": "states and masks",
         "makes": "signs that differ between steps",
         "seconds": 0.5,

@@ -15,7 +15,6 @@ from pipeline_lib.training.evaluation import subset
 
 STAGE = {
     "similarity": {
-        "group": "measurements",
         "needs": "pairs of states",
         "makes": "how alike the outputs of each block are",
         "each": "pairs",

@@ -22,7 +22,6 @@ from pipeline_lib.training.evaluation import evaluate
 
 STAGE = {
     "telemetry": {
-        "group": "measurements",
         "needs": "W_0",
         "makes": "what the first steps of training look like",
         "cluster": {"minutes": 120, "megabytes": 8000},

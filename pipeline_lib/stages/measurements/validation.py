@@ -19,7 +19,6 @@ from pipeline_lib.training.evaluation import evaluate
 
 STAGE = {
     "validation": {
-        "group": "measurements",
         "needs": "W_0",
         "makes": "errors during training on held-out training images and on the test split",
         "cluster": {"minutes": 240, "megabytes": 8000},

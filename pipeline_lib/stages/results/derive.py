@@ -11,7 +11,6 @@ from pipeline_lib.tables import tabulation
 
 STAGE = {
     "derive": {
-        "group": "results",
         "needs": "tables",
         "makes": "a table computed from them",
         "files": ["table.parquet"],

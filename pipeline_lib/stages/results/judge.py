@@ -11,7 +11,6 @@ from pipeline_lib.tables import tabulation
 
 STAGE = {
     "judge": {
-        "group": "results",
         "needs": "tables",
         "makes": "the claims of a paper beside what was measured",
         "files": ["table.parquet"],

@@ -20,7 +20,6 @@ T = TypeVar("T")
 
 STAGE = {
     "plot": {
-        "group": "results",
         "needs": "tables",
         "makes": "one figure",
         "files": ["figure.svg", "figure.png", "figure.pdf", "figure.csv", "figure.html", "figure.tex"],

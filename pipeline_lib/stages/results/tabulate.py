@@ -8,7 +8,6 @@ from pipeline_lib.tables import columns, tabulation
 
 STAGE = {
     "tabulate": {
-        "group": "results",
         "needs": "measurements",
         "makes": "one table",
         "files": ["table.parquet"],

@@ -17,7 +17,6 @@ from pipeline_lib.store.job import Job
 
 STAGE = {
     "perturb": {
-        "group": "masks",
         "needs": "masked start",
         "makes": "perturbed start, and the size of the change",
         "files": ["state.safetensors"],

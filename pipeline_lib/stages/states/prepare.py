@@ -11,7 +11,6 @@ from pipeline_lib.store.job import Job
 
 STAGE = {
     "prepare": {
-        "group": "states",
         "needs": "data set",
         "makes": "uint8 tensors",
         "files": ["data.safetensors"],

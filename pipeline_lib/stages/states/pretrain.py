@@ -12,7 +12,6 @@ from pipeline_lib.store.job import Job
 
 STAGE = {
     "pretrain": {
-        "group": "states",
         "needs": "W_0",
         "makes": "W_k",
         "files": ["state.safetensors"],

@@ -10,7 +10,6 @@ from pipeline_lib.store.job import Job
 
 STAGE = {
     "rewind": {
-        "group": "masks",
         "needs": "state + mask",
         "makes": "masked start",
         "files": ["state.safetensors"],

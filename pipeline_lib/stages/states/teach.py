@@ -17,7 +17,6 @@ from pipeline_lib.store.job import Job
 
 STAGE = {
     "teach": {
-        "group": "states",
         "needs": "state",
         "makes": "state after training on altered data",
         "files": ["state.safetensors"],

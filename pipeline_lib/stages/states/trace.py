@@ -8,7 +8,6 @@ from pipeline_lib.store.job import Job
 
 STAGE = {
     "trace": {
-        "group": "states",
         "needs": "start + mask + order",
         "makes": "as train, and states throughout training",
         "files": ["state.safetensors", "runs.parquet", "curves.parquet", "kept.txt"],

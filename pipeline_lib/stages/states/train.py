@@ -19,7 +19,6 @@ from pipeline_lib.training.loop import Trained
 
 STAGE = {
     "train": {
-        "group": "states",
         "needs": "start + mask + order",
         "makes": "trained state, errors, learning curve",
         "files": ["state.safetensors"],

@@ -10,8 +10,8 @@ from pipeline_lib.core import registry
 from pipeline_lib.planning import declared, estimate
 from pipeline_lib.tables import columns
 
-SHORT = {"group": "results", "needs": "this", "makes": "that", "files": ["it.txt"], "seconds": 1.0}
-LONG = {"group": "masks", "needs": "this", "makes": "that", "tables": {"those": {}}, "rate": "training", "size": ["k"]}
+SHORT = {"needs": "this", "makes": "that", "files": ["it.txt"], "seconds": 1.0}
+LONG = {"needs": "this", "makes": "that", "tables": {"those": {}}, "rate": "training", "size": ["k"]}
 
 
 def test_every_stage_has_a_file_of_its_name_and_no_file_is_two_stages():
@@ -24,33 +24,37 @@ def test_every_stage_has_a_file_of_its_name_and_no_file_is_two_stages():
 
 
 def test_stages_come_in_the_order_of_work():
-    groups = [stage.group for stage in declared.STAGES.values()]
-    assert groups == sorted(groups, key=declared.GROUPS.index)
+    groups = [f"stages/{stage.group}" for stage in declared.STAGES.values()]
+    assert groups == sorted(groups, key=registry.STAGES.index)
+
+
+def test_a_stage_is_declared_in_a_file_of_its_name():
+    with pytest.raises(ValueError, match="stage new must be declared in a file of its name, got none in pipeline_lib/stages"):
+        declared._stage("new", SHORT)
 
 
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        (SHORT | {"grup": 1}, "key of stage new must be one of .* got 'grup'; did you mean 'group'"),
-        ({key: value for key, value in SHORT.items() if key != "needs"}, "stage new must say its needs, got none"),
-        (SHORT | {"group": "result"}, "group of stage new must be one of .* got 'result'; did you mean 'results'"),
-        (SHORT | {"each": "pair"}, "each of stage new must be one of .* did you mean 'pairs'"),
+        (SHORT | {"eech": 1}, "key of stage wells must be one of .* got 'eech'; did you mean 'each'"),
+        ({key: value for key, value in SHORT.items() if key != "needs"}, "stage wells must say its needs, got none"),
+        (SHORT | {"each": "pair"}, "each of stage wells must be one of .* did you mean 'pairs'"),
         (SHORT | {"cluster": {"minutes": 1, "megabytes": 1}}, "must say either cluster.* or seconds.* got both"),
         (LONG, "must say either cluster.* or seconds.* got neither"),
         ({key: value for key, value in SHORT.items() if key != "files"}, "must write a file or measure a table, got neither"),
-        ({**SHORT, "rate": "reading"}, "rate of stage new must be one of"),
+        ({**SHORT, "rate": "reading"}, "rate of stage wells must be one of"),
     ],
 )
 def test_a_stage_that_is_not_declared_in_full_is_refused(said, words):
     with pytest.raises(ValueError, match=words):
-        declared._stage("new", said)
+        declared._stage("wells", said)
 
 
 def test_a_stage_on_a_cluster_says_how_much_work_it_is():
     said = LONG | {"cluster": {"minutes": 3, "megabytes": 5}}
-    assert declared._stage("new", said).files == ("those.parquet",)
-    with pytest.raises(ValueError, match="stage new must say its rate and size for estimates, got none"):
-        declared._stage("new", {key: value for key, value in said.items() if key != "size"})
+    assert declared._stage("wells", said).files == ("those.parquet",)
+    with pytest.raises(ValueError, match="stage wells must say its rate and size for estimates, got none"):
+        declared._stage("wells", {key: value for key, value in said.items() if key != "size"})
 
 
 def _derived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **tables: dict[str, object]) -> dict[str, declared.Derived]:

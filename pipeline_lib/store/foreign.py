@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ _WITHIN = ("state_dict", "model_state_dict", "model")  # where checkpoints that 
 _FOREIGN = (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError, AttributeError, TypeError)
 # How torch.nn.utils.prune writes a pruned tensor: what it was, and what is kept of it.
 _ORIGINAL, _MASK = "_orig", "_mask"
+_FEW = 8  # names that an error lists
 
 
 def _load(file: Path) -> Any:
@@ -75,21 +76,35 @@ def fitted(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], file: Pa
         file: for errors.
 
     Raises:
-        ValueError: a tensor is missing, has another shape, or there is one too many under the same prefix.
+        ValueError: a tensor is missing, has another shape, or there is one too many under the same prefix; they are listed.
     """
     first = next(iter(expected))
     starts = [name.removesuffix(first) for name in found if name == first or name.endswith(f".{first}")]
     for start in starts:
         own = {name.removeprefix(start): tensor for name, tensor in found.items() if name.startswith(start)}
         if own.keys() == expected.keys():
-            odd = [name for name, tensor in own.items() if tensor.shape != expected[name].shape]
-            if odd:
-                sizes = f"{tuple(own[odd[0]].shape)} for {tuple(expected[odd[0]].shape)}"
-                raise ValueError(f"checkpoint {file} must fit the network, got {odd[0]} of {sizes}; build it as it was trained")
+            if odd := misfits(own, expected):
+                raise _misfit(file, odd)
             return own
-    words = [f"no {name}" for name in sorted(expected.keys() - found.keys())[:1]]
-    words += [f"{name}, which it lacks" for name in sorted(found.keys() - expected.keys())[:1]]
-    raise ValueError(f"checkpoint {file} must fit the network, got {' and '.join(words)}; build it as it was trained")
+    words = [f"no {name}" for name in sorted(expected.keys() - found.keys())]
+    raise _misfit(file, words + [f"{name}, which it lacks" for name in sorted(found.keys() - expected.keys())])
+
+
+def misfits(found: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
+    """Word each tensor whose shape is not the expected one of its name."""
+    shapes = {name: (tuple(each.shape), tuple(expected[name].shape)) for name, each in found.items()}
+    return [f"{name} of {own} for {wanted}" for name, (own, wanted) in shapes.items() if own != wanted]
+
+
+def listed(words: Sequence[str]) -> str:
+    """Join the first few of what does not fit, and say how many more there are."""
+    more = [f"{len(words) - _FEW} more"] if len(words) > _FEW else []
+    *first, last = [*words[:_FEW], *more]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _misfit(file: Path, words: Sequence[str]) -> ValueError:
+    return ValueError(f"checkpoint {file} must fit the network, got {listed(words)}; build it as it was trained")
 
 
 def mask(file: Path) -> dict[str, Any]:
