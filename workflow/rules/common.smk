@@ -23,10 +23,11 @@ def refused_by(check, *arguments, **named):
         raise WorkflowError(terminal.printable(str(error))) from None
 
 
+# In another's workflow, the config is what its `module` statement says, and no file of that workflow.
 PLAN = refused_by(
     driver.planned,
-    [Path(name) for name in workflow.configfiles],
-    workflow.config_settings.config,
+    [] if MODULE else [Path(name) for name in workflow.configfiles],
+    dict(config) if MODULE else workflow.config_settings.config,
     main=workflow.is_main_process,
 )
 RESULTS = str(PLAN.results)
@@ -171,6 +172,9 @@ def check_request():
         refused_by(publication.check_current, PLAN)
         keys = PLAN.adopted.values()
         config["kept"] = refused_by(adopted.report, PLAN.results, keys)
+
+
+check_request()
 
 
 def do_not_spin():

@@ -26,4 +26,7 @@ for stage in declared.STAGES.values():
         shell:
             command()
 
-    workflow.get_rule(stage.name).docstring = f"{stage.needs} -> {stage.makes}"
+    if hasattr(rules, stage.name):  # unless another workflow uses only some
+        getattr(rules, stage.name).rule.docstring = (
+            f"{stage.needs} -> {stage.makes}"
+        )
