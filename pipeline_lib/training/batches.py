@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int64, UInt8
@@ -11,6 +12,8 @@ from torch import Tensor
 from pipeline_lib.core.jpegs import Jpegs
 from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.types import Dataset, Stream
+from pipeline_lib.training.crops import CropAndFlip
+from pipeline_lib.training.epoch_draws import EpochDraws
 
 Order = tuple[int, int]
 CPU = torch.device("cpu")
@@ -50,21 +53,13 @@ def epoch_batches(order: Order, epoch: int, num_examples: int, batch_size: int) 
     return permutation[: num_steps * batch_size].view(num_steps, batch_size)
 
 
-def crop_and_flip(
-    x: UInt8[Tensor, "n c h w"], pad: int, top: Int64[Tensor, " n"], left: Int64[Tensor, " n"], mirrored: Int64[Tensor, " n"]
-) -> UInt8[Tensor, "n c h w"]:
-    """Pad every image with `pad` zero pixels on each side, crop it back at (top, left), and mirror it where `mirrored` is 1.
-
-    Returns:
-        The images, in channels-last memory layout.
-    """
-    num, _, height, width = x.shape
-    padded = torch.nn.functional.pad(x, (pad, pad, pad, pad)).permute(0, 2, 3, 1)
-    columns = torch.arange(width, device=x.device)
-    columns = torch.where(mirrored[:, None] == 1, width - 1 - columns, columns) + left[:, None]
-    rows = top[:, None] + torch.arange(height, device=x.device)
-    numbers = torch.arange(num, device=x.device).view(num, 1, 1)
-    return padded[numbers, rows.view(num, height, 1), columns.view(num, 1, width)].permute(0, 3, 1, 2)
+def _draw_epoch(order: Order, num_examples: int, batch_size: int, pad: int, flip: bool, epoch: int) -> Int64[Tensor, "steps 4 b"]:
+    """Draw of each example of each batch: its number, top, left, and whether it is mirrored."""
+    chosen = epoch_batches(order, epoch, num_examples, batch_size)
+    generator = torch_generator("augment", *order, "epoch", epoch)
+    shifts = torch.randint(0, 2 * pad + 1, (2, *chosen.shape), generator=generator)
+    mirrored = torch.randint(0, 2 if flip else 1, chosen.shape, generator=generator)
+    return torch.stack([chosen, shifts[0], shifts[1], mirrored], dim=1)
 
 
 class _InMemory:
@@ -73,33 +68,23 @@ class _InMemory:
     def __init__(
         self, dataset: Dataset, order: Order, batch_size: int, pad: int, flip: bool, layout: torch.memory_format
     ) -> None:
-        self._x, self._y = dataset.train.x, dataset.train.y
-        self._order, self._batch_size, self._pad, self._flip, self._layout = order, batch_size, pad, flip, layout
-        self._per_epoch, self._epoch = steps_per_epoch(len(self._y), batch_size), -1
-        self._normalise = Normaliser(dataset, self._y.device)
-        # Rows: example, top, left, mirrored.
-        self._choice = torch.zeros((4, batch_size), dtype=torch.int64, device=self._y.device)
-
-    def _draw_epoch(self, epoch: int) -> None:
-        shape = (self._per_epoch, self._batch_size)
-        chosen = epoch_batches(self._order, epoch, len(self._y), self._batch_size)
-        generator = torch_generator("augment", *self._order, "epoch", epoch)
-        shifts = torch.randint(0, 2 * self._pad + 1, (2, *shape), generator=generator)
-        mirrored = torch.randint(0, 2 if self._flip else 1, shape, generator=generator)
-        self._draws = torch.stack([chosen, shifts[0], shifts[1], mirrored], dim=1).to(self._y.device)
+        self._x, self._y, self._layout = dataset.train.x, dataset.train.y, layout
+        num, device = len(self._y), self._y.device
+        self._per_epoch = steps_per_epoch(num, batch_size)
+        self._draws = EpochDraws(partial(_draw_epoch, order, num, batch_size, pad, flip), device)
+        self._normalise = Normaliser(dataset, device)
+        self._crop = CropAndFlip((batch_size, *self._x.shape[1:]), pad, device) if pad or flip else None
+        self._choice = torch.zeros((4, batch_size), dtype=torch.int64, device=device)
 
     def load(self, step: int) -> None:
         epoch, position = divmod(step, self._per_epoch)
-        if epoch != self._epoch:
-            self._draw_epoch(epoch)
-            self._epoch = epoch
-        self._choice.copy_(self._draws[position])
+        self._choice.copy_(self._draws.at(epoch)[position])
 
     def draw(self) -> tuple[Tensor, Tensor]:
         chosen, top, left, mirrored = self._choice
         x = self._x[chosen]
-        if self._pad or self._flip:
-            x = crop_and_flip(x, self._pad, top, left, mirrored)
+        if self._crop:
+            x = self._crop(x, top, left, mirrored)
         return self._normalise(x.contiguous(memory_format=self._layout)), self._y[chosen]
 
 

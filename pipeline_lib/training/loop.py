@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +18,7 @@ from pipeline_lib.core.types import Mask, Monitor, Progress, Schedule, State, St
 from pipeline_lib.training import optimiser_state
 from pipeline_lib.training.cuda_graphs import Replay
 from pipeline_lib.training.precision import Numerics
+from pipeline_lib.training.weights import Weights
 
 MakeOptimiser = Callable[[Tensor], torch.optim.Optimizer]
 
@@ -68,30 +70,47 @@ class Trained:
 
 
 class _Sums:
-    """Loss and wrong predictions since the last `take`, and steps with finite losses so far; all on the device."""
+    """Loss and wrong predictions since the last `take`, and steps with finite losses so far; values stay on the device."""
 
     def __init__(self, device: torch.device, values: Sequence[float] | None) -> None:
+        loss, self._wrong_before, self._seen, finite = values or [0.0] * 4
         # float64, so that writing them down and reading them back changes nothing.
-        self._values = torch.tensor(values or [0.0] * 4, dtype=torch.float64, device=device)
-        self._loss, self._wrong, self._seen, self._finite = self._values.unbind()
+        self._loss, self._finite = torch.tensor([loss, finite], dtype=torch.float64, device=device).unbind()
+        self._wrong = torch.zeros(0, dtype=torch.int64, device=device)  # for each place of a batch
+        self._batch_size = 0
 
     def add(self, loss: Tensor, logits: Tensor, y: Tensor) -> None:
+        """Add up a step, by work on the device alone."""
+        if not self._batch_size:
+            self._batch_size, self._wrong = len(y), torch.zeros_like(y)
         self._loss.add_(loss, alpha=len(y))
-        self._wrong.add_((logits.argmax(1) != y).sum())
-        self._seen.add_(len(y))
-        # x * 0 is 0 for a finite x alone, and a sum that is not finite stays so.
-        self._finite.add_(self._loss * 0 == 0)
+        self._wrong.add_(logits.argmax(1) != y)
+        # A sum of losses that is not finite stays so.
+        self._finite.add_(self._loss < math.inf)
+
+    def count(self) -> None:
+        """Count the examples of a step."""
+        self._seen += self._batch_size
 
     def get(self) -> list[float]:
-        return self._values.tolist()
+        wrong = self._wrong_before + int(self._wrong.sum())
+        return [float(self._loss), wrong, self._seen, float(self._finite)]
 
     def take(self) -> tuple[float, float]:
-        loss, wrong, seen, _ = self._values.tolist()
-        self._values[:3].zero_()
+        loss, wrong, seen, _ = self.get()
+        self._loss.zero_()
+        self._wrong.zero_()
+        self._wrong_before = self._seen = 0.0
         return loss / seen, wrong / seen
 
     def num_finite(self) -> int:
         return int(self._finite)
+
+
+def _counts(network: nn.Module, name: str) -> bool:
+    """Tell whether a buffer counts the batches of a BatchNorm that does not read it, one a step."""
+    owner, _, own = name.rpartition(".")
+    return own == "num_batches_tracked" and network.get_submodule(owner).momentum is not None
 
 
 def _flat_mask(mask: Mask | None, params: Tensors) -> Tensor | None:
@@ -110,19 +129,19 @@ class _Run:
         start = member.start
         self.step, self._network, self._member, self._recipe = start.step, network, member, recipe
         like = recipe.numerics.lay_all(start.params)
-        self._layout = [algebra.is_channels_last(tensor) for tensor in like.values()]
-        self._vector = algebra.to_vector(like)
-        self._params = algebra.views(self._vector, like)
-        self._leaves = [tensor.requires_grad_() for tensor in self._params.values()]
-        self._buffers = {name: tensor.clone() for name, tensor in start.buffers.items()}
+        self._weights = Weights(like, recipe.numerics.halved(network))
+        vector = self._weights.vector
+        self._buffers = {name: None if _counts(network, name) else tensor.clone() for name, tensor in start.buffers.items()}
         self._kept = _flat_mask(member.mask, like)
-        self._gradient = self._vector.grad = torch.zeros_like(self._vector)
-        self._loss = torch.zeros((), device=self._vector.device)
-        self.sums = _Sums(self._vector.device, member.sums)
-        self._optimiser = recipe.make_optimiser(self._vector)
-        optimiser_state.set_slots(self._optimiser, self._vector, dict(start.slots))
-        self._set_rate = optimiser_state.rate_setter(self._optimiser, self._vector.device)
-        self._replay = Replay(self._update, self._vector.device)
+        self._loss, self._one = torch.zeros((), device=vector.device), torch.ones((), dtype=vector.dtype, device=vector.device)
+        self.sums = _Sums(vector.device, member.sums)
+        vector.grad = self._weights.gradient
+        self._optimiser = recipe.make_optimiser(vector)
+        if vector.is_cuda:
+            optimiser_state.divide(self._optimiser, vector)
+        optimiser_state.set_slots(self._optimiser, dict(start.slots))
+        self._set_rate = optimiser_state.rate_setter(self._optimiser, vector.device)
+        self._replay = Replay(self._update, vector.device)
 
     def _losses(self, output: Tensor | tuple[Tensor, Tensor], y: Tensor) -> tuple[Tensor, Tensor]:
         if isinstance(output, tuple):
@@ -134,12 +153,12 @@ class _Run:
         """Do one step, on the device alone."""
         x, y = self._member.stream.draw()
         with self._recipe.numerics.autocast(x.device):
-            output = functional_call(self._network, {**self._params, **self._buffers}, (x,))
+            params = self._weights.seen()
+            output = functional_call(self._network, {**params, **self._buffers}, (x,))  # type: ignore[dict-item]
             loss, logits = self._losses(output, y)
-        gradients = torch.autograd.grad(loss, self._leaves)
-        torch.cat(algebra.flat(gradients, self._layout), out=self._gradient)
+        self._weights.collect(torch.autograd.grad(loss, list(params.values()), self._one))
         if self._kept is not None:
-            self._gradient.mul_(self._kept)
+            self._weights.gradient.mul_(self._kept)
         self._optimiser.step()
         self._loss.copy_(loss.detach())
         self.sums.add(loss.detach(), logits.detach(), y)
@@ -150,25 +169,25 @@ class _Run:
             self._member.stream.load(self.step)
             self._set_rate(self._recipe.schedule(self.step))
             self._replay()
+            self.sums.count()
             self.step += 1
             if self._member.monitor:
                 state = partial(self.state, self.step)
-                self._member.monitor(Progress(self.step, self._loss, self._gradient, self.sums, state))
+                self._member.monitor(Progress(self.step, self._loss, self._weights.gradient, self.sums, state))
 
     def state(self, step: int) -> State:
         """Copy the state, in plain memory layout."""
-        params = {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in self._params.items()}
-        return State(
-            params,
-            {n: t.clone() for n, t in self._buffers.items()},
-            step,
-            optimiser_state.get_slots(self._optimiser, self._vector),
-        )
+        own = self._weights.params
+        params = {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in own.items()}
+        begin, buffers = self._member.start, {}
+        for name, tensor in self._buffers.items():
+            buffers[name] = begin.buffers[name] + (step - begin.step) if tensor is None else tensor.clone()
+        return State(params, buffers, step, optimiser_state.get_slots(self._optimiser))
 
     def has_diverged(self) -> bool:
         """Tell whether a weight is no longer finite; waits for the device."""
         with self._replay.queue():
-            return not bool(torch.isfinite(self._vector).all())
+            return not bool(torch.isfinite(self._weights.vector).all())
 
     def outcome(self, until: int) -> Trained:
         """Return the final state; of a diverged run its start, so that what follows works with numbers."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline_lib.core.types import Tensors
 
 PRECISIONS = ("fp32", "tf32", "bf16")
+_MULTIPLIED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,14 @@ class Numerics:
         """Run matrix products and convolutions of a block in bfloat16 if that is the precision."""
         # No cache of cast weights: within a block each is used once, and recorded kernels must not reuse old casts.
         return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16", cache_enabled=False)
+
+    def halved(self, network: nn.Module) -> list[str]:
+        """List the parameters that `autocast` casts wherever they are used: of convolutions and linear layers alone."""
+        if self.precision != "bf16":
+            return []
+        num_users = Counter(id(tensor) for _, tensor in network.named_parameters(remove_duplicate=False))
+        own = {id(tensor) for layer in network.modules() if isinstance(layer, _MULTIPLIED) for tensor in layer.parameters()}
+        return [name for name, tensor in network.named_parameters() if id(tensor) in own and num_users[id(tensor)] == 1]
 
     def lay(self, tensor: Tensor) -> Tensor:
         """Bring an image batch or a weight into the memory layout."""

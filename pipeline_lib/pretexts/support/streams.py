@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from pipeline_lib.core.types import Dataset, State, Stream, Tensors
 from pipeline_lib.pretexts.support.lessons import Lesson
 from pipeline_lib.training import batches
 from pipeline_lib.training.batches import Order, steps_per_epoch
+from pipeline_lib.training.epoch_draws import EpochDraws
 
 
 def _teacher(lessons: Sequence[Lesson]) -> Lesson | None:
@@ -40,35 +42,32 @@ def _relabelled(dataset: Dataset, lessons: Sequence[Lesson], seed: int) -> Datas
     return replace(dataset, train=replace(dataset.train, y=teacher.labels(dataset, seed)))
 
 
+def _draw_epoch(lessons: Sequence[Lesson], order: Order, shape: tuple[int, int], epoch: int) -> Tensor:
+    """Draw a number for each example of each batch, a row a lesson."""
+    generator = torch_generator("pretext", *order, "epoch", epoch)
+    # A lesson without a choice takes nothing from the generator, so that a blur leaves the rotations as they are.
+    rows = [
+        torch.randint(lesson.choices, shape, generator=generator) if lesson.choices > 1 else torch.zeros(shape, dtype=torch.int64)
+        for lesson in lessons
+    ]
+    return torch.stack(rows, dim=1)
+
+
 class _Taught:
     """Batches of another stream, changed by lessons one after the other."""
 
     def __init__(
         self, plain: Stream, lessons: Sequence[Lesson], order: Order, y: Tensor, batch_size: int, layout: torch.memory_format
     ) -> None:
-        self._plain, self._lessons, self._order, self._layout = plain, lessons, order, layout
-        self._shape, self._epoch = (steps_per_epoch(len(y), batch_size), batch_size), -1
-        # A row for each lesson.
+        self._plain, self._lessons, self._layout = plain, lessons, layout
+        self._per_epoch = steps_per_epoch(len(y), batch_size)
+        self._draws = EpochDraws(partial(_draw_epoch, lessons, order, (self._per_epoch, batch_size)), y.device)
         self._numbers = torch.zeros((len(lessons), batch_size), dtype=torch.int64, device=y.device)
-
-    def _draw_epoch(self, epoch: int) -> None:
-        generator = torch_generator("pretext", *self._order, "epoch", epoch)
-        # A lesson without a choice takes nothing from the generator, so that a blur leaves the rotations as they are.
-        rows = [
-            torch.randint(lesson.choices, self._shape, generator=generator)
-            if lesson.choices > 1
-            else torch.zeros(self._shape, dtype=torch.int64)
-            for lesson in self._lessons
-        ]
-        self._drawn = torch.stack(rows, dim=1).to(self._numbers.device)
 
     def load(self, step: int) -> None:
         self._plain.load(step)
-        epoch, position = divmod(step, self._shape[0])
-        if epoch != self._epoch:
-            self._draw_epoch(epoch)
-            self._epoch = epoch
-        self._numbers.copy_(self._drawn[position])
+        epoch, position = divmod(step, self._per_epoch)
+        self._numbers.copy_(self._draws.at(epoch)[position])
 
     def draw(self) -> tuple[Tensor, Tensor]:
         x, y = self._plain.draw()
