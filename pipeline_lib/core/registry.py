@@ -20,6 +20,7 @@ PACKAGE = sources.ROOT
 # Where the functions of each kind are: in the files of a folder, or in one file.
 PLACES = {
     **{"networks": "networks", "datasets": "datasets", "perturbations": "perturbations", "pretexts": "pretexts"},
+    "symmetries": "networks/symmetries",
     **{name: f"training/{name}" for name in ("optimisers", "schedules", "initialisers")},
     **{name: f"pruning/{name}" for name in ("criteria", "ratios", "strategies")},
     **{"derivatives": "analysis/derivatives", "derived": "tables/derived", "figures": "figures"},
@@ -29,7 +30,7 @@ PLACES = {
 # What plugins may add, files outside of the package that say their kind.
 PLUGGABLE = (
     *("networks", "datasets", "optimisers", "schedules", "initialisers", "criteria", "derivatives", "ratios", "strategies"),
-    *("perturbations", "pretexts"),
+    *("perturbations", "pretexts", "symmetries"),
 )
 KIND = "KIND"  # the constant in which a plugin does
 
