@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from pipeline_lib.core.hooks import watched
 from pipeline_lib.core.permutations import Axes, Moves, identity, permuted, places, sizes
 from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.core.types import Dataset, Split, State
@@ -137,23 +137,6 @@ def _norm(tensors: Mapping[str, Tensor]) -> float:
     return float(torch.stack([tensor.square().sum() for tensor in tensors.values()]).sum().sqrt())
 
 
-@contextmanager
-def watched(network: nn.Module, names: Sequence[str], tell: Callable[[str, Tensor], Tensor | None]) -> Iterator[None]:
-    """Let a function see what modules give, and put something else in its place."""
-    hooks = []
-    try:
-        for name in names:
-
-            def hook(module: nn.Module, given: object, out: Tensor, name: str = name) -> Tensor | None:
-                return tell(name, out)
-
-            hooks.append(network.get_submodule(name).register_forward_hook(hook))
-        yield
-    finally:
-        for each in hooks:
-            each.remove()
-
-
 class _Moments:
     """Sums over all places and images of the units of two networks, and of their products."""
 
@@ -211,7 +194,7 @@ def match_activations(
         for x, _ in chunks(images, dataset, numerics):
             for whole, found in zip(wholes, outputs, strict=True):
                 # A copy: what follows may work in place.
-                with watched(network, list(seen), lambda name, out, found=found: found.update({name: _units(out)})):
+                with watched(network, seen, lambda name, out, found=found: found.update({name: _units(out)})):
                     functional_call(network, whole, (x.clone(),))
             for name in seen:
                 moments.setdefault(name, _Moments()).add(outputs[0][name], outputs[1][name])
