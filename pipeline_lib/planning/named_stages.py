@@ -14,6 +14,7 @@ SpecT = TypeVar("SpecT", bound=Mapping[str, Any])
 
 if TYPE_CHECKING:
     from pipeline_lib.stages import adapt as adapt
+    from pipeline_lib.stages import align as align
     from pipeline_lib.stages import class_means as class_means
     from pipeline_lib.stages import connect as connect
     from pipeline_lib.stages import cut as cut
