@@ -15,7 +15,7 @@ def watched(network: nn.Module, names: Iterable[str], tell: Callable[[str, Tenso
     Args:
         network: whose modules they are.
         names: of the modules.
-        tell: is given a module's name and output, and may return what goes on instead of it. Later modules may overwrite the output.
+        tell: is given a module's name and output, and may return what goes on instead. Later modules may overwrite the output.
     """
     hooks = []
     try:

@@ -17,15 +17,17 @@ from typing import Any
 from pipeline_lib.core import sources, values
 
 PACKAGE = sources.ROOT
-# Where the functions of each kind are: in the files of a folder, or in one file.
-PLACES = {
+# The folders of stages, in the order in which work goes through them.
+STAGES = tuple(f"stages/{folder}" for folder in ("states", "masks", "measurements", "landscape", "results"))
+# Where the functions of each kind are: in the files of a folder or of several, or in one file.
+PLACES: dict[str, str | tuple[str, ...]] = {
     **{"networks": "networks", "datasets": "datasets", "perturbations": "perturbations", "pretexts": "pretexts"},
     "symmetries": "networks/symmetries",
     **{name: f"training/{name}" for name in ("optimisers", "schedules", "initialisers")},
     **{name: f"pruning/{name}" for name in ("criteria", "ratios", "strategies")},
     **{"derivatives": "analysis/derivatives", "derived": "tables/derived", "figures": "figures"},
     **{"measures": "claims/measures", "claims": "claims/rules.py"},
-    "stages": "stages",  # each declares itself
+    "stages": STAGES,  # each declares itself
 }
 # What plugins may add, files outside of the package that say their kind.
 PLUGGABLE = (
@@ -103,8 +105,13 @@ def plugged(kind: str) -> list[Path]:
 
 
 def _files(kind: str) -> list[Path]:
-    place = PACKAGE / PLACES[kind]
-    return [place] if place.suffix else [*sources.public(place), *plugged(kind)]
+    places = [PACKAGE / place for place in folders(PLACES[kind])]
+    return [path for place in places for path in ([place] if place.suffix else sources.public(place))] + plugged(kind)
+
+
+def folders(place: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Give the folders or the file of an entry of `PLACES`."""
+    return place if isinstance(place, tuple) else (place,)
 
 
 def _module(path: Path) -> str:
@@ -112,8 +119,13 @@ def _module(path: Path) -> str:
 
 
 def where(kind: str) -> str:
-    """Name the folder or file of a kind's functions."""
-    return f"pipeline_lib/{PLACES[kind]}"
+    """Name the folders or the file of a kind's functions."""
+    return " or ".join(f"pipeline_lib/{place}" for place in folders(PLACES[kind]))
+
+
+def modules(kind: str) -> dict[str, str]:
+    """List the modules of a kind's files by their last names."""
+    return {path.stem: _module(path) for path in _files(kind)}
 
 
 def _statements(path: Path) -> list[ast.stmt]:

@@ -17,22 +17,21 @@ FIGURES = {
     "instability_aligned": {
         "runs": "dense_at_every_k", "tables": ["alignments", "instability"], "option": "align",
         "caption": (
-            "Dense networks. "
-            "Test instability against the rewind step of pairs as they were trained, and with the second network's hidden units permuted to "
-            "match the first's by weights or by activations. Above: two orders of SGD noise of one seed; below: each seed and the next, "
-            "whose initialisations differ. Full lines average BatchNorm statistics like weights; broken ones, where they were asked for, "
-            "rescale hidden units to what they do at the ends, or recompute the statistics. Means and standard deviations over seeds; "
-            "pairs across seeds share networks. Dotted: the two points below which networks are stable; points are hollow where "
-            "networks are near chance."
+            "Test instability of dense networks against the rewind step: as they were trained, and with the second network's hidden "
+            "units permuted to match the first's, by weights or by activations. Above: two orders of SGD noise of one seed; below: "
+            "each seed and the next, whose initialisations differ. Full lines average BatchNorm statistics like weights; broken "
+            "ones, where they were asked for, rescale hidden units to what they do at the ends, or recompute the statistics. "
+            "Means and standard deviations over seeds; pairs across seeds share networks. Dotted: the two points below which "
+            "networks are stable; points are hollow where networks are near chance."
         ),
     },
     "instability_aligned_sparse": {
         "runs": "sparse_at_every_k", "tables": ["alignments", "instability"], "sparse": True, "option": "align",
         "caption": (
-            "Networks of IMP at the sparse level, whose masks are permuted with their weights. The rest is as for dense ones: test "
-            "instability against the rewind step, above of two orders of one seed, below of each seed and the next; full lines "
-            "average BatchNorm statistics, broken ones rescale hidden units or recompute the statistics. Means and standard "
-            "deviations over seeds."
+            "Test instability of IMP's networks at the sparse level, whose masks are permuted with their weights, against the "
+            "rewind step. Above: two orders of SGD noise of one seed; below: each seed and the next. Full lines average BatchNorm "
+            "statistics, broken ones rescale hidden units or recompute the statistics. Means and standard deviations over seeds; "
+            "pairs across seeds share networks. Points are hollow where networks are near chance."
         ),
     },
     "alignments": {
@@ -61,10 +60,10 @@ def _instability(axes: Panel, own: pd.DataFrame) -> None:
         for alignment, look in _LOOKS.items():
             rows = selection.where(own, batchnorm=batchnorm, alignment=alignment)
             if len(rows):
-                look = Look(look.colour, look.marker, dash)
+                own_look = Look(look.colour, look.marker, dash)
                 name = _NAMES[alignment] if batchnorm == "averaged" else f"{_NAMES[alignment]}, {batchnorm}"
-                marks.line(axes, rows, "k", "percent", look, name, marks.PERCENT)
-                gaps.hollow_near_chance(axes, rows, "k", "percent", look)
+                marks.line(axes, rows, "k", "percent", own_look, name, marks.PERCENT)
+                gaps.hollow_near_chance(axes, rows, "k", "percent", own_look)
     marks.stable(axes)
     scales.from_zero(axes)
 

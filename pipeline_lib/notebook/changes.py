@@ -20,7 +20,7 @@ from pipeline_lib.perturbations.support import application
 from pipeline_lib.perturbations.support.context import Around, initial_deviation
 from pipeline_lib.pruning import selection
 from pipeline_lib.pruning.masks import ones
-from pipeline_lib.stages import score
+from pipeline_lib.stages.masks import score
 from pipeline_lib.stages.support.data import World
 
 

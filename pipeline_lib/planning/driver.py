@@ -168,7 +168,7 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
     facts = environment.facts(here, stage, line["spec"], code, verification.made_in(parents))
     members = plan_file.members(path) if stage in ("tabulate", "derive") else {}
     job = Job(line["key"], line["spec"], folder, reads, root, facts, members)
-    work = importlib.import_module(f"pipeline_lib.stages.{stage}")
+    work = importlib.import_module(registry.modules("stages")[stage])
     eager.spare_the_compiler()
     work.run(job)
     if hasattr(work, "check"):  # looks at what was written, and changes none of it: no part of keys

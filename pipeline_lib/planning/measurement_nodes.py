@@ -19,8 +19,8 @@ from pipeline_lib.planning.run_nodes import wanted
 from pipeline_lib.planning.training_nodes import TrainingNodes, label
 
 if TYPE_CHECKING:
-    from pipeline_lib.stages.connect import Pair, Point
-    from pipeline_lib.stages.describe import Projection, Solution
+    from pipeline_lib.stages.landscape.connect import Pair, Point
+    from pipeline_lib.stages.measurements.describe import Projection, Solution
     from pipeline_lib.store import specs
 
 

@@ -27,7 +27,7 @@ from pipeline_lib.planning.training_nodes import TrainingNodes, label
 from pipeline_lib.tables import columns
 
 if TYPE_CHECKING:
-    from pipeline_lib.stages.derive import Facts
+    from pipeline_lib.stages.results.derive import Facts
     from pipeline_lib.store import specs
 
 

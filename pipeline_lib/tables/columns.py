@@ -54,7 +54,7 @@ SHARED: dict[str, Column] = {
             "batchnorm",
             "string",
             "-",
-            "statistics on the line: averaged like weights, or recomputed or repaired on training images",
+            "statistics on the line: averaged like weights, recomputed on training images, or repaired",
         ),
         ("other_seed", "int64", "-", "seed of the run at alpha = 0: another one only for pairs across seeds"),
         ("alignment", "string", "-", "what the units of the run at alpha = 0 were permuted by: none, weights or activations"),

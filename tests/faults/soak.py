@@ -35,7 +35,7 @@ from recompute import recompute  # noqa: E402
 from soak_world import STAGES, World  # noqa: E402
 
 from pipeline_lib.planning import nodes  # noqa: E402
-from pipeline_lib.stages import training  # noqa: E402
+from pipeline_lib.stages.support import training  # noqa: E402
 from pipeline_lib.store import resumption  # noqa: E402
 
 CLEAR = re.compile(r"error: (?:artifact|record|file|plan|node) (\S+) must .+; .+")

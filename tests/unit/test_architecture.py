@@ -208,10 +208,11 @@ def test_no_reader_of_tables_takes_starts_apart() -> None:
 def test_every_stage_takes_a_spec_of_its_own_and_reads_only_its_keys() -> None:
     from importlib import import_module
 
+    from pipeline_lib.core import registry
     from pipeline_lib.planning import declared
 
     for stage in declared.STAGES:
-        module = import_module(f"pipeline_lib.stages.{stage}")
+        module = import_module(registry.modules("stages")[stage])
         tree = ast.parse(inspect.getsource(module))
         (run,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "run"]
         assert [ast.unparse(arg.annotation) for arg in run.args.args if arg.annotation] == ["Job[Spec]"], stage

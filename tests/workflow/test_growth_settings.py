@@ -11,7 +11,7 @@ from pipeline_lib.analysis.wells import long_tailed, threshold
 IN_A_GROUP = "pipeline_lib/experiments/settings/options.py"
 KEY = '    every: Count = key(1, "levels", "of the asked levels every so many-th")\n'
 # A key of an option that a stage declares, and what the stage does with it.
-IN_A_STAGE = "pipeline_lib/stages/wells.py"
+IN_A_STAGE = "pipeline_lib/stages/landscape/wells.py"
 OPTION = '        "spread": {"default": 3.0, "unit": "", "rule": "Positive", "meaning": "spread of logarithmic curvatures"},\n'
 CONFIG: co.Config = {
     "tasks": {"toy": co.TOY},

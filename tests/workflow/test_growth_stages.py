@@ -22,7 +22,7 @@ def agreement(network, first, second, split, dataset, numerics):
 """
 STAGE = """from pipeline_lib.analysis.agreement import agreement
 from pipeline_lib.stages.support import data
-from pipeline_lib.stages.interpolate import keys, trained
+from pipeline_lib.stages.landscape.interpolate import keys, trained
 from pipeline_lib.store import artifacts
 
 STAGE = {
@@ -84,7 +84,7 @@ def doubts(frames, spec):
 # A measurement is three files, a table that follows from it one.
 NEW = {
     "pipeline_lib/analysis/agreement.py": COMPUTATION,
-    "pipeline_lib/stages/agreement.py": STAGE,
+    "pipeline_lib/stages/measurements/agreement.py": STAGE,
     "pipeline_lib/figures/agreement.py": FIGURE,
     "pipeline_lib/tables/derived/doubts.py": DERIVED,
 }

@@ -44,7 +44,7 @@ def test_nothing_changed_means_no_job(tiny: Checkout) -> None:
 
 def test_comments_docstrings_and_layout_rerun_nothing(tiny: Checkout) -> None:
     tiny.append("pipeline_lib/training/loop.py", "\n\n# A comment.\n")
-    tiny.append("pipeline_lib/stages/train.py", "\n\n\n")
+    tiny.append("pipeline_lib/stages/states/train.py", "\n\n\n")
     for name in ("pipeline_lib/pruning/selection.py", "pipeline_lib/tables/tabulation.py"):
         path = tiny.root / name
         path.write_text(path.read_text(encoding="utf-8").replace('"""', '"""In other words: ', 1), encoding="utf-8")

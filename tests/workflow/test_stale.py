@@ -25,7 +25,7 @@ def _with_steps(steps: int) -> dict[str, Any]:
 def test_failed_rerun_leaves_no_stale_results(single: Checkout) -> None:
     artifacts = co.contents(single.results / "artifacts")
     single.configure(_with_steps(45))
-    single.edit("pipeline_lib/stages/train.py", BODIES["train"], BROKEN + BODIES["train"])
+    single.edit("pipeline_lib/stages/states/train.py", BODIES["train"], BROKEN + BODIES["train"])
     failed = co.snakemake(single)
     assert failed.code == 1
     assert "it is broken" in failed.text
@@ -35,7 +35,7 @@ def test_failed_rerun_leaves_no_stale_results(single: Checkout) -> None:
     assert not [name for name in set(after) - set(artifacts) if name.startswith("train/")]
     assert co.dry(single)["train"] == 6
 
-    single.edit("pipeline_lib/stages/train.py", BROKEN, "")
+    single.edit("pipeline_lib/stages/states/train.py", BROKEN, "")
     co.succeed(single, "results/single/runs.parquet", "results/single/curves.parquet")
     assert set(single.table("single", "runs")["steps"]) == {45}
     assert single.table("single", "curves")["step"].max() == 45
@@ -49,7 +49,7 @@ def test_failed_rerun_keeps_published_files_that_it_does_not_change(single: Chec
     config["experiments"]["single"]["alphas"] = 4
     single.configure(config)
     published = co.contents(single.results / "single")
-    single.edit("pipeline_lib/stages/interpolate.py", BODIES["interpolate"], BROKEN + BODIES["interpolate"])
+    single.edit("pipeline_lib/stages/landscape/interpolate.py", BODIES["interpolate"], BROKEN + BODIES["interpolate"])
     (single.results / "index.parquet").unlink()
     assert co.snakemake(single).code == 1
     assert (single.results / "index.parquet").is_file(), "the index tells of what there is after a failure, too"

@@ -32,7 +32,7 @@ CODE = code_of(Path(__file__).parents[2])
 
 
 def _roots(stage: str, named: Named, code: Code) -> list[Reference]:
-    run = Reference(f"{_PACKAGE}.stages.{stage}", "run")
+    run = Reference(code.home("stages", stage), "run")
     return [run, *(code.registered(kind, name) for kind, name in sorted(set(named)))]
 
 

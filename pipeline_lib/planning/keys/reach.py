@@ -2,116 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 from pipeline_lib.core import registry, sources
-from pipeline_lib.planning.keys.effects import changed, hidden_change, outer_changes, registers
-from pipeline_lib.planning.keys.scopes import bound, imported, loaded, own_statements
+from pipeline_lib.planning.keys.modules import Module, read
 from pipeline_lib.planning.keys.syntax import Reference, Writer, Written
-from pipeline_lib.planning.keys.wordless import is_type_checking, without_words
-
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-
-
-@dataclass
-class _Module:
-    """A module's definitions by name, each the statements that make it, what imports make known, and all else that it does."""
-
-    package: str
-    definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)
-    imports: dict[str, str] = field(default_factory=dict)
-    acts: list[ast.stmt] = field(default_factory=list)
-    odd: list[str] = field(default_factory=list)
-    stars: list[str] = field(default_factory=list)
-    loads: list[str] = field(default_factory=list)  # names that are imported when it is
-    _left: dict[str, list[ast.stmt]] = field(default_factory=dict)
-
-    def without_words(self, name: str) -> list[ast.stmt]:
-        """Give what is left of a definition, or of what a module does beside (`*`), without words."""
-        if name not in self._left:
-            statements = self.acts if name == "*" else self.definitions[name]
-            self._left[name] = [left for statement in statements for left in without_words(statement)]
-        return self._left[name]
-
-    def add(self, name: str, statement: ast.stmt) -> None:
-        self.definitions.setdefault(name, []).append(statement)
-
-
-def _targets(statement: ast.stmt) -> list[ast.expr]:
-    return getattr(statement, "targets", [getattr(statement, "target", None)])
-
-
-def _sets(found: _Module, statement: ast.stmt) -> set[str]:
-    """Name what a statement defines or changes: also the definitions whose methods it calls."""
-    methods = [node.func for node in ast.walk(statement) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
-    names = {changed(each) for each in (*methods, *_targets(statement)) if each}
-    return {*bound([statement], found.package), *(name for name in names if name in found.definitions and name)}
-
-
-def _only_sets(found: _Module, statement: ast.stmt) -> bool:
-    """Tell whether all that a statement does, and the blocks in it do, is to define or change names of its module."""
-    if isinstance(statement, (ast.If, ast.Try)):
-        blocks = [statement.body, statement.orelse, getattr(statement, "finalbody", [])]
-        blocks += [handler.body for handler in getattr(statement, "handlers", [])]
-        return all(_only_sets(found, each) for block in blocks for each in block)
-    plain = isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Import, ast.ImportFrom, ast.Pass, *_DEFINITIONS))
-    parts = [each for each in _targets(statement) if isinstance(each, (ast.Subscript, ast.Attribute))]
-    return plain and all(changed(each) in found.definitions for each in parts)
-
-
-def _is_main(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.If) and ast.unparse(statement.test) == "__name__ == '__main__'"
-
-
-def _sort(found: _Module, statement: ast.stmt) -> None:
-    """Put one statement of a module in its place."""
-    if isinstance(statement, (ast.Import, ast.ImportFrom)):
-        if isinstance(statement, ast.ImportFrom) and any(alias.name == "*" for alias in statement.names):
-            found.stars += imported(ast.ImportFrom(statement.module, [ast.alias("_")], statement.level), found.package).values()
-        found.imports |= imported(statement, found.package)
-        found.loads += loaded(statement, found.package)
-    elif isinstance(statement, ast.If) and is_type_checking(statement.test):
-        for each in statement.orelse:
-            _sort(found, each)
-    elif isinstance(statement, _DEFINITIONS):
-        if any(isinstance(other, _DEFINITIONS) for other in found.definitions.get(statement.name, [])):
-            found.odd.append(f"{statement.lineno}: {statement.name} is defined twice")
-        for name in {statement.name, *(each for each in registers(statement) if each in found.definitions)}:
-            found.add(name, statement)
-        if hidden_change(statement, found.definitions):
-            found.acts.append(statement)
-            found.odd.append(f"{statement.lineno}: {statement.name} is registered elsewhere")
-    elif not _is_main(statement) and not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
-        names = _sets(found, statement)
-        for node in own_statements([statement]):
-            found.loads += loaded(node, found.package)
-        for name in sorted(names):
-            found.add(name, statement)
-        if not _only_sets(found, statement) or hidden_change(statement, found.definitions):
-            found.acts.append(statement)
-            found.odd.append(f"{statement.lineno}: a statement that does more than define")
-
-
-@lru_cache(maxsize=512)
-def _read(package: str, text: str) -> _Module:
-    found = _Module(package)
-    try:
-        body = ast.parse(text).body
-    except SyntaxError as error:
-        raise ValueError(f"modules of {package} must be Python, got: {error}; mend the file") from None
-    for statement in body:
-        _sort(found, statement)
-    for line, name in [each for statement in body for each in outer_changes(statement, package)]:
-        if name in found.definitions:
-            found.odd.append(f"{line}: {name} is changed by a function")
-            found.acts += found.definitions[name]
-    return found
 
 
 class Code:
@@ -121,7 +19,7 @@ class Code:
         root: its folder.
         carriers: modules whose text does not count; what they use does.
         loaders: functions, as `module.name`, whose first argument is a kind of registered functions.
-        places: of each kind the folder, or file, of its functions.
+        places: of each kind the folder, or folders, or file, of its functions.
         edits: texts to take instead of files' own, by path under the root; None for a file that is to be missing.
     """
 
@@ -130,14 +28,14 @@ class Code:
         root: Path,
         carriers: Iterable[str] = (),
         loaders: Iterable[str] = (),
-        places: Mapping[str, str] | None = None,
+        places: Mapping[str, str | tuple[str, ...]] | None = None,
         edits: Mapping[str, str | None] | None = None,
     ) -> None:
         self.root, self.name, self._edits, self._places = root, __name__.split(".")[0], dict(edits or {}), dict(places or {})
         self.carriers = frozenset(carriers)
         self._loaders = frozenset(Reference(*full.rpartition(".")[::2]) for full in loaders)
         self._texts: dict[str, str | None] = {}
-        self._modules: dict[str, _Module] = {}
+        self._modules: dict[str, Module] = {}
         self._written: dict[Reference, Written] = {}
         self._hashes: dict[tuple[Reference, int], str] = {}
 
@@ -151,7 +49,7 @@ class Code:
         paths = (f"{base}.py", f"{base}/__init__.py") if base else ("__init__.py",)
         return next((path for path in paths if self._text(path) is not None), None)
 
-    def module(self, name: str) -> _Module:
+    def module(self, name: str) -> Module:
         """Read a module.
 
         Raises:
@@ -162,7 +60,7 @@ class Code:
             if path is None:
                 raise ValueError(f"module must be part of {self.name}, got {name!r}; check its name")
             package = name if path.endswith("__init__.py") else name.rpartition(".")[0]
-            self._modules[name] = _read(package, self._text(path) or "")
+            self._modules[name] = read(package, self._text(path) or "")
         return self._modules[name]
 
     def registered(self, kind: str, name: str) -> Reference:
@@ -171,13 +69,30 @@ class Code:
         Raises:
             ValueError: there is none.
         """
-        place = self._places.get(kind, kind)
-        names = [place] if place.endswith(".py") else [*self._files(place), *self._plugged(kind)]
-        for path in names:
-            module = ".".join([self.name, *path.removesuffix(".py").split("/")])
+        for path in self._of(kind):
+            module = self._named(path)
             if re.search(rf"\bdef\s+{name}\b", self._text(path) or "") and name in self.module(module).definitions:
                 return Reference(module, name)
         raise ValueError(f"{kind} must have a function {name}, got none; check its name")
+
+    def home(self, kind: str, name: str) -> str:
+        """Find the module of a name among the files of a kind.
+
+        Raises:
+            ValueError: there is none.
+        """
+        path = next((path for path in self._of(kind) if path.endswith(f"/{name}.py")), None)
+        if path is None:
+            raise ValueError(f"{kind} must have a module {name}, got none; check its name")
+        return self._named(path)
+
+    def _named(self, path: str) -> str:
+        return ".".join([self.name, *path.removesuffix(".py").split("/")])
+
+    def _of(self, kind: str) -> list[str]:
+        places = registry.folders(self._places.get(kind, kind))
+        found = [path for place in places for path in ([place] if place.endswith(".py") else self._files(place))]
+        return [*found, *self._plugged(kind)]
 
     def _files(self, folder: str) -> list[str]:
         there = {f"{folder}/{path.name}" for path in sources.public(self.root / folder)}

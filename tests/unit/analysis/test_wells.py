@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline_lib.analysis.wells import heights, long_tailed, probabilities, threshold
 from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.planning import declared
-from pipeline_lib.stages import wells as stage
+from pipeline_lib.stages.landscape import wells as stage
 from pipeline_lib.store.job import Job
 from pipeline_lib.tables import tabulation
 

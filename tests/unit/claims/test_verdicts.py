@@ -340,7 +340,7 @@ def test_a_rule_reads_as_a_sentence_would(rule, words):
 
 
 def test_the_stage_reads_tables_and_writes_verdicts(tmp_path):
-    from pipeline_lib.stages import judge
+    from pipeline_lib.stages.results import judge
 
     folder = tmp_path / "tabulate"
     rows = _frames((0.5, 0.01, 0.0))["instability"].to_dict("records")

@@ -77,7 +77,9 @@ def _moved() -> Edits:
     text = _text("core/parameters.py")
     (block,) = re.findall(r"\n\ndef num_params\(.*?(?=\n\n\n|\Z)", text, re.DOTALL)
     there = f"{_text('core/algebra.py')}\n\nfrom torch import nn\n{block}"
-    used = _edit("stages/train.py", "num_params, prunable\n", "prunable\nfrom pipeline_lib.core.algebra import num_params\n")
+    used = _edit(
+        "stages/states/train.py", "num_params, prunable\n", "prunable\nfrom pipeline_lib.core.algebra import num_params\n"
+    )
     return {"core/parameters.py": text.replace(block, ""), "core/algebra.py": there} | used
 
 
@@ -117,7 +119,7 @@ GROWTH: dict[str, Edits] = {
     "figure": _add("figures/density.py", "empty", "return best_rewind(frames, sparse_levels)", "frames, sparse_levels"),
     "measure": _add("claims/measures/stability.py", "nothing", "return None", "frames, task, sparse_level"),
     "summary": _add("tables/derived/early.py", "nothing", "return []", "frames, spec"),
-    "stage": _add("stages/nothing.py", "run", "return None", "job"),
+    "stage": _add("stages/states/nothing.py", "run", "return None", "job"),
     "constant": {"training/loop.py": _text("training/loop.py") + "\n\nUNUSED = 1\n"},
 }
 WORDS: dict[str, Edits] = {
@@ -127,9 +129,9 @@ WORDS: dict[str, Edits] = {
     "error in a variable": _edit("stages/support/data.py", "} of {total} that are not: ", "} broken: "),
     "how often is logged": _edit("core/pace.py", "SECONDS = 5.0", "SECONDS = 7.0"),
     "how a line looks": _edit("stages/support/training.py", '"%s step %d/%d loss', '"%s: step %d of %d, loss'),
-    "what came of a run": _edit("stages/train.py", "no weight left, not trained", "empty"),
+    "what came of a run": _edit("stages/states/train.py", "no weight left, not trained", "empty"),
     "another line": _edit(
-        "stages/train.py", "    starts, head =", '    log.info("reading %d", len(job.reads))\n    starts, head ='
+        "stages/states/train.py", "    starts, head =", '    log.info("reading %d", len(job.reads))\n    starts, head ='
     ),
     "how often is saved": _edit("store/resumption.py", "SAVE_SECONDS = 180.0", "SAVE_SECONDS = 60.0"),
     "choice of the device": _edit("store/device.py", 'environ.get(VARIABLE, "auto")', 'environ.get(VARIABLE) or "auto"'),

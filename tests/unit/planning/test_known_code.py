@@ -63,14 +63,14 @@ def test_words_and_places_are_no_difference():
 
 def test_a_definition_that_is_new_is_told_whole():
     code = _edited(
-        "stages/signs.py",
+        "stages/measurements/signs.py",
         "def run(job: Job[Spec]) -> None:",
         "LIMIT = 3\n\n\ndef run(job: Job[Spec], limit: int = LIMIT) -> None:",
     )
     found = known_code.differences(known_code.of(*ASKED[1]), known_code.of(*ASKED[1], code))
-    assert found["stages.signs.LIMIT"].splitlines() == [
+    assert found["stages.measurements.signs.LIMIT"].splitlines() == [
         "--- before: none",
-        "+++ now: stages.signs.LIMIT",
+        "+++ now: stages.measurements.signs.LIMIT",
         "@@ -0,0 +1 @@",
         "+LIMIT = 3",
     ]

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
+from pipeline_lib.core import registry
 from pipeline_lib.experiments.settings.keys import keys
 from pipeline_lib.experiments.settings.whole import Task
 from pipeline_lib.planning import named_stages
@@ -75,7 +76,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Renamed], st
     copy, renamed = tmp_path_factory.mktemp("copy"), list[Renamed]()
     for path in sorted((ROOT / "pipeline_lib").rglob("*.py")):
         text, place = path.read_text(encoding="utf-8"), path.relative_to(ROOT)
-        if place.match("pipeline_lib/stages/*.py") or place.match("pipeline_lib/store/specs.py"):
+        if place.match("pipeline_lib/stages/*/*.py") or place.match("pipeline_lib/store/specs.py"):
             tree = ast.parse(text)
             renamed += _rename(tree, path.stem)
             text = ast.unparse(tree)
@@ -110,7 +111,7 @@ def test_another_stages_spec_a_plain_mapping_and_a_bare_name_are_refused(checked
 
 @pytest.mark.parametrize("stage", sorted(BY_DECLARATION))
 def test_a_stage_that_plans_know_by_its_file_alone_reads_what_is_planned_for_it_and_its_options(stage):
-    module = import_module(f"pipeline_lib.stages.{stage}")
+    module = import_module(registry.modules("stages")[stage])
     options = {key for option in getattr(module, "SETTINGS", {}).values() for key in option} - {"about"}
     assert module.Spec.__required_keys__ == BASES[STAGES[stage].each] | options
     assert not module.Spec.__optional_keys__

@@ -8,12 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pipeline_lib.planning import declared
 from pipeline_lib.planning.keys.fingerprint import CODE, code_of, fingerprint
 
 FORMS = {
     "__init__.py": "",
     "stages/__init__.py": "",
-    "stages/forms.py": '''
+    "stages/states/__init__.py": "",
+    "stages/states/forms.py": '''
 from __future__ import annotations
 import re
 from functools import partial
@@ -63,13 +65,13 @@ SCRIPT = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
+from pipeline_lib.core import registry
 from pipeline_lib.planning.keys import fingerprint as f
 exec(sys.stdin.read())
 print(f.fingerprint("forms", (), f.code_of(Path("none"), FORMS)))
-for path in sorted((f.CODE.root / "stages").glob("[!_]*.py")):
-    if "def run(" in path.read_text(encoding="utf-8"):
-        named = tuple((kind, name) for kind in f.asked(path.stem) for name in NAMES[kind])
-        print(path.stem, f.fingerprint(path.stem, named), f.odd_places(path.stem, named))
+for stage in registry.modules("stages"):
+    named = tuple((kind, name) for kind in f.asked(stage) for name in NAMES[kind])
+    print(stage, f.fingerprint(stage, named), f.odd_places(stage, named))
 """
 
 
@@ -105,5 +107,5 @@ def test_every_python_and_process_says_the_same():
     (own, *stages) = _in_another(sys.executable, PYTHONHASHSEED="7")
     assert next(iter(found.values())) == [own, *stages]
     assert own == STORED == fingerprint("forms", (), code_of(Path("none"), FORMS)), "the form of syntax has changed: raise FORMAT"
-    assert len(stages) == len(list((CODE.root / "stages").glob("[!_]*.py")))
+    assert len(stages) == len(declared.STAGES)
     assert all(line.endswith(" []") for line in stages), "places that cannot be followed"

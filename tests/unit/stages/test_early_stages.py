@@ -15,7 +15,7 @@ from pipeline_lib.analysis.early_steps import evaluated_steps, logged_steps
 from pipeline_lib.core.types import Mask, Progress, State
 from pipeline_lib.experiments import comparisons
 from pipeline_lib.planning import declared, driver, nodes
-from pipeline_lib.stages import telemetry
+from pipeline_lib.stages.measurements import telemetry
 from pipeline_lib.stages.support import data
 from pipeline_lib.store import artifacts, resumption
 from pipeline_lib.store.job import Job, Preempted

@@ -19,6 +19,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 import pipeline_lib
+from pipeline_lib.core import registry
 from pipeline_lib.planning import driver, nodes, plan_file
 from pipeline_lib.planning.keys import fingerprint
 from pipeline_lib.planning.keys.fingerprint import CARRIERS, CODE, Named, code_of
@@ -111,7 +112,7 @@ def _again(made: nodes.Plan, node: nodes.Node, root: Path, members: Members) -> 
     said = record(results / node.folder)
     facts = {key: said[key] for key in ("code", "versions", "processor", "threads", "number_format", "made_in")}
     reads = {role: [results / parent.folder for parent in parents] for role, parents in made.parents(node).items()}
-    importlib.import_module(f"pipeline_lib.stages.{node.stage}").run(
+    importlib.import_module(registry.modules("stages")[node.stage]).run(
         Job(node.key, node.spec, folder, reads, None, facts, members)
     )
     plt.close("all")

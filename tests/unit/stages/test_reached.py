@@ -14,6 +14,7 @@ import every_stage
 import pytest
 
 import pipeline_lib
+from pipeline_lib.core import registry
 from pipeline_lib.planning import declared, nodes
 from pipeline_lib.planning.keys import fingerprint
 from pipeline_lib.planning.keys.fingerprint import CARRIERS, CODE
@@ -31,7 +32,7 @@ def ran(tmp_path_factory) -> Ran:
     code: Ran = defaultdict(set)
     with pytest.MonkeyPatch.context() as patch:
         for stage in declared.STAGES:
-            module = importlib.import_module(f"pipeline_lib.stages.{stage}")
+            module = importlib.import_module(registry.modules("stages")[stage])
             patch.setattr(module, "run", _watched(stage, module.run, code))
         every_stage.make(every_stage.plan(tmp_path_factory.mktemp("watched")))
     return code

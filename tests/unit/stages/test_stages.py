@@ -12,7 +12,7 @@ from torch.func import functional_call
 
 from pipeline_lib.core.types import State
 from pipeline_lib.planning import declared, driver, nodes
-from pipeline_lib.stages.interpolate import Trained, check_apart, check_end
+from pipeline_lib.stages.landscape.interpolate import Trained, check_apart, check_end
 from pipeline_lib.stages.support import data
 from pipeline_lib.stages.support.training import kept_file
 from pipeline_lib.store import artifacts

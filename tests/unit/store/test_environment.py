@@ -134,7 +134,7 @@ def test_with_strict_versions_are_part_of_all_keys_and_the_device_of_those_that_
 
 
 def test_stages_that_compute_on_the_device_are_those_that_ask_for_one():
-    texts = {path.stem: path.read_text() for path in (fingerprint.CODE.root / "stages").glob("*.py")}
+    texts = {path.stem: path.read_text() for path in (fingerprint.CODE.root / "stages").glob("*/*.py")}
     asking = {stage for stage, text in texts.items() if "device.pick(" in text or "data.world(" in text}
     assert {stage for stage in declared.STAGES if nodes.on_device(stage)} == (asking | {"trace"}) & set(declared.STAGES)
 

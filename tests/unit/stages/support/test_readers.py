@@ -13,7 +13,7 @@ import torch
 import toys
 
 from pipeline_lib.experiments import config
-from pipeline_lib.stages.interpolate import members, sound
+from pipeline_lib.stages.landscape.interpolate import members, sound
 from pipeline_lib.stages.support import data, masks
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline_lib.analysis.paths import alphas, paths, summarise, with_midpoint
 from pipeline_lib.core import algebra
-from pipeline_lib.stages.interpolate import members, sound
+from pipeline_lib.stages.landscape.interpolate import members, sound
 from pipeline_lib.stages.support import data
 from pipeline_lib.stages.support.training import kept_file
 from pipeline_lib.store import artifacts, specs

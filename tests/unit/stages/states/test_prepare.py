@@ -12,7 +12,7 @@ from PIL import Image
 
 from pipeline_lib.core import pace
 from pipeline_lib.core.rng import numpy_generator
-from pipeline_lib.stages import prepare
+from pipeline_lib.stages.states import prepare
 from pipeline_lib.stages.support import data
 from pipeline_lib.store.job import Job
 

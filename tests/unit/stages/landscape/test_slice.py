@@ -17,7 +17,7 @@ from pipeline_lib.core import pace
 from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.types import State
 from pipeline_lib.planning import declared
-from pipeline_lib.stages import slice as stage
+from pipeline_lib.stages.landscape import slice as stage
 from pipeline_lib.stages.support import data
 from pipeline_lib.store import artifacts, device, resumption
 from pipeline_lib.store.job import Job, Preempted

@@ -13,7 +13,7 @@ import pytest
 from pipeline_lib.analysis.magnitudes import quantiles
 from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.planning import declared
-from pipeline_lib.stages import describe
+from pipeline_lib.stages.measurements import describe
 from pipeline_lib.tables import tabulation
 
 SEEDS = [3, 5]
@@ -156,5 +156,5 @@ def test_networks_that_were_retrained_in_another_way_have_magnitudes_alone(tmp_p
 
 
 def test_it_does_without_torch():
-    code = "import sys; import pipeline_lib.stages.describe; assert 'torch' not in sys.modules"
+    code = "import sys; import pipeline_lib.stages.measurements.describe; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

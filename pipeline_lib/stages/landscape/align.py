@@ -13,7 +13,7 @@ from pipeline_lib.core import registry
 from pipeline_lib.core.permutations import Axes, permuted_mask, permuted_state
 from pipeline_lib.core.types import Mask, State
 from pipeline_lib.pruning.masks import ones
-from pipeline_lib.stages.interpolate import Trained, keys, members, trained
+from pipeline_lib.stages.landscape.interpolate import Trained, keys, members, trained
 from pipeline_lib.stages.support import data
 from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job, log
@@ -57,7 +57,7 @@ SETTINGS = {
             "default": ["within", "across"], "unit": "", "rule": "Annotated[Sequence[Literal['within', 'across']], Items(1)]",
             "meaning": "orders of one seed, or each seed and the next, under the ladder's order",
         },
-        "starts": {"default": 5, "unit": "starts", "rule": "Count", "meaning": "of weight matching, each in another order of layers"},
+        "starts": {"default": 5, "unit": "starts", "rule": "Count", "meaning": "of weight matching, orders of layers"},
         "examples": {"default": 1000, "unit": "images", "rule": "Examples", "meaning": "training images that activations are of"},
     }
 }  # fmt: skip

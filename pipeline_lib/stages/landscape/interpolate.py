@@ -151,7 +151,7 @@ def keys(first: Trained, second: Trained) -> dict[str, str]:
 
 
 def members(pairs: Sequence[Sequence[int]]) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Name the two runs of each pair (seed, order, order), or (seed, order, order, other seed), as `trained` does: (seed, order)."""
+    """Name the two runs of each pair (seed, order, order, perhaps another seed) as `trained` does: (seed, order)."""
     return [((seed, i), (other[0] if other else seed, j)) for seed, i, j, *other in pairs]
 
 

@@ -20,8 +20,8 @@ from pipeline_lib.planning import declared
 from pipeline_lib.pretexts.support.streams import stream
 from pipeline_lib.pruning import masks
 from pipeline_lib.pruning.selection import prune
-from pipeline_lib.stages import adapt
-from pipeline_lib.stages.adapt import batch_losses, example_losses
+from pipeline_lib.stages.masks import adapt
+from pipeline_lib.stages.masks.adapt import batch_losses, example_losses
 from pipeline_lib.stages.support import data
 from pipeline_lib.stages.support.training import Run, Setting, train_cohort
 from pipeline_lib.store import artifacts

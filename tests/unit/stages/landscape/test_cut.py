@@ -17,7 +17,7 @@ from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.core.types import State
 from pipeline_lib.planning import declared, driver, nodes
 from pipeline_lib.pruning.selection import prune
-from pipeline_lib.stages import cut
+from pipeline_lib.stages.landscape import cut
 from pipeline_lib.stages.support import data
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job

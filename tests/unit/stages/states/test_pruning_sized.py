@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline_lib.core.rng import numpy_generator
-from pipeline_lib.stages import perturb
+from pipeline_lib.stages.states import perturb
 from pipeline_lib.store import artifacts
 from pipeline_lib.tables import tabulation
 

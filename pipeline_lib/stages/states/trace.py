@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline_lib.stages import train
+from pipeline_lib.stages.states import train
 from pipeline_lib.store import artifacts
 from pipeline_lib.store.job import Job
 

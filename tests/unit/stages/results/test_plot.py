@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from pipeline_lib.stages import plot
+from pipeline_lib.stages.results import plot
 
 TITLES = {"resnet20": "ResNet-20, CIFAR-10"}
 

@@ -9,7 +9,7 @@ import toys
 
 from pipeline_lib.core.jpegs import Jpegs
 from pipeline_lib.core.types import Split
-from pipeline_lib.stages import validation
+from pipeline_lib.stages.measurements import validation
 from pipeline_lib.tables import tabulation
 
 

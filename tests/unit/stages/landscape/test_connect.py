@@ -15,7 +15,7 @@ from pipeline_lib.core import algebra
 from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.types import State
 from pipeline_lib.planning import declared
-from pipeline_lib.stages import connect
+from pipeline_lib.stages.landscape import connect
 from pipeline_lib.stages.support import data
 from pipeline_lib.store import artifacts, device
 from pipeline_lib.store.job import Job

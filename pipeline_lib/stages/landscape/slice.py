@@ -13,7 +13,7 @@ from pipeline_lib.analysis.planes import OnOneLineError, Plane, Sums, centred, c
 from pipeline_lib.analysis.rays import reaches
 from pipeline_lib.core.pace import Pace
 from pipeline_lib.core.types import State
-from pipeline_lib.stages.interpolate import Trained, check_end, projected, trained
+from pipeline_lib.stages.landscape.interpolate import Trained, check_end, projected, trained
 from pipeline_lib.stages.support import data, dense
 from pipeline_lib.store import artifacts, resumption, specs
 from pipeline_lib.store.job import Job, log

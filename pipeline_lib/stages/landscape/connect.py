@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 import torch
 
 from pipeline_lib.analysis.paths import alphas, distances, paths, summarise, with_midpoint
-from pipeline_lib.stages.interpolate import NOTHING, Trained, check_end, keys, path_rows, projected, sound, trained
+from pipeline_lib.stages.landscape.interpolate import NOTHING, Trained, check_end, keys, path_rows, projected, sound, trained
 from pipeline_lib.stages.support import data
 from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job, log

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline_lib.analysis.paths import alphas, layerwise
 from pipeline_lib.core.parameters import blocks
-from pipeline_lib.stages.interpolate import keys, members, sound, trained
+from pipeline_lib.stages.landscape.interpolate import keys, members, sound, trained
 from pipeline_lib.stages.support import data
 from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job, log

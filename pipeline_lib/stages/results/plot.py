@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, TypeVar, cast
 
 from pipeline_lib.core import files, registry
 from pipeline_lib.figures.support import finish, numbers, style
-from pipeline_lib.stages.derive import Facts
+from pipeline_lib.stages.results.derive import Facts
 from pipeline_lib.store import verification
 from pipeline_lib.store.job import Job
 from pipeline_lib.tables import columns, tabulation

@@ -18,7 +18,7 @@ from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.types import State
 from pipeline_lib.experiments import config
 from pipeline_lib.pruning import masks
-from pipeline_lib.stages import prune, score
+from pipeline_lib.stages.masks import prune, score
 from pipeline_lib.stages.support import data
 from pipeline_lib.store import artifacts
 from pipeline_lib.training.batches import Normaliser

@@ -24,7 +24,7 @@ from pipeline_lib.core import pace
 from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.planning import declared
-from pipeline_lib.stages import hessian
+from pipeline_lib.stages.landscape import hessian
 from pipeline_lib.stages.support import data
 from pipeline_lib.stages.support.training import numerics
 from pipeline_lib.store import artifacts, resumption

@@ -1,0 +1,1 @@
+"""Stages that measure the loss around and between states."""

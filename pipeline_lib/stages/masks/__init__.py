@@ -1,0 +1,1 @@
+"""Stages that make masks, and what criteria look at."""

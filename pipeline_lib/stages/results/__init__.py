@@ -1,0 +1,1 @@
+"""Stages that make an experiment's tables, claims and figures."""

@@ -1,0 +1,1 @@
+"""Stages that make states: data sets, starts and trained networks."""
