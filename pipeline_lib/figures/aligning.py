@@ -17,21 +17,21 @@ FIGURES = {
     "instability_aligned": {
         "runs": "dense_at_every_k", "tables": ["alignments", "instability"], "option": "align",
         "caption": (
-            "Test instability of dense networks against the rewind step: as they were trained, and with the second network's hidden "
-            "units permuted to match the first's, by weights or by activations. Above: two orders of SGD noise of one seed; below: "
-            "each seed and the next, whose initialisations differ. Full lines average BatchNorm statistics like weights; broken "
-            "ones, where they were asked for, rescale hidden units to what they do at the ends, or recompute the statistics. "
-            "Means and standard deviations over seeds; pairs across seeds share networks. Dotted: the two points below which "
-            "networks are stable; points are hollow where networks are near chance."
+            "Test instability of dense networks against the rewind step: as they were trained, and with the second network's "
+            "hidden units permuted to match the first's, by weights or by activations. Above: two orders of SGD noise of one "
+            "seed; below: each seed and the next, whose initialisations differ. Full lines average BatchNorm statistics like "
+            "weights; broken ones, where they were asked for, rescale hidden units to what they do at the ends, or recompute the "
+            "statistics. Means and standard deviations over seeds; pairs across seeds share networks. Dotted: the two points "
+            "below which networks are stable; points are hollow where networks are near chance."
         ),
     },
     "instability_aligned_sparse": {
         "runs": "sparse_at_every_k", "tables": ["alignments", "instability"], "sparse": True, "option": "align",
         "caption": (
             "Test instability of IMP's networks at the sparse level, whose masks are permuted with their weights, against the "
-            "rewind step. Above: two orders of SGD noise of one seed; below: each seed and the next. Full lines average BatchNorm "
-            "statistics, broken ones rescale hidden units or recompute the statistics. Means and standard deviations over seeds; "
-            "pairs across seeds share networks. Points are hollow where networks are near chance."
+            "rewind step. Above: two orders of SGD noise of one seed; below: each seed and the next. Full lines average "
+            "BatchNorm statistics, broken ones rescale hidden units or recompute the statistics. Means and standard deviations "
+            "over seeds; pairs across seeds share networks. Points are hollow where networks are near chance."
         ),
     },
     "alignments": {

@@ -193,7 +193,7 @@ def _distances(who: list[dict[str, Any]], both: list[tuple[Trained, Trained]], n
     apart = []
     for each, (one, other) in zip(who, both, strict=True):
         gap = distances(one.state, other.state, names)
-        if not one.diverged and not other.diverged:
+        if each["alignment"] == "none" and not one.diverged and not other.diverged:
             check_apart(each["order_1"], each["order_2"], gap.params)
         apart.append(each | {"l2_params": gap.params, "l2_weights": gap.weights})
     return apart

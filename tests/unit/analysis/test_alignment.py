@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+import toys
 
 from pipeline_lib.analysis import alignment
 from pipeline_lib.analysis.paths import paths, summarise
@@ -14,7 +15,6 @@ from pipeline_lib.core import permutations, registry
 from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.core.types import State
 from pipeline_lib.training.precision import Numerics
-from tests import toys
 
 SHAPE = (1, 8, 8)
 NETWORKS = {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+import toys
 
 from pipeline_lib.analysis import repair
 from pipeline_lib.analysis.paths import paths
 from pipeline_lib.core import algebra
 from pipeline_lib.networks.mlp import mlp
 from pipeline_lib.training.precision import Numerics
-from tests import toys
 
 WEIGHTS = [0.0, 0.25, 1.0]
 NETWORKS = {"mlp": lambda: mlp(toys.SHAPE, toys.CLASSES, widths=(5, 4)), "norm": toys.norm_net}
