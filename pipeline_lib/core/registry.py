@@ -22,6 +22,7 @@ STAGES = tuple(f"stages/{folder}" for folder in ("states", "masks", "measurement
 # Where the functions of each kind are: in the files of a folder or of several, or in one file.
 PLACES: dict[str, str | tuple[str, ...]] = {
     **{"networks": "networks", "datasets": "datasets", "perturbations": "perturbations", "pretexts": "pretexts"},
+    "symmetries": "networks/symmetries",
     **{name: f"training/{name}" for name in ("optimisers", "schedules", "initialisers")},
     **{name: f"pruning/{name}" for name in ("criteria", "ratios", "strategies")},
     **{"derivatives": "analysis/derivatives", "derived": "tables/derived", "figures": "figures"},
@@ -31,7 +32,7 @@ PLACES: dict[str, str | tuple[str, ...]] = {
 # What plugins may add, files outside of the package that say their kind.
 PLUGGABLE = (
     *("networks", "datasets", "optimisers", "schedules", "initialisers", "criteria", "derivatives", "ratios", "strategies"),
-    *("perturbations", "pretexts"),
+    *("perturbations", "pretexts", "symmetries"),
 )
 KIND = "KIND"  # the constant in which a plugin does
 

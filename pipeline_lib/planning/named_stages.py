@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 SpecT = TypeVar("SpecT", bound=Mapping[str, Any])
 
 if TYPE_CHECKING:
+    from pipeline_lib.stages.landscape import align as align
     from pipeline_lib.stages.landscape import class_means as class_means
     from pipeline_lib.stages.landscape import connect as connect
     from pipeline_lib.stages.landscape import cut as cut

@@ -76,6 +76,7 @@ def on_device(stage: str) -> bool:
 # Where a spec names the registered functions of each kind that its stage may ask for. Others have no part in its key.
 _NAMES: dict[str, Callable[[Mapping[str, Any]], Iterable[str]]] = {
     "networks": lambda spec: [spec["task"]["network"]["name"]],
+    "symmetries": lambda spec: [spec["task"]["network"]["name"]],
     "datasets": lambda spec: [spec["dataset"]["name"]],
     "optimisers": lambda spec: [spec["task"]["optimiser"]["name"]],
     "schedules": lambda spec: [spec["task"]["schedule"]["name"], *(["constant"] if spec.get("restart") else [])],

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipeline_lib.claims import estimates
+from pipeline_lib.tables import tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,6 +84,7 @@ def lines(tables: Mapping[str, pd.DataFrame]) -> list[str]:
     Args:
         tables: `runs`, `instability` and `onsets`, those that there are.
     """
+    tables = {name: tabulation.as_trained(table) for name, table in tables.items()}
     tasks = [task for name in ("runs", "instability") if name in tables for task in tables[name]["task"].unique()]
     found = [line for task in dict.fromkeys(tasks) for kind in ("dense", "imp") if (line := _line(tables, str(task), kind))]
     more = [f"  and {len(found) - MOST} lines more of other tasks, in the tables"] if len(found) > MOST else []

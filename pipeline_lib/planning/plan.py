@@ -16,6 +16,7 @@ from pipeline_lib.experiments.experiment import Config, Experiment
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run, with_ancestors
 from pipeline_lib.experiments.settings.options import Grid
+from pipeline_lib.planning import aligned_nodes
 from pipeline_lib.planning import named_stages as stages
 from pipeline_lib.planning.declared import COLUMNS, DERIVED, TABLES
 from pipeline_lib.planning.measurement_nodes import MeasurementNodes
@@ -44,8 +45,8 @@ def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node
     for run in sorted(needed):
         by_start.setdefault(replace(run, order=e.orders[0]), set()).add(run.order)
     found: dict[str, list[Node]] = defaultdict(list)
-    for seeds in chunks(e.seeds, e.per_job.seeds):
-        training = TrainingNodes(plan, e, seeds)
+    trainings = [TrainingNodes(plan, e, seeds) for seeds in chunks(e.seeds, e.per_job.seeds)]
+    for training in trainings:
         measured = RunNodes(training, figures)
         for run, orders in by_start.items():
             for stage, nodes in measured.measure(run, orders).items():
@@ -56,6 +57,9 @@ def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node
             found[stage] += nodes
         found["perturb"] += training.sizes.values()
         found["adapt"] += training.ratios.values()
+    for run in by_start if aligned_nodes.asked(e, figures, "across") else ():
+        for node in aligned_nodes.across(trainings, run) if aligned_nodes.is_aligned(e, run) else ():
+            found[node.stage].append(node)
     return found
 
 

@@ -10,6 +10,7 @@ from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run, noise
 from pipeline_lib.experiments.settings.groups import stage_options
 from pipeline_lib.experiments.settings.options import Grid
+from pipeline_lib.planning import aligned_nodes
 from pipeline_lib.planning import named_stages as stages
 from pipeline_lib.planning.declared import STAGES
 from pipeline_lib.planning.nodes import Node, Parents
@@ -36,6 +37,7 @@ class RunNodes:
     def __init__(self, training: TrainingNodes, figures: Sequence[str]) -> None:
         self.training, self.e, self.plan, self.seeds = training, training.e, training.plan, training.seeds
         self.follows = any("throughout" in FIGURES[figure].tables for figure in figures)
+        self.aligns = aligned_nodes.asked(self.e, figures, "within")
         self.of_runs, self.of_pairs = (wanted(self.e, figures, each) for each in ("runs", "pairs"))
 
     def measure(self, run: Run, orders: Iterable[int]) -> dict[str, list[Node]]:
@@ -44,6 +46,8 @@ class RunNodes:
         jobs = [(group, self.training.train(run, group, kept)) for group in self._apart(orders)]
         found = {"train": [node for _, node in jobs]}
         found |= {stage: self._compare(stage, run, jobs, kept) for stage in dict.fromkeys(["interpolate", *self.of_pairs])}
+        for node in self._compare("align", run, jobs, kept) if self.aligns and aligned_nodes.is_aligned(self.e, run) else ():
+            found.setdefault(node.stage, []).append(node)
         return found | {stage: self._each(stage, run, jobs) for stage in self.of_runs}
 
     def _kept(self, run: Run) -> tuple[int, ...]:
@@ -96,20 +100,16 @@ class RunNodes:
                 "pairs": pairs,
             }
             parents = {"data": [self.training.data], "states": nodes}
+            parents |= {"masks": self.training.masked(run)} if stage == "align" else {}
             made += self._compared(stage, spec, kept, self._name(run, orders), parents) if pairs else []
         return made
 
     def _compared(self, stage: str, pairs: specs.Pairs, kept: tuple[int, ...], name: str, parents: Parents) -> list[Node]:
         """Compare pairs as closely as the config says; not at all where that is not asked for."""
         e = self.e
-        if stage == "interpolate":
-            lines: stages.interpolate.Spec = {
-                **pairs,
-                "alphas": e.alphas,
-                "splits": list(e.splits),
-                "batchnorm": list(e.batchnorm),
-            }
-            return [self.plan.add(stages.interpolate, name, lines, parents)]
+        if stage in ("interpolate", "align"):
+            methods = ["none"] if stage == "interpolate" else e.asked["align"]["methods"]
+            return aligned_nodes.lines(self.training, pairs, name, parents, methods)
         if stage == "follow":
             if not kept or e.throughout is None:
                 return []

@@ -13,6 +13,7 @@ from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.figures.support import samples
 from pipeline_lib.report import drawn
 from pipeline_lib.report.contents import Contents
+from pipeline_lib.tables import tabulation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,6 +116,6 @@ def of(contents: Contents, figure: str) -> dict[str, Any] | None:
     first = FIGURES[figure].tables[0]
     for kind in _KINDS:
         if kind.table == first and kind.table in contents.tables:
-            frame = contents.tables[kind.table]
+            frame = tabulation.as_trained(contents.tables[kind.table])
             return chart(frame[drawn.rows(frame, figure, contents.experiment)], kind)
     return None

@@ -97,7 +97,7 @@ class Members(Network):
 
 
 class Pairs(Network):
-    """Runs from one start, pair by pair: `pairs` are a seed and two orders each."""
+    """Runs from one start, pair by pair: `pairs` are a seed and two orders each, and the second run's seed if it is another."""
 
     pairs: list[list[int]]
 

@@ -25,8 +25,8 @@ _ADDED = (
 _MEASURED = {"noise_order": "order"}  # what measurements call a column: a word of SQL, which no column of a table should be
 # By what rows are sorted.
 _SORTED = (
-    *("task", "what", "kind", "start", "k", "level", "level_1", "level_2", "seed", "noise_order", "order_1", "order_2"),
-    *("plane", "split", "batchnorm", "step", "alpha"),
+    *("task", "alignment", "what", "kind", "start", "k", "level", "level_1", "level_2", "seed", "other_seed", "noise_order"),
+    *("order_1", "order_2", "plane", "split", "batchnorm", "step", "alpha"),
 )
 Columns = Sequence[Column]
 Members = Mapping[str, Sequence[Sequence[int]]]
@@ -34,6 +34,8 @@ SCHEMA = "1"  # of published tables: it changes when a column goes or means some
 # Tables that have runs from a plain W_k beside those from a changed start.
 DIVIDED = ("runs", "curves")
 CHANGED = "_changed"  # after the kind of the latter
+# Tables that have pairs of one seed as they were trained beside pairs across seeds and with permuted units.
+OF_PAIRS = ("interpolation", "instability", "distances")
 
 
 def measured(columns: Columns) -> list[str]:
@@ -99,7 +101,8 @@ def with_members(frame: pd.DataFrame, members: Members) -> pd.DataFrame:
     place, orders = _places(members), {"": ["noise_order", "order_1"], "other_": ["order_2"]}
     for name in (name for name in orders if f"{name}key" in frame):
         order = [column for column in orders[name] if column in frame][:1]
-        by = [f"{name}key", *(["seed", *order] if "seed" in frame else [])]
+        seed = [column for column in (f"{name}seed", "seed") if column in frame][:1]
+        by = [f"{name}key", *([*seed, *order] if seed else [])]
         rows = frame[by].itertuples(index=False, name=None)
         frame[f"{name}member"] = pd.array([place(row) for row in rows], dtype="Int64")
     return frame
@@ -119,11 +122,12 @@ def with_headroom(frame: pd.DataFrame, chance: Mapping[str, float]) -> pd.DataFr
 def with_onset(frame: pd.DataFrame) -> pd.DataFrame:
     """Add `stable` a pair and `onset` a setting to the instability table.
 
-    The onset is judged on the mean over all pairs of a task, kind, level and split at one k (G-10).
+    The onset is judged on the mean over all pairs of a task, kind, level, split and alignment at one k (G-10), within seeds or
+    across them.
     """
-    setting = ["task", "kind", "level", "split", "batchnorm"]
+    setting = ["task", "kind", "level", "split", "batchnorm", "alignment"]
     marked = frame.assign(stable=rules.counted(frame) < STABLE_BELOW, onset=False)
-    for _, group in frame.groupby(setting):
+    for _, group in frame.groupby([*setting, frame["seed"] == frame["other_seed"]]):
         steps = sorted(group["k"].unique().tolist())
         k = rules.onset(steps, [rules.is_stable(group[group["k"] == step]) for step in steps]).k
         marked.loc[group.index[group["k"] == k], "onset"] = True
@@ -227,9 +231,10 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def divided(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Divide runs and curves into those from a plain W_k, under their own names, and `changed_…`: those from a changed start.
+    """Divide tables into what papers speak of, under their own names, and what else there is; what reads tables sees them so.
 
-    Figures, summaries and measures see the tables so; what speaks of ladders and controls need not know of other starts.
+    Runs and curves are those from a plain W_k, and `changed_…` those from a changed start; pairs those of one seed as they were
+    trained, and `every_…` all. So what speaks of ladders, controls and their stability need not know of the others.
     """
     found = dict(frames)
     for name in set(DIVIDED) & set(frames):
@@ -237,4 +242,13 @@ def divided(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         changed = frames[name][~plain]
         kinds = changed["kind"].str.removesuffix(CHANGED) if len(changed) else changed["kind"]
         found |= {name: frames[name][plain], f"changed_{name}": changed.assign(kind=kinds)}
+    for name in set(OF_PAIRS) & set(frames):
+        found |= {name: as_trained(frames[name]), f"every_{name}": frames[name]}
     return found
+
+
+def as_trained(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep the pairs of runs of one seed whose units stand where training put them; of other tables, all."""
+    if "alignment" not in frame:
+        return frame
+    return frame[(frame["alignment"] == "none") & (frame["seed"] == frame["other_seed"])]

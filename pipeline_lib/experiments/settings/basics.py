@@ -92,8 +92,11 @@ class Basics:
     )
     alphas: Points = key(30, "points", "points on the line between two networks")
     splits: Annotated[tuple[Split, ...], Items(1)] = key(("train", "test"), "", "where the line is evaluated")
-    batchnorm: Annotated[tuple[Literal["averaged", "recomputed"], ...], Items(1)] = key(
-        ("averaged",), "", "BatchNorm statistics on the line: averaged like weights, recomputed on training images, or both"
+    batchnorm: Annotated[tuple[Literal["averaged", "recomputed", "repaired"], ...], Items(1)] = key(
+        ("averaged",),
+        "",
+        "BatchNorm statistics on the line: averaged like weights, recomputed on training images, or all hidden units rescaled to "
+        "what they do at the ends (REPAIR, also for networks without BatchNorm)",
     )
     layerwise: bool = key(False, "", "interpolate one layer or block at a time, too")
     perturbed: Annotated[tuple[Length, ...], Items(), BeforeEnd()] = key(

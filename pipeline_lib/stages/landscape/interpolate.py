@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
 from pipeline_lib.analysis.paths import Ends, alphas, distances, paths, recomputed_paths, summarise, with_midpoint
+from pipeline_lib.analysis.repair import repaired_paths
 from pipeline_lib.core import algebra
 from pipeline_lib.core.types import State
 from pipeline_lib.pruning.masks import density
@@ -30,7 +31,7 @@ STAGE = {
             "interpolation": {
                 "of": ["run 1", "run 2"],
                 "columns": [
-                    "task", "seed", "order_1", "order_2", "kind", "k", "level", "density",
+                    "task", "seed", "other_seed", "order_1", "order_2", "alignment", "kind", "k", "level", "density",
                     ["alpha", "double", "1", "position on the line: alpha W_1 + (1 - alpha) W_2"],
                     "split", "batchnorm", "error", "loss",
                 ],
@@ -38,7 +39,8 @@ STAGE = {
             "instability": {
                 "of": ["run 1", "run 2"],
                 "columns": [
-                    "task", "seed", "order_1", "order_2", "kind", "k", "level", "density", "split", "batchnorm",
+                    "task", "seed", "other_seed", "order_1", "order_2", "alignment", "kind", "k", "level", "density", "split",
+                    "batchnorm",
                     "mean_end_error", "max_error", "instability", "barrier", "loss_barrier", "midpoint_error",
                     "headroom", "headroom_share", "stable",
                     ["onset", "bool", "-", "k is the first from which networks are stable at all later ones too, by their means"],
@@ -46,7 +48,10 @@ STAGE = {
             },
             "distances": {
                 "of": ["run 1", "run 2"],
-                "columns": ["task", "seed", "order_1", "order_2", "kind", "k", "level", "density", "l2_params", "l2_weights"],
+                "columns": [
+                    "task", "seed", "other_seed", "order_1", "order_2", "alignment", "kind", "k", "level", "density", "l2_params",
+                    "l2_weights",
+                ],
             },
         },
     }
@@ -60,15 +65,18 @@ class Spec(specs.Pairs):
         alphas: points on each line.
         splits: where they are evaluated.
         batchnorm: how BatchNorm's statistics come about on the way.
+        alignment: what the second run of each pair was permuted by; `none` if it is as it was trained.
     """
 
     alphas: int
     splits: list[str]
     batchnorm: list[str]
+    alignment: str
 
 
 NOTHING = dict.fromkeys(field.name for field in fields(Ends))  # what a diverged run leaves of a pair
 Name = TypeVar("Name", tuple[int, int], int)
+_PATHS = {"averaged": paths, "recomputed": recomputed_paths, "repaired": repaired_paths}
 _SAME = 0.005  # an end's error may differ by so much from the run's own: the rounding of another device, no more
 
 
@@ -142,8 +150,8 @@ def keys(first: Trained, second: Trained) -> dict[str, str]:
 
 
 def members(pairs: Sequence[Sequence[int]]) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Name the two runs of each pair (seed, order, order) as `trained` does: (seed, order)."""
-    return [((seed, i), (seed, j)) for seed, i, j in pairs]
+    """Name the two runs of each pair (seed, order, order, perhaps another seed) as `trained` does: (seed, order)."""
+    return [((seed, i), (other[0] if other else seed, j)) for seed, i, j, *other in pairs]
 
 
 def sound(pairs: Sequence[tuple[Name, Name]], lost: Container[Name]) -> list[tuple[Name, Name]]:
@@ -156,6 +164,40 @@ def sound(pairs: Sequence[tuple[Name, Name]], lost: Container[Name]) -> list[tup
     return [(one, other) for one, other in pairs if one not in lost and other not in lost]
 
 
+def _aligned(job: Job[Spec], ends: list[tuple[int, int]], networks: list[Trained]) -> list[tuple[int, int]]:
+    """Add the permuted second run of each pair to the networks, and number it instead of the run itself."""
+    if job.spec["alignment"] == "none":
+        return ends
+    states, meta = artifacts.read_states(job.file("aligned", "state.safetensors"))
+    for (_, j), state, lost in zip(ends, states, meta["diverged"], strict=True):
+        there = algebra.moved(state, next(iter(networks[j].state.params.values())).device)
+        networks.append(replace(networks[j], state=there, diverged=lost))
+    first = len(networks) - len(ends)
+    return [(i, first + n) for n, (i, _) in enumerate(ends)]
+
+
+def _who(spec: Spec, both: list[tuple[Trained, Trained]]) -> list[dict[str, Any]]:
+    """Say of each pair which it is."""
+    common: dict[str, Any] = {key: spec[key] for key in ("kind", "k", "level", "alignment")} | {"task": spec["task"]["name"]}
+    return [
+        common
+        | {"seed": one[0], "other_seed": other[0], "order_1": one[1], "order_2": other[1], "density": pair[0].density}
+        | keys(*pair)
+        for pair, (one, other) in zip(both, members(spec["pairs"]), strict=True)
+    ]
+
+
+def _distances(who: list[dict[str, Any]], both: list[tuple[Trained, Trained]], names: list[str]) -> list[dict[str, Any]]:
+    """Say how far apart each pair is."""
+    apart = []
+    for each, (one, other) in zip(who, both, strict=True):
+        gap = distances(one.state, other.state, names)
+        if each["alignment"] == "none" and not one.diverged and not other.diverged:
+            check_apart(each["order_1"], each["order_2"], gap.params)
+        apart.append(each | {"l2_params": gap.params, "l2_weights": gap.weights})
+    return apart
+
+
 def run(job: Job[Spec]) -> None:
     """Compare the pairs of a chunk of seeds on each split. A pair with a diverged run has no values."""
     spec, world = job.spec, data.world(job)
@@ -163,27 +205,16 @@ def run(job: Job[Spec]) -> None:
     numbers, asked = {member: i for i, member in enumerate(runs)}, alphas(spec["alphas"])
     points = with_midpoint(asked)  # the midpoint is a column of its own, and no row if it is not asked for
     networks = list(runs.values())
+    ends = _aligned(job, [(numbers[one], numbers[other]) for one, other in members(spec["pairs"])], networks)
     states = [each.state for each in networks]
-    ends = [(numbers[one], numbers[other]) for one, other in members(spec["pairs"])]
     whole = sound(ends, {i for i, each in enumerate(networks) if each.diverged})
-    who: list[dict[str, Any]] = [
-        {"task": spec["task"]["name"], "seed": s, "order_1": i, "order_2": j} for s, i, j in spec["pairs"]
-    ]
-    which = {key: spec[key] for key in ("kind", "k", "level")}
     both = [(networks[i], networks[j]) for i, j in ends]
-    who = [each | which | {"density": pair[0].density} | keys(*pair) for each, pair in zip(who, both, strict=True)]
-    apart: list[dict[str, Any]] = []
-    for each, (i, j) in zip(who, ends, strict=True):
-        gap = distances(states[i], states[j], names)
-        if (i, j) in whole:
-            check_apart(each["order_1"], each["order_2"], gap.params)
-        apart.append(each | {"l2_params": gap.params, "l2_weights": gap.weights})
+    who = _who(spec, both)
     lines: list[dict[str, Any]] = []
     sums: list[dict[str, Any]] = []
     for split in spec["splits"]:
         for batchnorm in spec["batchnorm"]:
-            evaluate = paths if batchnorm == "averaged" else recomputed_paths
-            found = evaluate(world.network, states, whole, points, world.split(split), world.dataset, world.numerics)
+            found = _PATHS[batchnorm](world.network, states, whole, points, world.split(split), world.dataset, world.numerics)
             log.info("interpolated %d pairs on the %s split, BatchNorm %s", len(whole), split, batchnorm)
             for each, pair in zip(who, ends, strict=True):
                 label = each | {"split": split, "batchnorm": batchnorm}
@@ -192,5 +223,5 @@ def run(job: Job[Spec]) -> None:
                 for end, score in zip(reversed(pair), (found[pair][0], found[pair][-1]) if pair in found else (), strict=False):
                     if batchnorm == "averaged":
                         check_end(networks[end], split, score)
-    for name, rows in (("interpolation", lines), ("instability", sums), ("distances", apart)):
+    for name, rows in (("interpolation", lines), ("instability", sums), ("distances", _distances(who, both, names))):
         artifacts.write_rows(job.folder / f"{name}.parquet", rows)

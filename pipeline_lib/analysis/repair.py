@@ -1,0 +1,116 @@
+"""Error along the line between networks whose hidden units are rescaled on the way to what they do at its ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from pipeline_lib.core import algebra
+from pipeline_lib.core.hooks import watched
+from pipeline_lib.core.types import Dataset, Split, State, Tensors
+from pipeline_lib.training.batches import Normaliser
+from pipeline_lib.training.evaluation import Score, Tally, chunks, subset
+from pipeline_lib.training.precision import Numerics
+
+Pair = tuple[int, int]
+Moments = Mapping[str, tuple[Tensor, Tensor]]  # by module, the mean and deviation of each unit
+IMAGES = 1000  # that moments are taken over, in one go
+
+
+def hidden(network: nn.Module) -> list[str]:
+    """List the modules whose outputs are rescaled: normalisations, or where there are none all layers but the last."""
+    modules = dict(network.named_modules())
+    norms = [name for name, module in modules.items() if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d))]
+    return norms or [name for name, module in modules.items() if isinstance(module, (nn.Linear, nn.Conv2d))][:-1]
+
+
+def _column(values: Tensor, out: Tensor) -> Tensor:
+    """Shape a value a unit as the units of an output (n, units, ...)."""
+    return values.to(out.dtype).view(1, -1, *[1] * (out.dim() - 2))
+
+
+def _of(out: Tensor) -> tuple[Tensor, Tensor]:
+    rows = out.movedim(1, 0).reshape(out.shape[1], -1).float()
+    return rows.mean(1), rows.std(1, correction=0)
+
+
+def moments(network: nn.Module, tensors: Tensors, x: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    """Compute the mean and deviation of each hidden unit over inputs (n, C, H, W) and places."""
+    found: dict[str, tuple[Tensor, Tensor]] = {}
+    with watched(network, hidden(network), lambda name, out: found.update({name: _of(out)})):
+        functional_call(network, dict(tensors), (x.clone(),))
+    return found
+
+
+def repairs(network: nn.Module, tensors: Tensors, wanted: Moments, x: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    """Find the scale and shift that give each hidden unit the wanted mean and deviation, earlier ones being repaired already.
+
+    A unit that is constant keeps its scale.
+    """
+    found: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def repair(name: str, out: Tensor) -> Tensor:
+        (mean, deviation), (to_mean, to_deviation) = _of(out), wanted[name]
+        scale = torch.where(deviation > 0, to_deviation / deviation, 1)
+        found[name] = scale, to_mean - scale * mean
+        return _rescaled(out, *found[name])
+
+    with watched(network, hidden(network), repair):
+        functional_call(network, dict(tensors), (x.clone(),))
+    return found
+
+
+def _mixed(start: Moments, end: Moments, weight: float) -> Moments:
+    return {
+        name: (torch.lerp(mean, end[name][0], weight), torch.lerp(deviation, end[name][1], weight))
+        for name, (mean, deviation) in start.items()
+    }
+
+
+def _rescaled(out: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    return out * _column(scale, out) + _column(shift, out)
+
+
+@torch.no_grad()
+def repaired_paths(
+    network: nn.Sequential,
+    states: Sequence[State],
+    pairs: Sequence[Pair],
+    weights: Sequence[float],
+    split: Split,
+    dataset: Dataset,
+    numerics: Numerics,
+) -> dict[Pair, list[Score]]:
+    """Evaluate as `paths.paths` does, each hidden unit rescaled to the mixture of its means and deviations at the two ends.
+
+    Units are looked at before the nonlinearity, over the same training images everywhere. Ends stay as they are.
+
+    Source: Jordan, Sedghi, Saukh, Entezari and Neyshabur, REPAIR: REnormalizing Permuted Activations for Interpolation Repair,
+        ICLR 2023, section 4.
+    """
+    network.eval()
+    wholes = [{**s.params, **s.buffers} for s in states]
+    points = [(pair, alpha) for pair in pairs for alpha in weights]
+    tallies = {point: Tally() for point in points}
+    few = subset(dataset.train, IMAGES, "repair")
+    x = numerics.lay(Normaliser(dataset, split.y.device)(few.x[:].to(split.y.device)))
+
+    def mixture(pair: Pair, alpha: float) -> dict[str, Tensor]:
+        return numerics.lay_all(algebra.lerp(wholes[pair[1]], wholes[pair[0]], alpha))
+
+    with numerics.autocast(split.y.device):
+        ends = {i: moments(network, numerics.lay_all(wholes[i]), x) for i in {i for pair in pairs for i in pair}}
+        fixes: dict[Any, dict[str, tuple[Tensor, Tensor]]] = {}
+        for (i, j), alpha in points:
+            wanted = _mixed(ends[j], ends[i], alpha)
+            fixes[(i, j), alpha] = repairs(network, mixture((i, j), alpha), wanted, x) if 0 < alpha < 1 else {}
+        for inputs, y in chunks(split, dataset, numerics):
+            for point, tally in tallies.items():
+                own = fixes[point]
+                with watched(network, own, lambda name, out, own=own: _rescaled(out, *own[name])):
+                    tally.add(functional_call(network, mixture(*point), (inputs.clone(),)), y)
+    return {pair: [tallies[pair, alpha].score() for alpha in weights] for pair in pairs}
