@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -73,12 +73,15 @@ class Further:
     criterion: str
 
 
-Change = Perturbation | Teaching | Retraining | Rule | Further
+@dataclass(frozen=True)
+class Masked:
+    """Mask by a file that the config brings under this name."""
+
+    text: str
+    name: str
 
 
-def worded(k: int, changes: Sequence[Change]) -> str:
-    """Word what W_k becomes by changes, one after the other, without saying which of them come after masking."""
-    return " | ".join([f"k{k}", *(change.text for change in changes)])
+Change = Perturbation | Teaching | Retraining | Rule | Further | Masked
 
 
 def _taught(step: int, changes: Sequence[Change]) -> int:
@@ -94,14 +97,16 @@ class Start:
     """What a run starts from.
 
     Args:
-        k: step of the state W_k that all begins with.
+        k: step of the state that all begins with: W_k, or a checkpoint.
         before: changes of the dense network; a ladder prunes, and rewinds to, what they lead to.
         after: changes of each masked network.
+        checkpoint: name of the checkpoint that is begun with instead of W_k.
     """
 
     k: int
     before: tuple[Change, ...] = ()
     after: tuple[Change, ...] = ()
+    checkpoint: str = ""
 
     def __hash__(self) -> int:
         return hash(self.text)
@@ -109,20 +114,25 @@ class Start:
     @cached_property
     def text(self) -> str:
         """The whole, in canonical wording: equal starts have equal texts."""
-        return " | ".join([f"k{self.k}", *([self.change] if self.change else [])])
+        return self.change if self.checkpoint else " | ".join([f"k{self.k}", *([self.change] if self.change else [])])
+
+    def worded(self, changes: Sequence[Change]) -> str:
+        """Word what its state becomes by changes, one after the other, without saying which of them come after masking."""
+        return " | ".join([self.checkpoint or f"k{self.k}", *(change.text for change in changes)])
 
     @cached_property
     def change(self) -> str:
-        """What becomes of W_k, in canonical wording; empty where nothing does."""
+        """What becomes of W_k, in canonical wording; empty where nothing does. A checkpoint in its place is a change, too."""
         first = next(iter(self.after), None)
         usual = not any(isinstance(change, Perturbation) for change in self.before) and isinstance(first, Perturbation | None)
         before, after = ([change.text for change in changes] for changes in (self.before, self.after))
-        return " | ".join([*before, *([] if usual else ["mask"]), *after])
+        begun = [self.checkpoint] if self.checkpoint else []
+        return " | ".join([*begun, *before, *([] if usual or isinstance(first, Masked) else ["mask"]), *after])
 
     @cached_property
     def ladder(self) -> Start:
         """The start of the ladder that masks come from."""
-        return Start(self.k, self.before) if self.after else self
+        return replace(self, after=()) if self.after else self
 
     @property
     def retraining(self) -> Retraining | None:
@@ -138,6 +148,11 @@ class Start:
     def further(self) -> Further | None:
         """By how much the solution is pruned once more."""
         return next((change for change in self.after if isinstance(change, Further)), None)
+
+    @property
+    def masked(self) -> Masked | None:
+        """The mask that it brings, instead of a ladder's."""
+        return next((change for change in self.after if isinstance(change, Masked)), None)
 
     @property
     def parts(self) -> dict[str, str | int | float | None]:
@@ -162,7 +177,7 @@ class Start:
         before, after = (
             tuple(c for c in changes if not isinstance(c, Retraining | Rule)) for changes in (self.before, self.after)
         )
-        return Start(self.k, before, after)
+        return replace(self, before=before, after=after)
 
     def step(self, masked: bool = True) -> int:
         """Give the step of the schedule at which training begins, or would without the changes after masking."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_lib.core import locations, registry, values
-from pipeline_lib.experiments import figure_needs, lengths, plugins, validation
+from pipeline_lib.experiments import brought_files, figure_needs, lengths, plugins, validation
 from pipeline_lib.experiments.experiment import Config, Experiment
 from pipeline_lib.experiments.settings.basics import PerJob
 from pipeline_lib.experiments.settings.groups import complete_options
@@ -158,7 +158,8 @@ def _grid(place: str, asked: Mapping[str, Any], name: str, raw: Mapping[str, Any
     title = description.get("title") or name
     per_job = complete(PerJob, "per_job", raw.get("per_job", {}))
     options = complete_options(place, asked, task)
-    return complete(Grid, place, asked, task=task, title=title, lineage=lineage, per_job=per_job, asked=options)
+    own = brought_files.of_task(raw, task)
+    return complete(Grid, place, asked, task=task, title=title, lineage=lineage, per_job=per_job, own=own, asked=options)
 
 
 def _experiment(name: str, given: Mapping[str, Any], raw: Mapping[str, Any]) -> Experiment:
@@ -211,6 +212,7 @@ def resolve(raw: Mapping[str, Any]) -> Config:
     validation.validate(raw)
     raw = validation.along(raw, _in_one_form)
     plugged = plugins.plug(raw.get("plugins", ()))
+    raw = {**raw, **brought_files.digested(raw, {*task_files(), *raw.get("tasks", {})})}
     for name in raw["experiments"]:
         locations.check_experiment(name)
     settings = {**defaults(Whole), **raw}
@@ -221,6 +223,7 @@ def resolve(raw: Mapping[str, Any]) -> Config:
         {name: _experiment(name, e, raw) for name, e in raw["experiments"].items()},
         settings["environment"],
         plugged,
+        brought_files.places(raw),
     )
 
 

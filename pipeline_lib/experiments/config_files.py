@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib.experiments import config
+from pipeline_lib.experiments import brought_files, config
 from pipeline_lib.experiments.experiment import Config
 from pipeline_lib.experiments.validation import read_yaml
 
@@ -85,18 +85,20 @@ def _joined(configs: Mapping[str, Config]) -> Config:
     for name, said in experiments.items():
         _agree(f"experiments.{name}", said)
     first = next(iter(configs.values()))
-    return replace(first, experiments={name: e for each in configs.values() for name, e in each.experiments.items()})
+    brought = {digest: path for each in configs.values() for digest, path in each.brought.items()}
+    named = {name: e for each in configs.values() for name, e in each.experiments.items()}
+    return replace(first, experiments=named, brought=brought)
 
 
 def _raws(paths: Sequence[Path]) -> dict[str, Mapping[str, Any]]:
-    """Read files; the paths of plugins are relative to the file that lists them."""
+    """Read files; the paths of plugins, checkpoints and masks are relative to the file that lists them."""
     found: dict[str, Mapping[str, Any]] = {}
     for path in paths:
         raw = read_yaml(path)
         if _are_paths(raw.get("plugins")):
             around = path.resolve().parent
             raw = {**raw, "plugins": [each if each[:1] in ("~", "$") else str(around / each) for each in raw["plugins"]]}
-        found[str(path)] = raw
+        found[str(path)] = {**raw, **brought_files.beside(raw, path.resolve().parent)}
     return found
 
 

@@ -28,6 +28,7 @@ class Config:
         experiments: by name.
         environment: "strict" if it is to be part of keys, else "record".
         plugins: files outside of the package that have functions which the config names.
+        brought: paths of the files that it brings, by the digest of their bytes.
         adopted: keys that stand for artifacts of other code, and those artifacts' own keys.
     """
 
@@ -36,4 +37,5 @@ class Config:
     experiments: dict[str, Experiment]
     environment: str = "record"
     plugins: tuple[str, ...] = ()
+    brought: dict[str, str] = field(default_factory=dict)
     adopted: dict[str, str] = field(default_factory=dict)

@@ -71,8 +71,10 @@ def ladders(e: Grid, ks: Iterable[int]) -> set[Run]:
 
 def _changed(e: Grid, texts: Iterable[str], levels: Iterable[int], kinds: Iterable[str] = ("imp",)) -> set[Run]:
     """Networks of the given levels and kinds under the ladder's own order, each from each of the starts."""
-    found = [starts.parse(text, e.task) for text in texts]
-    return {Run(kind, start.at(level), level, e.orders[0]) for kind in kinds for start in found for level in levels}
+    found = [starts.parse(text, e.task, own=e.own) for text in texts]
+    # A mask that the config brings is no ladder's: there is one level of it.
+    places = [(start, level) for start in found for level in ([0] if start.masked else levels)]
+    return {Run(kind, start.at(level), level, e.orders[0]) for kind in kinds for start, level in places}
 
 
 def _perturbed(e: Grid, calls: Iterable[str]) -> set[Run]:
@@ -140,7 +142,7 @@ def taught_sparse(e: Grid) -> set[Run]:
 def from_starts(e: Grid) -> set[Run]:
     """Networks of every level from each of the starts that the config lists, and the ladders of their rewind steps."""
     runs = _changed(e, e.starts, range(e.levels + 1))
-    return ladders(e, [e.rewind[0], *(run.k for run in runs)]) | runs
+    return ladders(e, [e.rewind[0], *(run.k for run in runs if not run.start.checkpoint)]) | runs
 
 
 def ladder_at_last_k(e: Grid) -> set[Run]:
@@ -218,7 +220,7 @@ class Demand:
         sizes: runs whose starts are made and measured, and which need not be trained.
         steps: rewind steps that it compares, step 0 among them; one is enough for most.
         caption: what the report says under it.
-        measures: what else is measured for it: names in `planning.measurement_nodes`.
+        measures: what else is measured for it: names in `planning.expansion.measurement_nodes`.
         asks: what it is told besides tables, by the names of facts in `planning.plan`.
         as_table: whether it is a table, which is published as one, too.
     """

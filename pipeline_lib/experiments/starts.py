@@ -1,7 +1,7 @@
 """What a run starts from, as a config words it.
 
-    start        = "k" length { "|" change }
-    change       = "mask" | perturbation | teaching | strategy | rule | further
+    start        = ( "k" length | checkpoint ) { "|" change }   names that the config has under `checkpoints`
+    change       = "mask" | "mask(" name ")" | perturbation | teaching | strategy | rule | further
     perturbation = call [ "in" layer ]                          a name of `perturbations/`; tensors whose names begin so
     teaching     = call { "+" call } ("for" | "until") length   names of `pretexts/`
     strategy     = call                                         a name of `retraining`: how pruned networks are trained
@@ -14,7 +14,8 @@ predicting rotations, from which training begins anew at step 0; `until 40ep` in
 schedule and goes on from there. What is taught before the first perturbation, the dense network learns, and a ladder of its
 own rewinds to the result; a strategy or rule there is that ladder's own. `mask` moves that border: `k500 | mask | rotation
 for 40ep` teaches each sparse network, whose mask comes from the ladder of W_500, and `k500 | lr_rewinding | mask |
-weight_rewinding` rewinds to W_500 with the masks of a ladder that only rewound its learning rate.
+weight_rewinding` rewinds to W_500 with the masks of a ladder that only rewound its learning rate. `a | mask(snip)` is the
+config's checkpoint a, under its mask snip instead of a ladder's.
 """
 
 from __future__ import annotations
@@ -26,12 +27,14 @@ from typing import Any
 
 from pipeline_lib.core import registry
 from pipeline_lib.experiments import criteria, lengths
-from pipeline_lib.experiments.changes import Bound, Change, Further, Perturbation, Retraining, Rule, Start, Teaching
+from pipeline_lib.experiments.brought import NONE, Own
+from pipeline_lib.experiments.changes import Bound, Change, Further, Masked, Perturbation, Retraining, Rule, Start, Teaching
 
 _LENGTH = r"\d+(?:\.\d+)?(?:ep|it)?"
 _CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:\(([^()]*)\))?\s*")
 _LAYER = re.compile(r"(.+?)\s+in\s+([A-Za-z_][\w.]*)\s*")
 _TEACHING = re.compile(rf"(.+?)\s+(for|until)\s+({_LENGTH})\s*")
+_MASK = re.compile(r"\s*mask\s*\(\s*(\w+)\s*\)\s*")
 _PRUNE = re.compile(r"\s*prune\s*\(\s*(\d*\.?\d+(?:e-\d+)?)\s*(?:,\s*(\w+)\s*)?\)\s*")
 _SUPPLIED = ("weights", "around", "rng", "next_mask", "dense_batches", "dense_examples", "highest_loss", "floor")
 _EXAMPLE = "write it like 'k500 | shuffle(layer, same_sign)' or 'k0 | blur + rotation for 40ep'"
@@ -120,48 +123,66 @@ def _change(text: str, task: Mapping[str, Any], step: int, what: str) -> Change:
 
 def _split(changes: Sequence[Change | None]) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
     """Divide changes at the mask (None), or else before the first change of masked networks."""
+    masks = any(change is None or isinstance(change, Masked) for change in changes)
     is_border: Callable[[Change | None], bool] = (
-        (lambda c: c is None) if None in changes else lambda c: isinstance(c, Perturbation | Further)
+        (lambda c: c is None or isinstance(c, Masked)) if masks else lambda c: isinstance(c, Perturbation | Further)
     )
     border = next((i for i, change in enumerate(changes) if is_border(change)), len(changes))
     before, after = changes[:border], changes[border:]
     return tuple(c for c in before if c), tuple(c for c in after if c)
 
 
+def _begun(text: str, task: Mapping[str, Any], what: str, own: Own) -> tuple[int, str]:
+    """Read what a start begins with: the step, and the checkpoint if it is one."""
+    base = text.partition("|")[0].strip()
+    match, named = re.fullmatch(rf"k({_LENGTH})", base), [each for each in own.checkpoints if each.name == base]
+    if match is None and not named:
+        others = f", or a checkpoint of {task['name']}: {', '.join(each.name for each in own.checkpoints)}"
+        rule = f"{what} must begin with a rewind step such as k500{others if own.checkpoints else ''}"
+        raise ValueError(f"{rule}, got {text!r}; {_EXAMPLE}")
+    k = lengths.read(match[1], task) if match else named[0].step
+    if k >= task["steps"]:
+        shown = f"{base} at step {k}; give its step" if named else f"k{k}; lower it"
+        raise ValueError(f"{what} must begin below {task['name']}'s {task['steps']} steps, got {shown}")
+    return k, "" if match else base
+
+
 @cache
-def _parse(text: str, name: str, steps: int, batch_size: int, num_train: int, what: str) -> Start:
+def _parse(text: str, name: str, steps: int, batch_size: int, num_train: int, what: str, own: Own) -> Start:
     task = {"name": name, "steps": steps, "batch_size": batch_size, "dataset": {"num_train": num_train}}
-    base, *rest = text.split("|")
-    match = re.fullmatch(rf"\s*k({_LENGTH})\s*", base)
-    if match is None:
-        raise ValueError(f"{what} must begin with a rewind step such as k500, got {text!r}; {_EXAMPLE}")
-    k = lengths.read(match[1], task)
-    if k >= steps:
-        raise ValueError(f"{what} must begin below {name}'s {steps} steps, got k{k}; lower it")
+    k, checkpoint = _begun(text, task, what, own)
     changes: list[Change | None] = []
-    for part in rest:
+    for part in text.split("|")[1:]:
+        brought = _MASK.fullmatch(part)
         if part.strip() == "mask":
-            if None in changes:
-                raise ValueError(f"{what} must have at most one mask, got {text!r}; remove one")
             changes.append(None)
+        elif brought:
+            changes.append(Masked(f"mask({brought[1]})", own.mask(brought[1], f"mask of {what}").name))
         else:
             step = Start(k, tuple(c for c in changes if c)).step()
             changes.append(_change(part, task, step, what))
-    return Start(k, *_split(changes))
+    if sum(change is None or isinstance(change, Masked) for change in changes) > 1:
+        raise ValueError(f"{what} must have at most one mask, got {text!r}; remove one")
+    start = Start(k, *_split(changes), checkpoint)
+    of_ladder = [each for each in (*start.before, *start.after) if isinstance(each, Further | Retraining | Rule)]
+    if start.masked and of_ladder:
+        raise ValueError(f"{what} must have a ladder's mask for {of_ladder[0].text}, got {text!r}; leave one of them out")
+    return start
 
 
-def parse(text: str, task: Mapping[str, Any], what: str = "start") -> Start:
+def parse(text: str, task: Mapping[str, Any], what: str = "start", own: Own = NONE) -> Start:
     """Read a start.
 
     Args:
         text: as above.
         task: its full description, for lengths.
         what: the start's place in the config, for errors.
+        own: checkpoints and masks that it may name.
 
     Raises:
         ValueError: it does not follow the grammar, an unknown name or option, or lengths that do not fit the task.
     """
-    return _parse(text, task["name"], task["steps"], task["batch_size"], task["dataset"]["num_train"], what)
+    return _parse(text, task["name"], task["steps"], task["batch_size"], task["dataset"]["num_train"], what, own)
 
 
 def forget() -> None:

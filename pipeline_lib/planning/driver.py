@@ -153,6 +153,7 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
         registry.plug([Path(file) for file in header["plugins"]])
         _check_current(header, line)
         here = _environment(header, stage)
+        brought = {digest: Path(path) for digest, path in header.get("brought", {}).items()}
     except (KeyError, TypeError, AttributeError) as error:
         raise plan_file.not_whole(path, error) from None
     if folder.parts[-3:] != Path(line["folder"]).parts:
@@ -167,7 +168,7 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
     code = nodes.stage_code(stage, line["spec"])
     facts = environment.facts(here, stage, line["spec"], code, verification.made_in(parents))
     members = plan_file.members(path) if stage in ("tabulate", "derive") else {}
-    job = Job(line["key"], line["spec"], folder, reads, root, facts, members)
+    job = Job(line["key"], line["spec"], folder, reads, root, facts, members, brought)
     work = importlib.import_module(registry.modules("stages")[stage])
     eager.spare_the_compiler()
     work.run(job)

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from pipeline_lib.stages.landscape import layers as layers
     from pipeline_lib.stages.landscape import radii as radii
     from pipeline_lib.stages.landscape import slice as slice
+    from pipeline_lib.stages.landscape import triangle as triangle
     from pipeline_lib.stages.masks import adapt as adapt
+    from pipeline_lib.stages.masks import bring_mask as bring_mask
     from pipeline_lib.stages.masks import prune as prune
     from pipeline_lib.stages.masks import score as score
     from pipeline_lib.stages.measurements import describe as describe
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from pipeline_lib.stages.results import judge as judge
     from pipeline_lib.stages.results import plot as plot
     from pipeline_lib.stages.results import tabulate as tabulate
+    from pipeline_lib.stages.states import bring as bring
     from pipeline_lib.stages.states import perturb as perturb
     from pipeline_lib.stages.states import prepare as prepare
     from pipeline_lib.stages.states import pretrain as pretrain

@@ -16,14 +16,15 @@ from pipeline_lib.experiments.experiment import Config, Experiment
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run, with_ancestors
 from pipeline_lib.experiments.settings.options import Grid
-from pipeline_lib.planning import aligned_nodes
 from pipeline_lib.planning import named_stages as stages
 from pipeline_lib.planning.declared import COLUMNS, DERIVED, TABLES
-from pipeline_lib.planning.measurement_nodes import MeasurementNodes
+from pipeline_lib.planning.expansion import aligned_nodes
+from pipeline_lib.planning.expansion.labels import label
+from pipeline_lib.planning.expansion.measurement_nodes import MeasurementNodes
+from pipeline_lib.planning.expansion.run_nodes import RunNodes
+from pipeline_lib.planning.expansion.training_nodes import TrainingNodes
 from pipeline_lib.planning.nodes import Node, Plan
-from pipeline_lib.planning.run_nodes import RunNodes
 from pipeline_lib.planning.task_list import examples
-from pipeline_lib.planning.training_nodes import TrainingNodes, label
 from pipeline_lib.tables import columns
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node
             found[stage] += nodes
         found["perturb"] += training.sizes.values()
         found["adapt"] += training.ratios.values()
+        found["bring"] += training.brought.values()
     for run in by_start if aligned_nodes.asked(e, figures, "across") else ():
         for node in aligned_nodes.across(trainings, run) if aligned_nodes.is_aligned(e, run) else ():
             found[node.stage].append(node)
@@ -121,7 +123,7 @@ def _starts(nodes: Sequence[Node], e: Grid) -> dict[str, Any]:
     for spec in (node.spec for node in nodes):
         whose = [spec, *spec.get("pairs", []), *spec.get("solutions", [])]
         texts |= {each["start"] for each in whose if isinstance(each, Mapping) and "start" in each}
-    return {text: starts.parse(text, e.task).parts for text in texts}
+    return {text: starts.parse(text, e.task, own=e.own).parts for text in texts}
 
 
 def _table(e: Experiment, table: str) -> specs.Table:

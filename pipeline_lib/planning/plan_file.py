@@ -60,6 +60,7 @@ def to_lines(plan: Plan, paths: Iterable[Path]) -> Iterable[str]:
     described = {task: _hashes(files) for task, files in config_files.task_files(plan.config).items()}
     header = {"format": fingerprint.FORMAT, "inputs": _hashes(paths), "tasks": described, "data_root": root}
     header |= {"environment": vars(plan.place) if plan.place else None, "adopted": plan.kept, "plugins": plan.config.plugins}
+    header |= {"brought": plan.config.brought}
     yield json.dumps(header | {"published": published(plan)})
     for node in plan.nodes.values():
         reads = {role: [n.folder for n in nodes] for role, nodes in plan.parents(node).items()}

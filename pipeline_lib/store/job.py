@@ -29,6 +29,7 @@ class Job(Generic[Spec_co]):
         reads: folders of the artifacts to read, by role.
         data_root: folder of the data sets, or None.
         facts: how it is made, see `environment.facts`.
+        brought: files that the config brings, by the digest of their bytes.
         members: for tables, of each artifact of the plan its members along the first axis of its tensors.
     """
 
@@ -39,6 +40,7 @@ class Job(Generic[Spec_co]):
     data_root: Path | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     members: Mapping[str, list[list[int]]] = field(default_factory=dict)
+    brought: Mapping[str, Path] = field(default_factory=dict)
 
     def file(self, role: str, name: str) -> Path:
         """Path of a file of the only artifact in a role."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pipeline_lib.core import values
 from pipeline_lib.core.values import Count, Examples, Fraction, Items, Length, Level, Points, PositiveShare
 from pipeline_lib.experiments import criteria, starts
+from pipeline_lib.experiments.brought import NONE, Own
 from pipeline_lib.experiments.settings.keys import BeforeEnd, Shape, key, refuse_repetitions
 
 _NUMBER = {"type": "integer", "minimum": 1, "maximum": 100000}
@@ -70,12 +71,14 @@ class Basics:
         title: how figures call it.
         lineage: names of the descriptions that it is made of: its own, its base's and so on.
         per_job: replicates that one job trains.
+        own: checkpoints of its network and masks that the config brings.
     """
 
     task: dict[str, Any]
     title: str
     lineage: tuple[str, ...]
     per_job: PerJob
+    own: Own = NONE
     seeds: Replicates = key(3, "replicates", "a number, or a list; each has its own initialisation and data streams")
     orders: Replicates = key(3, "replicates", "orders of SGD noise from step k on; the first is the ladder's own")
     ladder_order: Literal["same", "fresh"] = key(
@@ -116,7 +119,7 @@ class Basics:
         """Put replicates in order and starts in canonical words; refuse a sparse level beyond the ladder."""
         if self.sparse_level > self.levels:
             raise ValueError(f"{place}.sparse_level must be at most levels = {self.levels}, got {self.sparse_level}; lower it")
-        texts = tuple(starts.parse(text, self.task, f"{place}.starts").text for text in self.starts)
+        texts = tuple(starts.parse(text, self.task, f"{place}.starts", self.own).text for text in self.starts)
         refuse_repetitions(f"{place}.starts", self.starts, texts)
         parsed = (starts.parse(f"k0 | {text}", self.task, f"{place}.retraining") for text in self.retraining)
         strategies = tuple(start.text.partition(" | ")[2] for start in parsed)

@@ -24,7 +24,7 @@ from typing import Any
 from pipeline_lib.core import registry, values
 from pipeline_lib.experiments.settings.keys import Key, as_json, keys, read
 from pipeline_lib.experiments.settings.options import Grid
-from pipeline_lib.experiments.settings.whole import Asked, Task, Whole
+from pipeline_lib.experiments.settings.whole import Asked, Checkpoint, Mask, Task, Whole
 
 _SAYS = {"default", "unit", "rule", "meaning"}
 
@@ -87,6 +87,8 @@ def groups() -> dict[str, Group]:
     found = {
         "config": Group(_about(Whole), keys(Whole)),
         "task": Group(_about(Task), keys(Task)),
+        "checkpoint": Group(_about(Checkpoint), keys(Checkpoint)),
+        "mask": Group(_about(Mask), keys(Mask)),
         "experiment": Group(_about(Asked), (*keys(Asked), *keys(Grid), *options)),
     }
     for each in (*keys(Whole), *keys(Grid)):

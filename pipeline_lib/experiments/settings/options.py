@@ -17,6 +17,14 @@ Fractions = Annotated[tuple[Fraction, ...], Items(1)]
 Spelled = Annotated[str, Shape("a number of steps, or a length such as 500it or 2ep", {"$ref": "#/$defs/length"})]
 
 
+def _names(num: int) -> dict[str, Any]:
+    return {"type": "array", "minItems": num, "maxItems": num, "items": {"type": "string"}}
+
+
+Two = Annotated[tuple[str, ...], Shape("a list of two names", _names(2))]
+Three = Annotated[tuple[str, ...], Shape("a list of three names", _names(3))]
+
+
 def _refuse_above(place: str, levels: Sequence[int], highest: int) -> None:
     for level in levels:
         if level > highest:
@@ -176,6 +184,35 @@ class Adaptive:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Analyse:
+    """Measurements of checkpoints that the config brings."""
+
+    hessian: Annotated[tuple[str, ...], Items()] = key((), "", "checkpoints whose Hessian's spectrum is measured: `[a]`")
+    paths: Annotated[tuple[Two, ...], Items()] = key((), "", "pairs with the line between them: `[[a, b]]`")
+    planes: Annotated[tuple[Three, ...], Items()] = key((), "", "threes with the plane through them: `[[a, b, c]]`")
+    alphas: Points = key(lambda e: e.alphas, "points", "points on each line", "as `alphas`")
+    points: Points = key(21, "points", "points along each side of a plane")
+    margin: Annotated[float, In("[0, 1000]")] = key(0.2, "share of the extent", "what is seen beyond the three")
+    iterations: Count = key(60, "iterations", "of Lanczos' method, for each probe")
+    probes: Count = key(2, "vectors", "random vectors whose spectra are averaged")
+    examples: Examples = key(2000, "images", "training images that spectra are measured on")
+    subspace: Count = key(10, "eigenvectors", "of the largest eigenvalues, whose share in the gradient is measured")
+
+    def checked(self, place: str, grid: Basics) -> Analyse:
+        """Refuse checkpoints that there are not, twice the same, and what would be in one table with ladders."""
+        for what, of in (("hessian", [self.hessian]), ("paths", self.paths), ("planes", self.planes)):
+            for names in of:
+                for name in names:
+                    grid.own.checkpoint(name, f"{place}.{what}")
+                if len(set(names)) < len(names):
+                    raise ValueError(f"{place}.{what} must be of different checkpoints, got {', '.join(names)}; change one")
+        for other in ("curvature", "connectivity", "limits"):
+            if getattr(grid, other) is not None:
+                raise ValueError(f"{place} must be in an experiment without {other}, got both; divide it into two experiments")
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
 class Grid(Basics):
     """One task's part of an experiment with its options, None for those that are not asked for.
 
@@ -191,6 +228,7 @@ class Grid(Basics):
     planes: Planes | None = key(None, "", "planes through solutions")
     limits: Limits | None = key(None, "", "how much can be pruned, and spectra at solutions")
     adaptive: Adaptive | None = key(None, "", "a ladder whose ratios the training loss decides")
+    analyse: Analyse | None = key(None, "", "measurements of checkpoints that the config brings ([how](own-checkpoints.md))")
     asked: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def asks(self, option: str) -> Any:

@@ -74,7 +74,8 @@ def schema() -> dict[str, Any]:
     whole, experiment = shapes.pop("config"), shapes["experiment"]
     grid = {name: each for name, each in experiment["properties"].items() if name not in {key.name for key in keys(Asked)}}
     shapes["grid"] = {**experiment, "type": ["object", "null"], "properties": grid}
-    experiment["required"] = ["tasks"]
+    for name in ("experiment", "checkpoint", "mask"):
+        shapes[name]["required"] = [key.name for key in groups()[name].keys if key.default is REQUIRED]
     shapes |= {"length": _LENGTH, "named": {"type": "object", "properties": {"name": {"type": "string"}}}}
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Rewind configuration"}
     return {**head, **whole, "required": ["experiments"], "$defs": shapes}

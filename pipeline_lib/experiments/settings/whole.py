@@ -30,6 +30,9 @@ _TASKS = {
         {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/grid"}},
     ]
 }
+_FILES = {"propertyNames": {"type": "string", "pattern": r"^(?!k[0-9])[a-zA-Z][a-zA-Z0-9_]*$(?!\n)", "maxLength": 40}}
+_CHECKPOINTS = {"type": "object", **_FILES, "additionalProperties": {"$ref": "#/$defs/checkpoint"}}
+_MASKS = {"type": "object", **_FILES, "additionalProperties": {"$ref": "#/$defs/mask"}}
 Part = dict[str, Any]
 
 
@@ -66,6 +69,27 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A network that was trained elsewhere.
+
+    Args:
+        task: the task that it is of.
+    """
+
+    task: Mapping[str, Any]
+    file: str = key(REQUIRED, "", "its path, relative to this file: torch's, Lightning's or safetensors' state dict")
+    of: str = key(REQUIRED, "", "the task whose network it is")
+    step: Length = key(lambda e: e.task["steps"], "steps", "of the task at which it is; runs from it begin there", "the last")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mask:
+    """A mask that was made elsewhere."""
+
+    file: str = key(REQUIRED, "", "its path, relative to this file: by parameter, true or 1 where a weight is kept")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Asked:
     """What is asked of tasks. All keys but the first three may be said of one task alone, under its name in `tasks`."""
 
@@ -85,6 +109,12 @@ class Whole:
     )
     tasks: Annotated[Any, Shape("a mapping from names to tasks", _DESCRIPTIONS)] = key(
         {}, "", "[descriptions of tasks](#task) by name, laid over those in `config/tasks`", "none"
+    )
+    checkpoints: Annotated[Any, Shape("a mapping from names to files and what they are of", _CHECKPOINTS)] = key(
+        {}, "", "[networks that were trained elsewhere](#checkpoint), by names ([how](own-checkpoints.md))", "none"
+    )
+    masks: Annotated[Any, Shape("a mapping from names to files", _MASKS)] = key(
+        {}, "", "[masks that were made elsewhere](#mask), by names for starts: `k0 | mask(snip)`", "none"
     )
     results: Annotated[str, Shape("a folder's path, in plain characters", _FOLDER)] = key("results", "", "folder of all results")
     data_root: Annotated[str | None, Shape("a folder's path", {"type": ["string", "null"]})] = key(

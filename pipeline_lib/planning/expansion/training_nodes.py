@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache, wraps
+from dataclasses import replace
+from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
 
 from pipeline_lib.core import registry
 from pipeline_lib.experiments import criteria
-from pipeline_lib.experiments.changes import Perturbation, Rule, Start, Teaching, worded
+from pipeline_lib.experiments.changes import Perturbation, Rule, Start, Teaching
 from pipeline_lib.experiments.runs import Run, noise, rung
 from pipeline_lib.experiments.settings.options import Grid
 from pipeline_lib.planning import named_stages as stages
+from pipeline_lib.planning.expansion import brought_nodes
+from pipeline_lib.planning.expansion.labels import label, span, words
 from pipeline_lib.planning.nodes import Node, Plan
 
 if TYPE_CHECKING:
@@ -46,24 +49,8 @@ def _measured(task: specs.Task) -> specs.MeasuredTask:
     }
 
 
-def label(*parts: object) -> str:
-    """Join the parts of a readable name."""
-    return "-".join(str(part) for part in parts if part != "")
-
-
-def span(prefix: str, values: Sequence[int]) -> str:
-    """Word a range of replicates for a name."""
-    return prefix + (f"{values[0]}" if len(values) == 1 else f"{values[0]}to{values[-1]}")
-
-
-@cache
-def _words(text: str) -> str:
-    """Shorten a start to what a folder's name may hold."""
-    return "".join(c if c.isascii() and c.isalnum() else "_" for c in text.replace(" ", "")).strip("_")[:60]
-
-
 def _changed(start: Start) -> str:
-    return _words(start.text) if start.change else ""
+    return words(start.text) if start.change else ""
 
 
 def _once(method: Callable[..., Node]) -> Callable[..., Node]:
@@ -91,6 +78,7 @@ class TrainingNodes:
         self.data = plan.add(stages.prepare, self.task["dataset"]["name"], spec, {})
         self.sizes: dict[str, Node] = {}
         self.ratios: dict[str, Node] = {}
+        self.brought: dict[str, Node] = {}
         self.made: dict[tuple[Any, ...], Node] = {}
 
     @_once
@@ -112,7 +100,9 @@ class TrainingNodes:
 
     @_once
     def mask(self, run: Run) -> Node:
-        """A run's mask: its ladder's, or that shuffled, or that of the ladder's solution pruned once more."""
+        """A run's mask: its ladder's, or that shuffled, or that of the ladder's solution pruned once more; or one of its own."""
+        if run.start.masked:
+            return brought_nodes.mask(self, run.start.masked.name)
         further = run.start.further
         if further:
             return self.pruned(run, further.criterion, further.fraction)
@@ -123,7 +113,7 @@ class TrainingNodes:
 
     def masked(self, run: Run) -> list[Node]:
         """A run's mask, if it has one."""
-        return [self.mask(run)] if run.level or run.start.further else []
+        return [self.mask(run)] if run.level or run.start.further or run.start.masked else []
 
     def _shuffled(self, run: Run) -> Node:
         spec: stages.prune.Spec = {"criterion": "shuffled", "k": run.k, "level": run.level, "seeds": list(self.seeds)}
@@ -168,7 +158,7 @@ class TrainingNodes:
             "seeds": list(self.seeds),
             "k": run.k,
             "level": run.level,
-            "start": worded(run.k, run.start.before),
+            "start": run.start.worded(run.start.before),
             "rule": rule.rule,
             "floor": pruning.fraction,
             "scope": pruning.scope,
@@ -206,7 +196,7 @@ class TrainingNodes:
         elif run.level and start.retraining and start.retraining.resumes:
             state = base = self.rung(run, run.level - 1)
         else:
-            state = base = self.pretrain(run.k)
+            state = base = self._begun(run)
             state, base = self._change(run, state, base, [])
         mask = self.masked(run)
         if mask:
@@ -218,15 +208,21 @@ class TrainingNodes:
             base = state if alone else self.plan.add(stages.rewind, name, spec, {"state": [base], "mask": mask})
         return self._change(run, state, base, mask, after=True)[0]
 
+    def _begun(self, run: Run) -> Node:
+        """What a start begins with: W_k, or a checkpoint that the config brings."""
+        name = run.start.checkpoint
+        return brought_nodes.state(self, name, self.seeds) if name else self.pretrain(run.k)
+
     def _change(self, run: Run, state: Node, base: Node, mask: list[Node], *, after: bool = False) -> tuple[Node, Node]:
         """Lead a state through changes, before or after masking; beside it that which no perturbation has changed."""
         before = run.start.before
         changes = run.start.after if after else before
         for i, change in enumerate(changes):
             # A draw is one for all levels; it depends on what is changed and how, not on what follows.
-            so_far = Start(run.k, before, changes[: i + 1]) if after else Start(run.k, changes[: i + 1])
+            done = changes[: i + 1]
+            so_far = replace(run.start, before=before if after else done, after=done if after else ())
             if isinstance(change, Teaching):
-                text = worded(run.k, [*so_far.before, *so_far.after])
+                text = so_far.worded([*so_far.before, *so_far.after])
                 state = base = self._teach(change, text, run.k, state, mask)
             elif isinstance(change, Perturbation):
                 state = self._perturb(change, so_far.text, run, state, base, mask)
@@ -245,7 +241,7 @@ class TrainingNodes:
         }
         steps = (change.until - (0 if change.restart else k)) * len(self.seeds)
         parents = {"data": [self.data], "start": [state], "mask": mask}
-        return self.plan.add(stages.teach, label(self.who, _words(text)), spec, parents, num_steps=steps)
+        return self.plan.add(stages.teach, label(self.who, words(text)), spec, parents, num_steps=steps)
 
     def _perturb(self, change: Perturbation, text: str, run: Run, state: Node, base: Node, mask: list[Node]) -> Node:
         spec: stages.perturb.Spec = {
@@ -263,7 +259,7 @@ class TrainingNodes:
             parents["unperturbed"] = [base]
         if change.wants_next_mask:
             parents["next"] = [self.mask(rung(self.e, run, run.level + 1))]
-        name = label(self.who, f"L{spec['level']}", "" if run.kind == "imp" else run.kind, _words(text))
+        name = label(self.who, f"L{spec['level']}", "" if run.kind == "imp" else run.kind, words(text))
         node = self.plan.add(stages.perturb, name, spec, parents)
         self.sizes[node.key] = node
         return node

@@ -11,17 +11,21 @@ from pipeline_lib.experiments import comparisons, starts
 from pipeline_lib.experiments.changes import Start
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run
-from pipeline_lib.experiments.settings.options import Curvature, Limits
-from pipeline_lib.planning import limit_nodes
+from pipeline_lib.experiments.settings.options import Analyse, Curvature, Limits
 from pipeline_lib.planning import named_stages as stages
+from pipeline_lib.planning.expansion import brought_nodes, limit_nodes
+from pipeline_lib.planning.expansion.labels import label
+from pipeline_lib.planning.expansion.run_nodes import wanted
+from pipeline_lib.planning.expansion.training_nodes import TrainingNodes
 from pipeline_lib.planning.nodes import Node
-from pipeline_lib.planning.run_nodes import wanted
-from pipeline_lib.planning.training_nodes import TrainingNodes, label
 
 if TYPE_CHECKING:
     from pipeline_lib.stages.landscape.connect import Pair, Point
     from pipeline_lib.stages.measurements.describe import Projection, Solution
     from pipeline_lib.store import specs
+
+
+Probed = Curvature | Limits | Analyse  # what says how closely spectra are measured
 
 
 class MeasurementNodes:
@@ -88,7 +92,8 @@ class MeasurementNodes:
         parents = {"states": [self.training.pretrain(k) for k in steps], "masks": masks}
         return [self.plan.add(stages.signs, self.training.who, spec, parents)]
 
-    def _hessian(self, step: int, at: specs.Solutions, state: Node, mask: list[Node], asked: Curvature | Limits) -> Node:
+    def hessian(self, step: int, at: specs.Solutions, state: Node, mask: list[Node], asked: Probed, called: str = "") -> Node:
+        """The spectrum of a state over the weights that its mask keeps."""
         spec: stages.hessian.Spec = {
             "task": at["task"],
             "seeds": at["seeds"],
@@ -104,7 +109,9 @@ class MeasurementNodes:
             "tolerance": asked.tolerance if isinstance(asked, Limits) else None,
             "resolution": asked.resolution if isinstance(asked, Limits) else 1e-6,
         }
-        name = label(self.training.who, f"k{step}" if step != self.training.task["steps"] else f"k{at['k']}-L{at['level']}")
+        at_end = step == self.training.task["steps"]
+        called = called or (f"k{at['k']}-L{at['level']}" if at_end else f"k{step}")
+        name = label(self.training.who, called)
         return self.plan.add(stages.hessian, name, spec, {"data": [self.training.data], "state": [state], "mask": mask})
 
     def at(self, k: int, level: int) -> specs.Solutions:
@@ -116,7 +123,7 @@ class MeasurementNodes:
         asked = self.e.curvature
         if asked is None:
             return []
-        return [self._hessian(step, self.at(0, 0), self.training.pretrain(step), [], asked) for step in asked.steps]
+        return [self.hessian(step, self.at(0, 0), self.training.pretrain(step), [], asked) for step in asked.steps]
 
     def spectra(self) -> list[Node]:
         """Spectra at the solutions of the last ladder, over their surviving weights."""
@@ -125,7 +132,7 @@ class MeasurementNodes:
             return []
         runs = [self.solution(level) for level in asked.levels]
         return [
-            self._hessian(last, self.at(run.k, run.level), self.trained(run), self.training.masked(run), asked) for run in runs
+            self.hessian(last, self.at(run.k, run.level), self.trained(run), self.training.masked(run), asked) for run in runs
         ]
 
     def _connect(self, name: str, k: int, states: list[Node], masks: list[Node], points: list[Point], pairs: list[Pair]) -> Node:
@@ -252,7 +259,9 @@ class MeasurementNodes:
         found: dict[str, list[Node]] = defaultdict(list)
         for name in dict.fromkeys(name for figure in figures for name in FIGURES[figure].measures):
             if name not in MEASURES:
-                raise registry.unknown("measures of a figure", name, list(MEASURES), "add it in planning/measurement_nodes.py")
+                raise registry.unknown(
+                    "measures of a figure", name, list(MEASURES), "add it in planning/expansion/measurement_nodes.py"
+                )
             for node in MEASURES[name](self):
                 found[node.stage].append(node)
         for stage in wanted(self.e, figures, "solutions"):
@@ -287,4 +296,7 @@ MEASURES: dict[str, Callable[[MeasurementNodes], list[Node]]] = {
     "branches": lambda nodes: _retrained(nodes, "mask | "),
     "strategies": lambda nodes: _retrained(nodes, ""),
     "wells": MeasurementNodes.wells,
+    "paths_of_checkpoints": brought_nodes.paths,
+    "planes_of_checkpoints": brought_nodes.planes,
+    "spectra_of_checkpoints": brought_nodes.spectra,
 }

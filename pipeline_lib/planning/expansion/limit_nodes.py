@@ -8,8 +8,9 @@ from pipeline_lib.experiments.config import chunks
 from pipeline_lib.experiments.runs import Run
 from pipeline_lib.experiments.settings.options import Grid, Limits
 from pipeline_lib.planning import named_stages as stages
+from pipeline_lib.planning.expansion.labels import label
+from pipeline_lib.planning.expansion.training_nodes import TrainingNodes
 from pipeline_lib.planning.nodes import Node, Plan
-from pipeline_lib.planning.training_nodes import TrainingNodes, label
 
 if TYPE_CHECKING:
     from pipeline_lib.store import specs

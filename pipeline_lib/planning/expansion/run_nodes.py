@@ -10,11 +10,12 @@ from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run, noise
 from pipeline_lib.experiments.settings.groups import stage_options
 from pipeline_lib.experiments.settings.options import Grid
-from pipeline_lib.planning import aligned_nodes
 from pipeline_lib.planning import named_stages as stages
 from pipeline_lib.planning.declared import STAGES
+from pipeline_lib.planning.expansion import aligned_nodes
+from pipeline_lib.planning.expansion.labels import label, span
+from pipeline_lib.planning.expansion.training_nodes import TrainingNodes
 from pipeline_lib.planning.nodes import Node, Parents
-from pipeline_lib.planning.training_nodes import TrainingNodes, label, span
 
 if TYPE_CHECKING:
     from pipeline_lib.store import specs

@@ -1,0 +1,56 @@
+"""Checkpoints and masks that a config brings, as starts and plans know them: by name, step and digest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline_lib.core import registry
+
+
+@dataclass(frozen=True)
+class Brought:
+    """One file.
+
+    Args:
+        name: in the config.
+        sha256: of its bytes.
+        step: of a checkpoint's task at which it is.
+    """
+
+    name: str
+    sha256: str
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class Own:
+    """The checkpoints of a task's network, and all masks."""
+
+    checkpoints: tuple[Brought, ...] = ()
+    masks: tuple[Brought, ...] = ()
+
+    def checkpoint(self, name: str, what: str) -> Brought:
+        """Look up a checkpoint.
+
+        Raises:
+            ValueError: the task has none of this name.
+        """
+        return _named(self.checkpoints, name, what, "add it under checkpoints, of this task")
+
+    def mask(self, name: str, what: str) -> Brought:
+        """Look up a mask.
+
+        Raises:
+            ValueError: there is none of this name.
+        """
+        return _named(self.masks, name, what, "add it under masks")
+
+
+NONE = Own()
+
+
+def _named(among: tuple[Brought, ...], name: str, what: str, remedy: str) -> Brought:
+    found = {each.name: each for each in among}
+    if name not in found:
+        raise registry.unknown(what, name, list(found) or ["none"], remedy)
+    return found[name]
