@@ -220,6 +220,7 @@ def resolve(raw: Mapping[str, Any]) -> Config:
         Path(root) if root else None,
         {name: _experiment(name, e, raw) for name, e in raw["experiments"].items()},
         settings["environment"],
+        settings["keep"],
         plugged,
     )
 

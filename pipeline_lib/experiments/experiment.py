@@ -27,6 +27,7 @@ class Config:
         data_root: folder of the data sets, or None.
         experiments: by name.
         environment: "strict" if it is to be part of keys, else "record".
+        keep: "measured" if states may go once all is measured that reads them, else "all".
         plugins: files outside of the package that have functions which the config names.
         adopted: keys that stand for artifacts of other code, and those artifacts' own keys.
     """
@@ -35,5 +36,6 @@ class Config:
     data_root: Path | None
     experiments: dict[str, Experiment]
     environment: str = "record"
+    keep: str = "all"
     plugins: tuple[str, ...] = ()
     adopted: dict[str, str] = field(default_factory=dict)
