@@ -222,6 +222,7 @@ def resolve(raw: Mapping[str, Any]) -> Config:
         Path(root) if root else None,
         {name: _experiment(name, e, raw) for name, e in raw["experiments"].items()},
         settings["environment"],
+        settings["keep"],
         plugged,
         brought_files.places(raw),
     )

@@ -14,7 +14,7 @@ from pipeline_lib.experiments.experiment import Config
 from pipeline_lib.experiments.validation import read_yaml
 
 # What holds for a whole run. Other settings are each file's own.
-_SHARED = ("results", "data_root", "environment")
+_SHARED = ("results", "data_root", "environment", "keep")
 _REMEDY = "give one of them another name, or use the files one after the other"
 
 

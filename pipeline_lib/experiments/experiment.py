@@ -27,6 +27,7 @@ class Config:
         data_root: folder of the data sets, or None.
         experiments: by name.
         environment: "strict" if it is to be part of keys, else "record".
+        keep: "measured" if states may go once all is measured that reads them, else "all".
         plugins: files outside of the package that have functions which the config names.
         brought: paths of the files that it brings, by the digest of their bytes.
         adopted: keys that stand for artifacts of other code, and those artifacts' own keys.
@@ -36,6 +37,7 @@ class Config:
     data_root: Path | None
     experiments: dict[str, Experiment]
     environment: str = "record"
+    keep: str = "all"
     plugins: tuple[str, ...] = ()
     brought: dict[str, str] = field(default_factory=dict)
     adopted: dict[str, str] = field(default_factory=dict)

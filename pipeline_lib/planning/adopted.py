@@ -16,8 +16,7 @@ from typing import Any
 
 from pipeline_lib.core import files
 from pipeline_lib.planning.declared import STAGES
-from pipeline_lib.store import artifacts
-from pipeline_lib.store.verification import RECORD
+from pipeline_lib.store import artifacts, verification
 
 FILE = "plans/adopted.json"
 _FOLDER = re.compile(r"artifacts/[a-z_]+/[A-Za-z0-9_-]+-([0-9a-f]{12})")
@@ -96,9 +95,9 @@ def forget(results: Path) -> str:
 
 
 def is_there(results: Path, folder: str) -> bool:
-    """Tell whether all files of an artifact exist."""
+    """Tell whether all files of an artifact exist, or are gone on purpose."""
     stage = folder.split("/")[1]
-    return stage in STAGES and all((results / folder / name).is_file() for name in (*STAGES[stage].files, RECORD))
+    return stage in STAGES and verification.is_whole(results / folder, STAGES[stage].files)
 
 
 def there(results: Path) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 from pipeline_lib.core import eager, files, processors, registry
 from pipeline_lib.experiments import config, config_files
 from pipeline_lib.experiments.experiment import Config
-from pipeline_lib.planning import adopted, ledger, nodes, plan, plan_file, publication, refinement
+from pipeline_lib.planning import adopted, footprint, ledger, nodes, plan, plan_file, publication, refinement
 from pipeline_lib.planning.keys import fingerprint, known_code
 from pipeline_lib.planning.nodes import Plan
 from pipeline_lib.planning.plan_file import Written
@@ -205,6 +205,20 @@ def refined(made: Plan, raw: Mapping[str, Any], level: int, until: float) -> dic
     if not found:
         raise ValueError(f"an onset must lie between two steps further apart than {until:g} of it, got none; nothing to refine")
     return {**raw, "experiments": found}
+
+
+def let_go(written: Written) -> list[str]:
+    """Remove states and masks that all is measured of, if the config says so; those of plans that keep all stay.
+
+    Returns:
+        A line that says what went, or none.
+    """
+    if written.keep == "all":
+        return []
+    others = [path for path in (written.results / "plans").glob("*.jsonl") if path != written.path and plan_file.is_current(path)]
+    kept = {folder for path in others if Written(path).keep == "all" for folder in plan_file.folders(path)}
+    number, size = footprint.let_go(written.nodes, written.results, kept)
+    return [f"keep: measured: {number} files of states and masks are removed, {size / 1e6:.1f} MB"] if number else []
 
 
 def write_index(results: Path) -> None:

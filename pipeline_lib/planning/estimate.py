@@ -20,6 +20,7 @@ from pipeline_lib.experiments import starts
 from pipeline_lib.planning import adopted, footprint
 from pipeline_lib.planning.declared import STAGES
 from pipeline_lib.planning.nodes import Node, Plan
+from pipeline_lib.store import verification
 from pipeline_lib.store.verification import RECORD
 
 # What a record that is missing, empty, damaged or of an older version can raise.
@@ -145,8 +146,16 @@ def _startup() -> dict[str, float]:
 
 
 def is_made(plan: Plan, node: Node) -> bool:
-    """Tell whether all of a node's files exist."""
-    return all((plan.config.results / name).is_file() for name in node.files())
+    """Tell whether all of a node's files exist, or are gone on purpose."""
+    return verification.is_whole(plan.config.results / node.folder, STAGES[node.stage].files)
+
+
+def _missing(plan: Plan) -> list[Node]:
+    """List what a run would have to make."""
+    if plan.config.keep == "all":
+        return [node for node in plan.nodes.values() if not is_made(plan, node)]
+    wanted = [node.key for made in (*plan.tables.values(), *plan.figures.values()) for node in made.values()]
+    return [plan.nodes[key] for key in footprint.to_make(plan.nodes, wanted, plan.config.results)]
 
 
 def report(plan: Plan, calibrate: Calibrate | None = None, sized: footprint.Sizes = footprint.size) -> str:
@@ -158,8 +167,8 @@ def report(plan: Plan, calibrate: Calibrate | None = None, sized: footprint.Size
             hours are unknown.
         sized: counts the entries of a task's network.
     """
-    made = {key for key, node in plan.nodes.items() if is_made(plan, node)}
-    missing = [node for key, node in plan.nodes.items() if key not in made]
+    missing = _missing(plan)
+    made = plan.nodes.keys() - {node.key for node in missing}
     rates = rates_of(plan.config.results)
     measured, unknown = _calibrated(plan, missing, rates, calibrate)
     seconds = _seconds(missing, rates)
@@ -170,8 +179,8 @@ def report(plan: Plan, calibrate: Calibrate | None = None, sized: footprint.Size
 
 def summary(plan: Plan, sized: footprint.Sizes = footprint.size) -> dict[str, Any]:
     """Give what `report` writes as numbers: nodes and hours left by stage, runs and steps, and bytes; unknown hours are NaN."""
-    made = {key for key, node in plan.nodes.items() if is_made(plan, node)}
-    missing = [node for key, node in plan.nodes.items() if key not in made]
+    missing = _missing(plan)
+    made = plan.nodes.keys() - {node.key for node in missing}
     seconds = _seconds(missing, rates_of(plan.config.results))
     stages = {
         stage: {"nodes": len(keys), "exist": len(made.intersection(keys)), "hours_left": seconds[stage] / 3600}
@@ -225,6 +234,9 @@ def _shared(plan: Plan) -> list[str]:
     ]
 
 
+_PASSING = {"all": "which keep: measured removes at a run's end", "measured": "which go at a run's end"}
+
+
 def _disk(plan: Plan, missing: list[Node], sized: footprint.Sizes) -> str:
     """Say what a plan takes on disk, and whether what is missing fits there."""
     (whole, files), (left, _) = footprint.of(plan, plan.nodes.values(), sized), footprint.of(plan, missing, sized)
@@ -233,7 +245,8 @@ def _disk(plan: Plan, missing: list[Node], sized: footprint.Sizes) -> str:
     fits = "" if left <= free else "; MORE THAN IS FREE THERE"
     return (
         f"disk: about {whole / 1e9:.1f} GB in {files:,} files without data sets, "
-        f"{left / 1e9:.1f} GB of it to be made, {free / 1e9:.1f} GB free{fits}"
+        f"{left / 1e9:.1f} GB of it to be made, {free / 1e9:.1f} GB free{fits}; states and masks are "
+        f"{footprint.passing(plan, sized) / 1e9:.1f} GB of it, {_PASSING[plan.config.keep]}"
     )
 
 

@@ -1,19 +1,29 @@
-"""What a plan takes on disk: bytes by the sizes of its networks, and files."""
+"""What a plan takes on disk: bytes by the sizes of its networks, and files; and what of it may go once all is measured.
+
+With `keep: measured`, a run that has ended well removes the tensors of states and masks whose readers are all made. Their records
+stay and say so. A later run makes what is missing of its tables and figures, and of what that reads what is missing, and so on;
+what is there needs nothing (`to_make`), so states that are made again bring no work to those that had read them before.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pipeline_lib.planning.nodes import Node, Plan
+from pipeline_lib.store import artifacts, verification
 
 BLOCK = 4096  # bytes that a file takes at least
 _RECORDS = 2  # a job's log and benchmark record
 _TABLE = 30_000  # bytes of a measurement, or of a figure in two formats, give or take
 _STATES = ("pretrain", "teach", "rewind", "perturb", "train", "trace")
 _MASKS = ("prune", "adapt")
+_PASSING = (*_STATES, *_MASKS, "score")  # stages whose tensors only others read
+_TENSORS = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -99,3 +109,65 @@ def of(plan: Plan, nodes: Iterable[Node], sized: Sizes = size) -> tuple[int, int
             counts["files"] += files
             counts["bytes"] += _bytes(plan, node, sizes, sized) + files * BLOCK
     return counts["bytes"], counts["files"]
+
+
+def passing(plan: Plan, sized: Sizes = size) -> int:
+    """Add up the bytes of what may go once all is measured."""
+    sizes: dict[str, Size] = {}
+    return sum(_bytes(plan, node, sizes, sized) for node in plan.nodes.values() if node.stage in _PASSING)
+
+
+def _is_there(results: Path, node: Node, tensors: bool) -> bool:
+    return all((results / name).is_file() for name in node.files() if tensors or not name.endswith(_TENSORS))
+
+
+def to_make(nodes: Mapping[str, Node], wanted: Iterable[str], results: Path) -> set[str]:
+    """Find the keys of what a run has to make: what is wanted and missing, what that reads and is missing, and so on.
+
+    Args:
+        nodes: those of the plan, by key.
+        wanted: keys of those that are published.
+        results: the results folder.
+    """
+    found: set[str] = set()
+    left, seen = {(key, True) for key in wanted}, set[tuple[str, bool]]()
+    while left:
+        key, tensors = asked = left.pop()
+        seen.add(asked)
+        if key not in found and not _is_there(results, nodes[key], tensors):
+            found.add(key)
+            reads = nodes[key].stage != "tabulate"  # which takes parts of tables alone
+            left |= {(parent, reads) for parents in nodes[key].parents.values() for parent in parents} - seen
+    return found
+
+
+def let_go(nodes: Mapping[str, Node], results: Path, kept: Collection[str] = ()) -> tuple[int, int]:
+    """Remove the tensors of states and masks that nothing of the plan has to read any more.
+
+    Args:
+        nodes: those of the plan, by key.
+        results: the results folder.
+        kept: folders of artifacts, under the results folder, that stay whole.
+
+    Returns:
+        How many files are removed, and their bytes.
+    """
+    waiting: dict[str, bool] = defaultdict(bool)
+    for node in nodes.values():
+        if node.stage != "tabulate" and not _is_there(results, node, tensors=False):
+            waiting |= dict.fromkeys((parent for parents in node.parents.values() for parent in parents), True)
+    going = [node for key, node in nodes.items() if node.stage in _PASSING and node.folder not in kept and not waiting[key]]
+    gone = [size for node in going if _is_there(results, node, tensors=True) for size in _without_tensors(results / node.folder)]
+    return len(gone), sum(gone)
+
+
+def _without_tensors(folder: Path) -> list[int]:
+    """Remove an artifact's tensors, after its record says that they are gone on purpose; give the sizes of their files."""
+    record = verification.record(folder)
+    names = [name for name in record["sha256"] if name.endswith(_TENSORS)]
+    record[verification.LET_GO] = {name: record["sha256"].pop(name) for name in names}
+    artifacts.write_text(folder / verification.RECORD, json.dumps(record, indent=1) + "\n")
+    sizes = [(folder / name).stat().st_size for name in names]
+    for name in names:
+        (folder / name).unlink()
+    return sizes

@@ -7,6 +7,8 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,10 @@ from pipeline_lib.core import registry
 from pipeline_lib.core.files import refusal
 from pipeline_lib.experiments import config_files
 from pipeline_lib.experiments.figure_needs import FIGURES
+from pipeline_lib.planning import footprint
 from pipeline_lib.planning.declared import STAGES
 from pipeline_lib.planning.keys import fingerprint
-from pipeline_lib.planning.nodes import Plan
+from pipeline_lib.planning.nodes import Node, Plan
 from pipeline_lib.store import verification
 
 # Where artifacts lie under the results folder: no name leaves it, or means something to a shell.
@@ -60,7 +63,7 @@ def to_lines(plan: Plan, paths: Iterable[Path]) -> Iterable[str]:
     described = {task: _hashes(files) for task, files in config_files.task_files(plan.config).items()}
     header = {"format": fingerprint.FORMAT, "inputs": _hashes(paths), "tasks": described, "data_root": root}
     header |= {"environment": vars(plan.place) if plan.place else None, "adopted": plan.kept, "plugins": plan.config.plugins}
-    header |= {"brought": plan.config.brought}
+    header |= {"brought": plan.config.brought, "keep": plan.config.keep}
     yield json.dumps(header | {"published": published(plan)})
     for node in plan.nodes.values():
         reads = {role: [n.folder for n in nodes] for role, nodes in plan.parents(node).items()}
@@ -198,10 +201,24 @@ class Written:
             header, *nodes = path.read_text(encoding="utf-8").splitlines()
             self._header = json.loads(header)
             self.adopted = dict(self._header["adopted"])
+            self.keep = self._header.get("keep", "all")
             self.published = {str(copy): str(source) for copy, source in self._header["published"].items()}
             self._lines = {line[9:21]: line for line in nodes}  # each begins with {"key": "
         except _DAMAGE as error:
             raise not_whole(path, error) from None
+
+    @cached_property
+    def nodes(self) -> dict[str, Node]:
+        """All nodes, by key."""
+        names = [field.name for field in fields(Node)]
+        found = [Node(**{name: node[name] for name in names}) for node in nodes(self.path)]
+        return {node.key: node for node in found}
+
+    @cached_property
+    def _to_make(self) -> set[str]:
+        """Keys of what is missing of the published, and of what that reads."""
+        wanted = {Path(source).parent.name.rpartition("-")[2] for source in self.published.values()}
+        return footprint.to_make(self.nodes, wanted, self.results)
 
     def mark_begun(self) -> None:
         """Make the file the newest of its folder, by which those who watch know which plan is run."""
@@ -223,6 +240,8 @@ class Written:
     def reads(self, name: str) -> list[str]:
         """List the files that a node reads: of each parent the first, or its part of a table, and its record.
 
+        With `keep: measured`, what is there reads nothing: it stays as it is if what it was made from is gone, or made again.
+
         Args:
             name: `<stage>/<label>-<key>`.
 
@@ -230,6 +249,8 @@ class Written:
             ValueError: there is no such node.
         """
         line = self._node(name)
+        if self.keep == "measured" and line["key"] not in self._to_make:
+            return []
         try:
             part = f"{line['spec']['table']}.parquet" if line["stage"] == "tabulate" else None
             parents = [folder for folders in line["reads"].values() for folder in folders]

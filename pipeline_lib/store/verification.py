@@ -15,6 +15,7 @@ from pipeline_lib.core import files
 from pipeline_lib.store import environment, seals
 
 RECORD = "spec.json"
+LET_GO = "let_go"  # in a record: digests of files that were removed since all that reads them was made
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -33,6 +34,19 @@ def written(record: Path) -> dict[str, str]:
     try:
         return dict(json.loads(record.read_text(encoding="utf-8"))["sha256"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
+
+
+def is_whole(folder: Path, names: Iterable[str]) -> bool:
+    """Tell whether an artifact is made: its record is there, and each of its files, or they are gone on purpose."""
+    missing = {name for name in names if not (folder / name).is_file()}
+    return (folder / RECORD).is_file() and (not missing or missing <= _gone(folder).keys())
+
+
+def _gone(folder: Path) -> dict[str, str]:
+    try:
+        return dict(record(folder).get(LET_GO, {}))
+    except (ValueError, TypeError):
         return {}
 
 

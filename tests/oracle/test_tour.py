@@ -13,7 +13,7 @@ import pytest
 
 import pipeline_lib
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 TOUR = (ROOT / "docs" / "tour.md").read_text(encoding="utf-8")
 # A notebook shows what a line that is an expression comes to; so does this, as a list.
 SHOW = """

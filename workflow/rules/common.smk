@@ -213,7 +213,8 @@ def finish():
     stop_workers()
     driver.write_index(PLAN.results)
     told = ledger.mixtures(PLAN.results, PLAN.published)
-    for line in [*told, *closing.lines(PLAN.results, PLAN.published)]:
+    told += closing.lines(PLAN.results, PLAN.published)
+    for line in [*told, *refused_by(driver.let_go, PLAN)]:
         print(terminal.printable(line), file=sys.stderr)
 
 

@@ -124,6 +124,9 @@ class Whole:
     environment: Literal["record", "strict"] = key(
         "record", "", "whether versions and devices are only recorded, or part of keys"
     )
+    keep: Literal["all", "measured"] = key(
+        "all", "", "what stays on disk; `measured`: a run that ends well removes states and masks that all is measured of"
+    )
     plugins: Annotated[tuple[str, ...], Items()] = key(
         (), "", "files, relative to this one, whose functions configs may name ([how](plugins.md)): `[my_lab/nets.py]`", "none"
     )

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 import toys
 
 from pipeline_lib.experiments import config
-from pipeline_lib.planning import driver, footprint, nodes
+from pipeline_lib.planning import driver, estimate, footprint, nodes
 from pipeline_lib.planning.footprint import BLOCK, Size
-from pipeline_lib.store import artifacts
+from pipeline_lib.store import artifacts, verification
 
 
 def _of(made: nodes.Plan, stage: str) -> tuple[int, int]:
@@ -61,3 +64,81 @@ def test_a_state_takes_what_was_said(tmp_path):
     said, number = footprint.of(made, nodes_made)
     assert number == len(files) + 2 * len(nodes_made)
     assert 0 < entries - (said - number * BLOCK) < 2 * headers
+
+
+def _by_hand(made: nodes.Plan, stages: set[str]) -> None:
+    """Write files and records of some stages, as if their jobs had."""
+    for node in (node for node in made.nodes.values() if node.stage in stages):
+        folder = made.config.results / node.folder
+        names = [Path(name).name for name in node.files()[:-1]]
+        for name in names:
+            artifacts.write_text(folder / name, "anything")
+        record = {"key": node.key, "stage": node.stage, "sha256": verification.digests(folder)}
+        artifacts.write_text(folder / verification.RECORD, json.dumps(record))
+
+
+@pytest.fixture
+def whole(tmp_path):
+    """A plan of which all is made."""
+    made = toys.make_plan(toys.raw_config(tmp_path, orders=2, levels=1))
+    _by_hand(made, {node.stage for node in made.nodes.values()})
+    return made
+
+
+def _wanted(made: nodes.Plan) -> list[str]:
+    return [node.key for found in (*made.tables.values(), *made.figures.values()) for node in found.values()]
+
+
+def _tensors(made: nodes.Plan) -> set[str]:
+    return {path.parents[1].name for path in made.config.results.glob("artifacts/*/*/*.safetensors")}
+
+
+def test_states_and_masks_go_when_all_is_made_and_count_as_made(whole):
+    results = whole.config.results
+    number, size = footprint.let_go(whole.nodes, results)
+    assert (number > 0, size) == (True, number * len("anything"))
+    assert _tensors(whole) == {"prepare"}
+    assert verification.verify(results) == (len(whole.nodes), [])
+    assert all(estimate.is_made(whole, node) for node in whole.nodes.values())
+    assert footprint.to_make(whole.nodes, _wanted(whole), results) == set()
+    assert footprint.let_go(whole.nodes, results) == (0, 0)
+
+
+def test_a_state_stays_while_something_has_to_read_it_or_another_plan_keeps_it(whole):
+    results = whole.config.results
+    pair = next(node for node in whole.nodes.values() if node.stage == "interpolate")
+    (results / whole.nodes[pair.key].folder / verification.RECORD).unlink()
+    other = next(node for node in whole.nodes.values() if node.stage == "rewind")
+    footprint.let_go(whole.nodes, results, {other.folder})
+    left = {path.parent for path in results.glob("artifacts/*/*/*.safetensors") if path.parents[1].name != "prepare"}
+    read = {
+        results / node.folder for nodes_read in whole.parents(pair).values() for node in nodes_read if node.stage != "prepare"
+    }
+    assert left == read | {results / other.folder}
+
+
+def test_what_is_missing_asks_for_what_it_reads_and_for_no_more(whole):
+    results = whole.config.results
+    footprint.let_go(whole.nodes, results)
+    table = whole.tables["tiny"]["runs"]
+    (results / table.folder / "table.parquet").unlink()
+    assert footprint.to_make(whole.nodes, _wanted(whole), results) == {table.key}, "tables of runs have stayed"
+
+    pair = next(node for node in whole.nodes.values() if node.stage == "interpolate")
+    (results / pair.folder / "interpolation.parquet").unlink()
+    (results / whole.tables["tiny"]["interpolation"].folder / "table.parquet").unlink()
+    found = footprint.to_make(whole.nodes, _wanted(whole), results)
+    trained = {key for role, keys in pair.parents.items() if role != "data" for key in keys}
+    assert trained | {pair.key} <= found
+    others = {node.key for node in whole.nodes.values() if node.stage == "interpolate"} - {pair.key}
+    assert others
+    assert not others & found
+
+
+def test_a_file_that_is_gone_by_accident_is_missing(whole):
+    node = next(node for node in whole.nodes.values() if node.stage == "train")
+    path = whole.config.results / node.folder / "state.safetensors"
+    path.unlink()
+    assert not estimate.is_made(whole, node)
+    _, faults = verification.verify(whole.config.results)
+    assert [fault.endswith("state.safetensors is gone") for fault in faults] == [True]
