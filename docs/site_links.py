@@ -16,6 +16,7 @@ OUTSIDE = {
     "SECURITY.md": "security.md",
     "config/README.md": "configure.md",
     "CITATION.cff": "files/CITATION.cff",
+    ".snakemake-workflow-catalog.yml": "files/catalogue.yml",
     "workflow/profiles/slurm/config.yaml": "files/slurm-profile.yaml",
 }
 INSIDE = {page: name for name, page in OUTSIDE.items()}

@@ -89,6 +89,8 @@ def claims(
     shown = ("experiment", "verdict", "claim", "setting", "measured", "low", "high", "unit", "paper_value")
     output.table([{name: row[name] for name in shown} for row in rows])
     output.say(", ".join(f"{number} {verdict}" for verdict, number in Counter(row["verdict"] for row in every).most_common()))
+    for line in catalogue.lacking(every):
+        output.say(line)
 
 
 @app.command()

@@ -28,7 +28,7 @@ COMMAND = re.compile(r"(?:\$ )?(?:[A-Z_]+=\S+ )*(?:[\w.]+/bin/)?(?P<tool>[a-z][a
 # What other software does is not tried here.
 ELSEWHERE = ("apt-get", "apptainer", "cd", "docker", "git", "nvidia-smi", "scancel", "scontrol")
 # Files that a reader makes, and words that stand for others.
-OWN = re.compile(r"…|[A-Z_]{3,}|(experiment|round|walk)\.yaml")
+OWN = re.compile(r"…|[A-Z_]{3,}|(experiment|own|round|walk)\.yaml")
 # What is quick enough to be run as it stands, and something that it prints.
 RUN = {
     "rewind --help": "Study how networks train early on",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -117,3 +118,15 @@ def test_committed_tables_have_the_columns_that_are_documented(path):
     documented = {column.name: column.type for column in declared.COLUMNS[FURTHER.get(path.stem, path.stem)]}
     found = {field.name: str(field.type).removeprefix("large_") for field in pq.read_schema(path)}
     assert {name: documented.get(name) for name in found} == found
+
+
+@pytest.mark.parametrize("folder", sorted(numbers.FOLDER.glob("*/claims.parquet")), ids=lambda path: path.parent.name)
+def test_the_readme_counts_claims_as_their_tables_do(folder):
+    text = (config.ROOT / "README.md").read_text(encoding="utf-8")
+    row = rf"^\| (paper [ABC]), .*reproductions/{folder.parent.name}/README\.md\).* (\w+) seeds \| (\d+) \| (\d+) \| (\d+) \|$"
+    (found,) = re.findall(row, text, re.MULTILINE)
+    table = pd.read_parquet(folder)
+    verdicts = table[table["family"] == found[0]]["verdict"].value_counts()
+    assert found[2:] == tuple(str(verdicts[word]) for word in ("holds", "fails", "undecided"))
+    seeds = pd.read_parquet(folder.with_name("runs.parquet"))["seed"].nunique()
+    assert {"three": 3, "ten": 10}[found[1]] == seeds
