@@ -31,6 +31,25 @@ def content_hash(path: Path) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def noted(path: Path) -> str:
+    """Hash what a YAML file says, and after it its bytes, for `is_as_noted`."""
+    return content_hash(path) + _bytes_hash(path)
+
+
+def _bytes_hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def is_as_noted(path: Path, note: str) -> bool:
+    """Tell whether a file is there and says what it said; one of the same bytes is not parsed.
+
+    Args:
+        path: the file.
+        note: what `noted` gave of it.
+    """
+    return path.is_file() and (_bytes_hash(path) == note[12:] or content_hash(path) == note[:12])
+
+
 def _difference(first: Any, second: Any, place: str) -> tuple[str, Any, Any]:
     """Find the first place in which two descriptions differ."""
     if isinstance(first, Mapping) and isinstance(second, Mapping):

@@ -91,8 +91,8 @@ def planned(paths: Sequence[Path], overrides: Mapping[str, Any], main: bool) -> 
 def _check_current(header: Mapping[str, Any], line: Mapping[str, Any]) -> None:
     """Refuse a job whose config is not what was planned, or its code: all that it may import, as frozen at its start."""
     for name, planned in plan_file.inputs_of(header, line).items():
-        path = Path(name)
-        if not path.is_file() or config_files.content_hash(path) != planned:
+        path = config.ROOT / name
+        if not config_files.is_as_noted(path, planned):
             raise ValueError(f"config must stay as it was planned during a run, got a changed {path.name}; start the run again")
     if line["key"] in header["adopted"]:
         raise ValueError(

@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline_lib.core import registry
 from pipeline_lib.core.files import refusal
-from pipeline_lib.experiments import config_files
+from pipeline_lib.experiments import config, config_files
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.planning import footprint
 from pipeline_lib.planning.declared import STAGES
@@ -71,11 +71,19 @@ def to_lines(plan: Plan, paths: Iterable[Path]) -> Iterable[str]:
 
 
 def _hashes(paths: Iterable[Path]) -> dict[str, str]:
-    return {str(path.resolve()): config_files.content_hash(path) for path in paths}
+    return {_named(path): config_files.noted(path) for path in paths}
+
+
+def _named(path: Path) -> str:
+    """Name a file of this checkout as seen from its root: another machine has its checkout elsewhere."""
+    whole, root = path.resolve(), config.ROOT.resolve()
+    return str(whole.relative_to(root) if whole.is_relative_to(root) else whole)
 
 
 def inputs_of(header: Mapping[str, Any], line: Mapping[str, Any]) -> dict[str, str]:
     """Give the hashes of the files that a node is described in: config files, and its task's, or all tasks' if it has none.
+
+    Files of the checkout are named as seen from its root.
 
     Args:
         header: of the plan file.

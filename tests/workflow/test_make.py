@@ -11,8 +11,8 @@ import time
 import checkout as co
 from checkout import Checkout
 
-# Nothing that is imported may be Snakemake, and nothing that only the command for people needs.
-BARE = "import sys; sys.modules |= dict.fromkeys(['snakemake', 'typer', 'rich']); "
+# Nothing that is imported may be Snakemake, or what only planning and the command for people need.
+BARE = "import sys; sys.modules |= dict.fromkeys(['snakemake', 'typer', 'rich', 'jsonschema', 'platformdirs', 'pygments']); "
 MAKE = f"{BARE}from pipeline_lib import __main__ as command; sys.exit(command.main(sys.argv[1:]))"
 
 

@@ -19,6 +19,20 @@ def test_the_content_hash_sees_what_a_file_says(tmp_path, text, same):
     assert (config_files.content_hash(first) == config_files.content_hash(second)) is same
 
 
+def test_a_file_of_the_same_bytes_is_not_parsed(tmp_path, monkeypatch):
+    path = tmp_path / "a.yaml"
+    path.write_text("a: 1\n")
+    note = config_files.noted(path)
+    path.write_text("# why\na: 1\n")
+    assert config_files.is_as_noted(path, note), "a comment does not count"
+    assert not config_files.is_as_noted(tmp_path / "gone.yaml", note)
+    path.write_text("a: 2\n")
+    assert not config_files.is_as_noted(path, note)
+    path.write_text("a: 1\n")
+    monkeypatch.setattr(config_files, "read_yaml", None)
+    assert config_files.is_as_noted(path, note)
+
+
 def _file(tmp_path, name, **parts):
     path = tmp_path / f"{name}.yaml"
     whole = toys.raw_config() | parts

@@ -19,6 +19,17 @@ def test_a_plan_file_finds_each_node_by_its_key(tmp_path):
     assert json.loads(path.read_text().splitlines()[0]) == header
 
 
+def test_files_of_the_checkout_are_named_as_seen_from_its_root(tmp_path):
+    """A plan that was written in one checkout is checked against the files of the one in which it is carried out."""
+    own = tmp_path / "own.yaml"
+    own.write_text("a: 1\n")
+    shipped = config.ROOT / "config" / "config.yaml"
+    made = toys.make_plan({**toys.raw_config(figures=["paths_dense"]), "tasks": {"toy": {"base": "digits_mlp"}}})
+    header = json.loads(next(iter(plan_file.to_lines(made, [own, shipped]))))
+    assert list(header["inputs"]) == [str(own), "config/config.yaml"]
+    assert list(header["tasks"]["toy"]) == ["config/tasks/digits_mlp.yaml"]
+
+
 def test_a_missing_plan_or_node_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"plan must exist, got .*; make it with"):
         plan_file.find_line(tmp_path / "none.jsonl", "0" * 12)
