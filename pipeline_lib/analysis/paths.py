@@ -17,6 +17,7 @@ from pipeline_lib.core.types import Dataset, Split, State, Tensors
 from pipeline_lib.training.batches import Normaliser
 from pipeline_lib.training.evaluation import Score, Tally, chunks, part
 from pipeline_lib.training.precision import Numerics
+from pipeline_lib.training.room import fitting
 
 Pair = tuple[int, int]
 STATISTICS_IMAGES = 5000
@@ -54,6 +55,7 @@ class _Mixtures:
         return self._tensors
 
 
+@fitting
 @torch.no_grad()
 def paths(
     network: nn.Sequential,
@@ -137,6 +139,7 @@ def _statistics(
     return {name: tensors[name] for name in mixture if name.endswith(_OF_BATCHNORM)}
 
 
+@fitting
 @torch.no_grad()
 def recomputed_paths(
     network: nn.Sequential,
