@@ -59,4 +59,4 @@ def gram_values(
                 sums[c] += torch.cat([each[keep] for each, keep in zip(found, kept, strict=True)]).double()
                 counts[c] += (y == c).sum()
     means = sums / counts.clamp(min=1)[:, None] * (counts / counts.sum() / max(num_classes - 1, 1)).sqrt()[:, None]
-    return np.linalg.eigvalsh((means @ means.T).cpu().numpy())[::-1].clip(min=0)
+    return np.linalg.eigvalsh(np.array((means @ means.T).tolist()))[::-1].clip(min=0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pipeline_lib.analysis.lanczos import Matvec
 from pipeline_lib.core.types import Mask, State
+from pipeline_lib.training.room import Room, fitting
 
 Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 Product = Callable[[Sequence[Tensor]], Sequence[Tensor]]
@@ -106,14 +109,25 @@ def _operator(
     _check(state, names, mask, mode)
     leaves = {name: state.params[name].detach().requires_grad_() for name in names}
     survivors, loss = _Survivors(leaves, mask), _Loss(network, state, leaves, mode)
-    # Sums over batches are in float64, so that their number adds no rounding.
-    total, num = torch.zeros((), dtype=torch.float64), 0
-    with torch.enable_grad():
-        for x, y in batches():
-            total, num = total.to(y.device) + survivors.gather(loss.gradient(x, y)).double(), num + len(y)
+    # A batch's own statistics depend on its size.
+    fit: Callable[[Callable[..., Any]], Callable[..., Any]] = (
+        partial(fitting, kept=Room()) if mode == "eval" else (lambda function: function)
+    )
+
+    @fit
+    def gradient() -> tuple[Tensor, int]:
+        # Sums over batches are in float64, so that their number adds no rounding.
+        total, num = torch.zeros((), dtype=torch.float64), 0
+        with torch.enable_grad():
+            for x, y in batches():
+                total, num = total.to(y.device) + survivors.gather(loss.gradient(x, y)).double(), num + len(y)
+        return total, num
+
+    total, num = gradient()
     if not num:
         raise ValueError("batches must yield examples, got none; the loss is their mean")
 
+    @fit
     def matvec(vectors: Float[Tensor, "*block n"]) -> Float[Tensor, "*block n"]:
         block = vectors.reshape(-1, vectors.shape[-1])
         pieces, sums, seen = [survivors.scatter(vector) for vector in block], torch.zeros_like(block, dtype=torch.float64), 0

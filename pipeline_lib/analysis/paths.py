@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import UInt8
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -16,6 +17,7 @@ from pipeline_lib.core.types import Dataset, Split, State, Tensors
 from pipeline_lib.training.batches import Normaliser
 from pipeline_lib.training.evaluation import Score, Tally, chunks, part
 from pipeline_lib.training.precision import Numerics
+from pipeline_lib.training.room import fitting
 
 Pair = tuple[int, int]
 STATISTICS_IMAGES = 5000
@@ -38,6 +40,22 @@ def alphas(num: int) -> list[float]:
     return [i / (num - 1) for i in range(num)]
 
 
+class _Mixtures:
+    """Networks as one vector each, and room for a mixture of two, whose tensors stay where they are."""
+
+    def __init__(self, networks: Sequence[Tensors]) -> None:
+        floats = [name for name, tensor in networks[0].items() if tensor.is_floating_point()]
+        self._vectors = [algebra.to_vector({name: network[name] for name in floats}) for network in networks]
+        self._mixed = torch.empty_like(self._vectors[0])
+        # Integer tensors, BatchNorm's batch counters, play no part in evaluation.
+        self._tensors = {**networks[0], **algebra.views(self._mixed, {name: networks[0][name] for name in floats})}
+
+    def at(self, pair: Pair, alpha: float) -> dict[str, Tensor]:
+        torch.lerp(self._vectors[pair[1]], self._vectors[pair[0]], alpha, out=self._mixed)
+        return self._tensors
+
+
+@fitting
 @torch.no_grad()
 def paths(
     network: nn.Sequential,
@@ -75,40 +93,42 @@ def paths(
     tallies: dict[object, Tally] = {key: Tally() for key in set(ends.values())}
     inner = [(pair, alpha) for pair in pairs for alpha in weights if (pair, alpha) not in ends]
     tallies.update({point: Tally() for point in inner})
+    mixtures = _Mixtures(bodies)
     with numerics.autocast(split.y.device):
         for x, y in chunks(split, dataset, numerics):
             hidden = [functional_call(network[0], stem, (x,)) for stem in stems]
             for i in set(ends.values()):
                 tallies[i].add(functional_call(network[1], bodies[i], (hidden[i].clone(),)), y)
             for (i, j), alpha in inner:
-                body = algebra.lerp(bodies[j], bodies[i], alpha)
                 mixed = torch.lerp(hidden[j], hidden[i], alpha)
-                tallies[(i, j), alpha].add(functional_call(network[1], body, (mixed,)), y)
+                tallies[(i, j), alpha].add(functional_call(network[1], mixtures.at((i, j), alpha), (mixed,)), y)
     scores = {key: tally.score() for key, tally in tallies.items()}
     return {pair: [scores[ends.get((pair, a), (pair, a))] for a in weights] for pair in pairs}
 
 
-def _drawn(split: Split) -> Split:
-    """Draw the images of statistics at random, as folders list theirs class by class; those in files are decoded here, once."""
+def _drawn(split: Split) -> UInt8[Tensor, "n c h w"]:
+    """Draw the images of statistics at random, as folders list theirs class by class; those in files are decoded here, once.
+
+    They come to the device of the labels, so that no point waits for them.
+    """
     chosen = torch.randperm(len(split.y), generator=torch_generator("statistics"))[:STATISTICS_IMAGES].sort().values
     x = split.x[chosen.to(split.x.device)] if isinstance(split.x, Tensor) else split.x[chosen]
-    return Split(x, split.y[chosen.to(split.y.device)])
+    return x.to(split.y.device)
 
 
 def _statistics(
-    network: nn.Sequential, mixture: Tensors, images: Split, dataset: Dataset, numerics: Numerics
+    network: nn.Sequential, mixture: Tensors, images: Tensor, normalise: Normaliser, numerics: Numerics
 ) -> dict[str, Tensor]:
     """Recompute BatchNorm statistics: the mean over chunks of each chunk's statistics, weighted by their sizes.
 
     Chunks have one size on every device, as statistics depend on it.
     """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    kept, device = [module.momentum for module in norms], images.y.device
-    tensors, normalise = {name: tensor.clone() for name, tensor in mixture.items()}, Normaliser(dataset, device)
+    kept, tensors = [module.momentum for module in norms], {name: tensor.clone() for name, tensor in mixture.items()}
     try:
         network.train()
-        for begin in range(0, len(images.y), STATISTICS_CHUNK):
-            x = images.x[begin : begin + STATISTICS_CHUNK].to(device)
+        for begin in range(0, len(images), STATISTICS_CHUNK):
+            x = images[begin : begin + STATISTICS_CHUNK]
             for module in norms:
                 module.momentum = len(x) / (begin + len(x))  # the first chunk's replace what is there
             functional_call(network, tensors, (numerics.lay(normalise(x)),))
@@ -119,6 +139,7 @@ def _statistics(
     return {name: tensors[name] for name in mixture if name.endswith(_OF_BATCHNORM)}
 
 
+@fitting
 @torch.no_grad()
 def recomputed_paths(
     network: nn.Sequential,
@@ -137,19 +158,15 @@ def recomputed_paths(
     Source: `torch.optim.swa_utils.update_bn`; ambiguity G-9.
     Differs: chunks count by their sizes.
     """
-    few = _drawn(dataset.train)
-    wholes = [{**s.params, **s.buffers} for s in states]
+    few, normalise = _drawn(dataset.train), Normaliser(dataset, split.y.device)
+    mixtures = _Mixtures([numerics.lay_all({**s.params, **s.buffers}) for s in states])
     points = [(pair, alpha) for pair in pairs for alpha in weights]
-
-    def mixture(pair: Pair, alpha: float) -> dict[str, Tensor]:
-        return numerics.lay_all(algebra.lerp(wholes[pair[1]], wholes[pair[0]], alpha))
-
     with numerics.autocast(split.y.device):
-        own = {point: _statistics(network, mixture(*point), few, dataset, numerics) for point in points}
+        own = {point: _statistics(network, mixtures.at(*point), few, normalise, numerics) for point in points}
         tallies = {point: Tally() for point in points}
         for x, y in chunks(split, dataset, numerics):
             for point, tally in tallies.items():
-                tally.add(functional_call(network, {**mixture(*point), **own[point]}, (x.clone(),)), y)
+                tally.add(functional_call(network, {**mixtures.at(*point), **own[point]}, (x.clone(),)), y)
     return {pair: [tallies[pair, alpha].score() for alpha in weights] for pair in pairs}
 
 

@@ -19,6 +19,7 @@ from pipeline_lib.store import seals
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
+    from torch import Tensor
 
     from pipeline_lib.core.types import State
 
@@ -79,6 +80,12 @@ def _digest(meta: Meta) -> str:
     return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
 
 
+def array(tensor: Tensor) -> np.ndarray:
+    """Give a tensor's values as a numpy array, wherever it lies; here alone tensors become arrays."""
+    values: np.ndarray = tensor.detach().cpu().numpy()
+    return values
+
+
 def _content(tensors: Mapping[str, Any]) -> str:
     """Hash names, types, shapes and bytes of numpy arrays or tensors on the CPU; equal ones of either kind have one digest."""
     import numpy as np
@@ -89,7 +96,7 @@ def _content(tensors: Mapping[str, Any]) -> str:
         if not isinstance(tensor, np.ndarray):
             import torch
 
-            tensor = tensor.reshape(-1).view(torch.uint8).numpy()
+            tensor = array(tensor.reshape(-1).view(torch.uint8))
         whole.update(f"{name} {str(tensors[name].dtype).removeprefix('torch.')} {list(tensors[name].shape)}\n".encode())
         whole.update(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data)
     return whole.hexdigest()

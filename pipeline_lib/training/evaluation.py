@@ -15,6 +15,7 @@ from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.types import Dataset, Split, State, Tensors
 from pipeline_lib.training.batches import Normaliser
 from pipeline_lib.training.precision import Numerics
+from pipeline_lib.training.room import fitting, sized
 
 # Bytes of images evaluated at a time: on a CPU what its caches hold, on a GPU what keeps it busy. One rule everywhere, so that
 # equal states get equal bits.
@@ -74,7 +75,7 @@ def subset(split: Split, num: int, draw: str) -> Split:
 def chunk_size(split: Split) -> int:
     """Count the examples to evaluate at a time, by their size and the device of the split's labels."""
     size = math.prod(split.x.shape[1:])
-    return max(16, min(_MOST, _CHUNK_BYTES[split.y.device.type] // size))
+    return sized(max(16, min(_MOST, _CHUNK_BYTES[split.y.device.type] // size)))
 
 
 def chunks(split: Split, dataset: Dataset, numerics: Numerics) -> Iterator[tuple[Tensor, Tensor]]:
@@ -86,6 +87,7 @@ def chunks(split: Split, dataset: Dataset, numerics: Numerics) -> Iterator[tuple
         yield numerics.lay(normalise(x)), split.y[begin : begin + size]
 
 
+@fitting
 @torch.no_grad()
 def evaluate(network: nn.Sequential, state: State, split: Split, dataset: Dataset, numerics: Numerics | None = None) -> Score:
     """Compute a state's error and loss in eval mode, without augmentation.

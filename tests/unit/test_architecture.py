@@ -92,6 +92,14 @@ def test_no_import_cycles() -> None:
         visit(module, ())
 
 
+def test_tensors_of_jobs_become_arrays_in_the_store_alone() -> None:
+    """A tensor may lie on a GPU: `artifacts.array` brings it over. What data sets read never does; people know theirs."""
+    for path in PACKAGE.rglob("*.py"):
+        names = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Attribute)]
+        places = [node.lineno for node in names if node.attr in ("numpy", "__array__")]
+        assert not places or path.relative_to(PACKAGE).parts[0] in ("store", "datasets", "notebook"), f"{path.name}:{places}"
+
+
 def test_carriers_are_few_and_compute_nothing() -> None:
     """Their text has no part in keys: files, resumption, logging, lookups, the device; numbers pass through them as they are."""
     from pipeline_lib.planning import declared

@@ -73,7 +73,7 @@ def _pruned(job: Job[Spec], seed: int, state: State, mask: Mask, criterion: str,
     if criterion == "none":
         return state
     spec = job.spec
-    weights = {name: state.params[name].numpy() for name in mask}
+    weights = {name: artifacts.array(state.params[name]) for name in mask}
     name = (seed, spec["k"], spec["level"], str(fraction))
     rng = numpy_generator("cut", *name, *([draw] if draw else []))
     return algebra.masked(state, prune(criterion, {"weights": weights, "rng": rng}, mask, fraction, spec["scope"]))

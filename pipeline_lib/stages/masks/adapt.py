@@ -127,7 +127,7 @@ def example_losses(
 
 
 def _array(losses: Tensor) -> np.ndarray:
-    return losses.double().cpu().numpy()
+    return artifacts.array(losses.double())
 
 
 def _highest_loss(setting: _Setting, state: State, prune_by: Callable[[float], Mask]) -> Callable[[float], float]:
@@ -146,7 +146,7 @@ def _choose(
 ) -> tuple[Mask, list[dict[str, Any]]]:
     """Choose one member's next mask, and tell of each ratio that was tried; of a diverged run there is the floor alone."""
     spec, world, made = setting.spec, setting.world, Tries()
-    known = {"weights": {name: state.params[name].numpy() for name in mask}}
+    known = {"weights": {name: artifacts.array(state.params[name]) for name in mask}}
 
     def prune_by(fraction: float) -> Mask:
         made[fraction] = selection.prune("magnitude", known, mask, fraction, spec["scope"])

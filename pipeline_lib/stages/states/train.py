@@ -94,7 +94,7 @@ def _masks(job: Job[Spec], setting: Setting, num_seeds: int) -> tuple[list[Mask]
         return [ones] * num_seeds, "none", [False] * num_seeds, [False] * num_seeds
     arrays, meta = artifacts.read_arrays(job.file("mask", "mask.safetensors"))
     found: list[Mask] = [{name: array[i] for name, array in arrays.items()} for i in range(num_seeds)]
-    weights = {name: tensor.detach().numpy() for name, tensor in network.named_parameters()}
+    weights = {name: artifacts.array(tensor) for name, tensor in network.named_parameters()}
     for mask in found:
         masks.check_fit(mask, weights)
     return found, meta["spec"]["criterion"], meta["diverged"], meta["empty"]

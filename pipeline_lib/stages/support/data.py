@@ -58,7 +58,7 @@ class World:
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:
-    return hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in tensors.values())).hexdigest()
+    return hashlib.sha256(b"".join(artifacts.array(tensor).tobytes() for tensor in tensors.values())).hexdigest()
 
 
 def _joined(paths: Sequence[str]) -> bytes:
@@ -147,7 +147,7 @@ def _split(tensors: dict[str, Tensor], part: str, files: dict[str, Any], job: Jo
         return Split(tensors[f"{part}_x"].to(device), y)
     if job.data_root is None:
         raise ValueError("data_root must be set for a folder of images, got none; set it in the config or PIPELINE_DATA_ROOT")
-    paths = tuple(tensors[f"{part}_paths"].numpy().tobytes().decode(errors="surrogateescape").split("\0"))
+    paths = tuple(artifacts.array(tensors[f"{part}_paths"]).tobytes().decode(errors="surrogateescape").split("\0"))
     strange = [path for path in (*paths, files["folder"]) if Path(path).is_absolute() or ".." in Path(path).parts]
     if strange:
         raise ValueError(f"image must be in data_root, got {strange[0]!r}; prepare the data set again")

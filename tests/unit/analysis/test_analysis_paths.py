@@ -193,3 +193,13 @@ def test_recomputing_leaves_the_states_and_the_network_as_they_were():
     recomputed_paths(net, states, [(0, 1)], [0.0, 1.0], DATA.test, DATA, Numerics())
     assert all(toys.same_state(a, b) for a, b in zip(states, before, strict=True))
     assert (net[1].bn.momentum, net.training) == (momentum, False)
+
+
+def test_points_with_recomputed_statistics_bring_nothing_to_the_device(monkeypatch):
+    """Constants and images go there once, so that a GPU does not wait at each point."""
+    net, made = toys.norm_net(), []
+    for module in ("analysis.paths", "training.evaluation"):
+        monkeypatch.setattr(f"pipeline_lib.{module}.Normaliser", lambda *given: made.append(1) or Normaliser(*given))
+    for num in (2, 5):
+        recomputed_paths(net, _states(net, 2), [(0, 1)], alphas(num), DATA.test, DATA, Numerics())
+    assert len(made) == 2 * 2

@@ -153,6 +153,12 @@ def test_channels_last_changes_the_layout_alone():
     assert last[0].is_contiguous(memory_format=torch.channels_last)
 
 
+def test_one_channel_is_the_innermost_where_images_are_cropped():
+    """What convolutions take for their layout decides their rounding."""
+    x, _ = _at(stream(DATA, (0, 0), 6, **CROPPED), 3)
+    assert x.stride() == (16, 1, 4, 1)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("data")
