@@ -103,7 +103,17 @@ def _value(*parts: object) -> float:
 def frames() -> dict[str, pd.DataFrame]:
     rows = {
         name: list[dict[str, Any]]()
-        for name in ("runs", "curves", "interpolation", "instability", "distances", "throughout", "layers", "similarity")
+        for name in (
+            "runs",
+            "curves",
+            "interpolation",
+            "instability",
+            "distances",
+            "throughout",
+            "layers",
+            "similarity",
+            "alignments",
+        )
     }
     for s in _settings():
         who, plain = tuple(s.values()), s | {"start": f"k{s['k']}"}
@@ -113,7 +123,7 @@ def frames() -> dict[str, pd.DataFrame]:
         rows["curves"] += [
             plain | {"noise_order": 0, "step": t, "split": p, "error": _value(who, t, p), "loss": 1.0} for t, p in curve
         ]
-        pair = s | {"order_1": 0, "order_2": 1}
+        pair = s | {"order_1": 0, "order_2": 1, "other_seed": s["seed"], "alignment": "none"}
         line = list(product((0.0, 0.5, 1.0), SPLITS))
         both = [("averaged", 1.0), ("recomputed", 0.5)]
         for batchnorm, scale in both:
@@ -123,6 +133,15 @@ def frames() -> dict[str, pd.DataFrame]:
             ]
             ends = {"instability": scale * _value(who), "mean_end_error": 0.1, "max_error": 0.1 + scale * _value(who), **ROOM}
             rows["instability"] += [label | ends | {"split": split} for split in SPLITS]
+            rows["instability"] += [
+                label | ends | how | {"split": "test", "instability": scale * _value(who, *how.values())}
+                for how in _alignments(s)
+            ]
+        rows["alignments"] += [
+            pair | how | {"before": 0.1, "after": _value(who, *how.values()), "moved": _value(who, how["alignment"]), "sweeps": 2}
+            for how in _alignments(s)
+            if how["alignment"] != "none"
+        ]
         rows["distances"].append(pair | {"l2_params": _value(who, 1), "l2_weights": _value(who, 2)})
         if not s["level"]:
             for b in ("stem", "body.fc2"):
@@ -140,6 +159,14 @@ def frames() -> dict[str, pd.DataFrame]:
     found |= {"networks": networks(), "perturbations": perturbations(), "correlations": correlations()}
     found |= early() | ladder() | planes() | {"claims": claims()}
     return found
+
+
+def _alignments(s: dict[str, Any]) -> list[dict[str, Any]]:
+    """How pairs of a setting are aligned, besides those of one seed as they were trained."""
+    if s["kind"] != "imp":
+        return []
+    ways = product((s["seed"], s["seed"] + 1), ("none", "weights", "activations"))
+    return [{"other_seed": seed, "alignment": way} for seed, way in ways if (seed, way) != (s["seed"], "none")]
 
 
 def _changed() -> list[dict[str, Any]]:

@@ -79,7 +79,7 @@ def places(network: nn.Module, axes: Axes) -> dict[str, str]:
     A layer's output that is normalised shows the same units as the normalisation's.
     """
     norms, layers = (nn.BatchNorm1d, nn.BatchNorm2d), (nn.Linear, nn.Conv2d)
-    found = {}
+    found: dict[str, str] = {}
     for kind in (norms, layers):
         for name, module in network.named_modules():
             group = axes.get(f"{name}.weight", (None,))[0]

@@ -17,6 +17,7 @@ from pipeline_lib.tables import tabulation
 
 def _pair(k: int, instability: float, **more: Any) -> dict[str, Any]:
     row = {"task": "toy", "seed": 0, "order_1": 0, "order_2": 1, "kind": "dense", "k": k, "level": 0, "density": 1.0}
+    row |= {"other_seed": more.get("seed", 0), "alignment": "none"}
     row |= {"split": "test", "batchnorm": "averaged", "mean_end_error": 0.1, "max_error": 0.1 + instability}
     row |= {"key": "000000000001", "other_key": "000000000002"}
     return row | {"instability": instability, "barrier": 0.0, "loss_barrier": 0.0, "midpoint_error": 0.1} | more
@@ -24,6 +25,14 @@ def _pair(k: int, instability: float, **more: Any) -> dict[str, Any]:
 
 def _marked(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return tabulation.with_onset(tabulation.with_headroom(pd.DataFrame(rows), {"toy": 0.9, "other": 0.9}))
+
+
+def test_aligned_pairs_and_those_across_seeds_have_onsets_of_their_own():
+    rows = [_pair(k, 0.3 if k < 5 else 0.0) for k in (0, 5)]
+    rows += [_pair(k, 0.0, alignment="weights") for k in (0, 5)] + [_pair(k, 0.3, other_seed=1) for k in (0, 5)]
+    marked = _marked(rows)
+    assert marked[marked["onset"]][["alignment", "other_seed", "k"]].to_numpy().tolist() == [["none", 0, 5], ["weights", 0, 0]]
+    assert tabulation.as_trained(marked)["k"].tolist() == [0, 5]
 
 
 def test_networks_at_chance_are_not_stable():
