@@ -74,7 +74,7 @@ def _gains(group: str, first: Mapping[str, Tensor], second: Mapping[str, Tensor]
             own = permuted({name: second[name]}, axes, others)[name]
             total = total + _rows(tensor, axis) @ _rows(own, axis).T
     assert isinstance(total, Tensor)
-    return total.numpy()
+    return np.asarray(total)
 
 
 def _descend(
@@ -154,7 +154,7 @@ class _Moments:
         spread = [(s / num - (m / num) ** 2).clamp_min(0).sqrt() for s, m in ((one_squares, one), (two_squares, two))]
         both = torch.outer(*spread)
         found = (products / num - torch.outer(one, two) / num**2) / both
-        return torch.where(both > 0, found, 0).cpu().numpy()
+        return np.asarray(torch.where(both > 0, found, 0).cpu())  # assignments are found on the CPU
 
 
 @torch.no_grad()

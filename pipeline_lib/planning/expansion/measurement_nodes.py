@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pipeline_lib.stages.measurements.describe import Projection, Solution
     from pipeline_lib.store import specs
 
-
 Probed = Curvature | Limits | Analyse  # what says how closely spectra are measured
 
 
@@ -259,9 +258,8 @@ class MeasurementNodes:
         found: dict[str, list[Node]] = defaultdict(list)
         for name in dict.fromkeys(name for figure in figures for name in FIGURES[figure].measures):
             if name not in MEASURES:
-                raise registry.unknown(
-                    "measures of a figure", name, list(MEASURES), "add it in planning/expansion/measurement_nodes.py"
-                )
+                advice = "add it in planning/expansion/measurement_nodes.py"
+                raise registry.unknown("measures of a figure", name, list(MEASURES), advice)
             for node in MEASURES[name](self):
                 found[node.stage].append(node)
         for stage in wanted(self.e, figures, "solutions"):

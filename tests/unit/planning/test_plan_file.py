@@ -5,6 +5,7 @@ import json
 import pytest
 import toys
 
+from pipeline_lib.experiments.config import ROOT
 from pipeline_lib.planning import declared, plan_file
 
 
@@ -23,7 +24,7 @@ def test_files_of_the_checkout_are_named_as_seen_from_its_root(tmp_path):
     """A plan that was written in one checkout is checked against the files of the one in which it is carried out."""
     own = tmp_path / "own.yaml"
     own.write_text("a: 1\n")
-    shipped = config.ROOT / "config" / "config.yaml"
+    shipped = ROOT / "config" / "config.yaml"
     made = toys.make_plan({**toys.raw_config(figures=["paths_dense"]), "tasks": {"toy": {"base": "digits_mlp"}}})
     header = json.loads(next(iter(plan_file.to_lines(made, [own, shipped]))))
     assert list(header["inputs"]) == [str(own), "config/config.yaml"]
