@@ -16,12 +16,11 @@ from pipeline_lib.experiments.experiment import Config, Experiment
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run, with_ancestors
 from pipeline_lib.experiments.settings.options import Grid
-from pipeline_lib.planning import aligned_nodes
 from pipeline_lib.planning import named_stages as stages
+from pipeline_lib.planning import run_nodes
 from pipeline_lib.planning.declared import COLUMNS, DERIVED, TABLES
 from pipeline_lib.planning.measurement_nodes import MeasurementNodes
 from pipeline_lib.planning.nodes import Node, Plan
-from pipeline_lib.planning.run_nodes import RunNodes
 from pipeline_lib.planning.task_list import examples
 from pipeline_lib.planning.training_nodes import TrainingNodes, label
 from pipeline_lib.tables import columns
@@ -47,7 +46,7 @@ def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node
     found: dict[str, list[Node]] = defaultdict(list)
     trainings = [TrainingNodes(plan, e, seeds) for seeds in chunks(e.seeds, e.per_job.seeds)]
     for training in trainings:
-        measured = RunNodes(training, figures)
+        measured = run_nodes.RunNodes(training, figures)
         for run, orders in by_start.items():
             for stage, nodes in measured.measure(run, orders).items():
                 found[stage] += nodes
@@ -57,8 +56,8 @@ def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node
             found[stage] += nodes
         found["perturb"] += training.sizes.values()
         found["adapt"] += training.ratios.values()
-    for run in by_start if aligned_nodes.asked(e, figures, "across") else ():
-        for node in aligned_nodes.across(trainings, run) if aligned_nodes.is_aligned(e, run) else ():
+    for run in by_start if run_nodes.aligns(e, figures, "across") else ():
+        for node in run_nodes.across(trainings, run) if run_nodes.is_aligned(e, run) else ():
             found[node.stage].append(node)
     return found
 
