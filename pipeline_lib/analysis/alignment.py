@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -193,8 +194,7 @@ def match_activations(
     with numerics.autocast(images.y.device):
         for x, _ in chunks(images, dataset, numerics):
             for whole, found in zip(wholes, outputs, strict=True):
-                # A copy: what follows may work in place.
-                with watched(network, seen, lambda name, out, found=found: found.update({name: _units(out)})):
+                with watched(network, seen, partial(_keep, found)):
                     functional_call(network, whole, (x.clone(),))
             for name in seen:
                 moments.setdefault(name, _Moments()).add(outputs[0][name], outputs[1][name])
@@ -207,6 +207,10 @@ def match_activations(
     before = sum(float(np.trace(each)) for each in gains.values())
     after = sum(float(each[np.arange(len(each)), moves[group]].sum()) for group, each in gains.items())
     return Match(moves, before / num, after / num)
+
+
+def _keep(found: dict[str, Tensor], name: str, out: Tensor) -> None:
+    found[name] = _units(out)  # a copy: what follows may work in place
 
 
 def _units(out: Tensor) -> Tensor:

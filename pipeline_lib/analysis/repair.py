@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -64,6 +65,10 @@ def repairs(network: nn.Module, tensors: Tensors, wanted: Moments, x: Tensor) ->
     return found
 
 
+def _fixed(fixes: Moments, name: str, out: Tensor) -> Tensor:
+    return _rescaled(out, *fixes[name])
+
+
 def _mixed(start: Moments, end: Moments, weight: float) -> Moments:
     return {
         name: (torch.lerp(mean, end[name][0], weight), torch.lerp(deviation, end[name][1], weight))
@@ -110,7 +115,6 @@ def repaired_paths(
             fixes[(i, j), alpha] = repairs(network, mixture((i, j), alpha), wanted, x) if 0 < alpha < 1 else {}
         for inputs, y in chunks(split, dataset, numerics):
             for point, tally in tallies.items():
-                own = fixes[point]
-                with watched(network, own, lambda name, out, own=own: _rescaled(out, *own[name])):
+                with watched(network, fixes[point], partial(_fixed, fixes[point])):
                     tally.add(functional_call(network, mixture(*point), (inputs.clone(),)), y)
     return {pair: [tallies[pair, alpha].score() for alpha in weights] for pair in pairs}

@@ -18,10 +18,9 @@ from pipeline_lib.experiments.runs import Run, with_ancestors
 from pipeline_lib.experiments.settings.options import Grid
 from pipeline_lib.planning import named_stages as stages
 from pipeline_lib.planning.declared import COLUMNS, DERIVED, TABLES
-from pipeline_lib.planning.expansion import aligned_nodes
+from pipeline_lib.planning.expansion import run_nodes
 from pipeline_lib.planning.expansion.labels import label
 from pipeline_lib.planning.expansion.measurement_nodes import MeasurementNodes
-from pipeline_lib.planning.expansion.run_nodes import RunNodes
 from pipeline_lib.planning.expansion.training_nodes import TrainingNodes
 from pipeline_lib.planning.nodes import Node, Plan
 from pipeline_lib.planning.task_list import examples
@@ -48,7 +47,7 @@ def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node
     found: dict[str, list[Node]] = defaultdict(list)
     trainings = [TrainingNodes(plan, e, seeds) for seeds in chunks(e.seeds, e.per_job.seeds)]
     for training in trainings:
-        measured = RunNodes(training, figures)
+        measured = run_nodes.RunNodes(training, figures)
         for run, orders in by_start.items():
             for stage, nodes in measured.measure(run, orders).items():
                 found[stage] += nodes
@@ -59,8 +58,8 @@ def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node
         found["perturb"] += training.sizes.values()
         found["adapt"] += training.ratios.values()
         found["bring"] += training.brought.values()
-    for run in by_start if aligned_nodes.asked(e, figures, "across") else ():
-        for node in aligned_nodes.across(trainings, run) if aligned_nodes.is_aligned(e, run) else ():
+    for run in by_start if run_nodes.aligns(e, figures, "across") else ():
+        for node in run_nodes.across(trainings, run) if run_nodes.is_aligned(e, run) else ():
             found[node.stage].append(node)
     return found
 
