@@ -13,7 +13,7 @@ from typing import Any
 from pipeline_lib.core import eager, files, processors, registry
 from pipeline_lib.experiments import config, config_files
 from pipeline_lib.experiments.experiment import Config
-from pipeline_lib.planning import adopted, ledger, nodes, plan, plan_file, publication, refinement
+from pipeline_lib.planning import adopted, ledger, nodes, plan, plan_file, plan_index, publication, refinement
 from pipeline_lib.planning.keys import fingerprint, known_code
 from pipeline_lib.planning.nodes import Plan
 from pipeline_lib.planning.plan_file import Written
@@ -49,17 +49,20 @@ def put_first_in_path(folder: Path) -> None:
 
 
 def write_plan(made: Plan, paths: Iterable[Path]) -> Path:
-    """Write the plan file that jobs read their node from; an equal one is left alone.
+    """Write the plan file that jobs read their node from, and its index; equal ones are left alone.
 
     Raises:
         ValueError: the results folder cannot be written to.
     """
-    lines = "\n".join(plan_file.to_lines(made, paths)) + "\n"  # compared as bytes: a damaged file need not be text
-    target = made.config.results / "plans" / f"{made.identity()}.jsonl"
-    if not _holds(target, lines.encode()):
+    header, *lines = plan_file.to_lines(made, paths)
+    text, target = "\n".join([header, *lines]) + "\n", made.config.results / "plans" / f"{made.identity()}.jsonl"
+    if not _holds(target, text.encode()):  # compared as bytes: a damaged file need not be text
         asked = {(node.stage, nodes.named_functions(node.stage, node.spec)) for node in made.nodes.values()}
         known_code.keep(made.config.results, asked)
-        artifacts.write_text(target, lines)
+        artifacts.write_text(target, text)
+    index = plan_index.of(header, lines)
+    if not _holds(plan_index.beside(target), index.encode()):
+        artifacts.write_text(plan_index.beside(target), index)
     return target
 
 
@@ -166,8 +169,7 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
     processors.one_for_arithmetic()
     code = nodes.stage_code(stage, line["spec"])
     facts = environment.facts(here, stage, line["spec"], code, verification.made_in(parents))
-    members = plan_file.members(path) if stage in ("tabulate", "derive") else {}
-    job = Job(line["key"], line["spec"], folder, reads, root, facts, members)
+    job = Job(line["key"], line["spec"], folder, reads, root, facts, plan_file.members(path))
     work = importlib.import_module(f"pipeline_lib.stages.{stage}")
     eager.spare_the_compiler()
     work.run(job)

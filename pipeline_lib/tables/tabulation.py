@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ _SORTED = (
     *("plane", "split", "batchnorm", "step", "alpha"),
 )
 Columns = Sequence[Column]
-Members = Mapping[str, Sequence[Sequence[int]]]
+Members = Callable[[str], Sequence[Sequence[int]]]
 SCHEMA = "1"  # of published tables: it changes when a column goes or means something else
 # Tables that have runs from a plain W_k beside those from a changed start.
 DIVIDED = ("runs", "curves")
@@ -80,11 +81,22 @@ def described(table: pa.Table, job: Job[Any]) -> pa.Table:
 
 def _places(members: Members) -> Callable[[tuple[Any, ...]], int | None]:
     """Look up members by key, seed and, where that is needed, order."""
-    whole = {(key, *each): i for key, found in members.items() for i, each in enumerate(found)}
-    alone: dict[tuple[Any, ...], int | None] = {}
-    for (key, seed, *_), i in whole.items():
-        alone[key, seed] = None if (key, seed) in alone else i
-    return lambda row: whole.get(row, alone.get(row[:2]))
+
+    @cache
+    def of(key: str) -> tuple[dict[tuple[int, ...], int], dict[tuple[int, ...], list[int]]]:
+        whole, alone = dict[tuple[int, ...], int](), dict[tuple[int, ...], list[int]]()
+        for i, each in enumerate(members(key)):
+            whole[tuple(each)] = i
+            alone.setdefault(tuple(each[:1]), []).append(i)
+        return whole, alone
+
+    def place(row: tuple[Any, ...]) -> int | None:
+        key, *who = row
+        whole, alone = of(key) if isinstance(key, str) else ({}, {})
+        found = alone.get(tuple(who[:1]), [])
+        return whole.get(tuple(who), found[0] if len(found) == 1 else None)
+
+    return place
 
 
 def with_members(frame: pd.DataFrame, members: Members) -> pd.DataFrame:
@@ -92,7 +104,7 @@ def with_members(frame: pd.DataFrame, members: Members) -> pd.DataFrame:
 
     Args:
         frame: with `key`, and perhaps `other_key`, `seed` and orders as jobs number them.
-        members: of each artifact its members along the first axis: a seed, or a seed and an order.
+        members: gives of an artifact, by its key, the members along the first axis: a seed each, or a seed and an order.
     """
     import pandas as pd
 
@@ -172,7 +184,7 @@ def tabulate(
     chance: Mapping[str, float] | None = None,
     *,
     experiment: str = "",
-    members: Members | None = None,
+    members: Members = lambda key: (),
     divide: bool = False,
 ) -> pa.Table:
     """Join the measurements of an experiment to one sorted table.
@@ -181,7 +193,7 @@ def tabulate(
         parts: Parquet files of the same measurement.
         columns: of the table.
         experiment: its name.
-        members: of each artifact that rows are about, along the first axis of its tensors.
+        members: gives those of an artifact that rows are about, along the first axis of its tensors.
         divide: whether kinds tell changed starts from plain ones.
         starts: the parts of each start, by its text, for a table that has `start`.
         chance: the error of guessing, by task, for a table that has `headroom`.
@@ -197,7 +209,7 @@ def tabulate(
     typed = [part.dropna(axis=1, how="all") for part in frames] or [pd.DataFrame(columns=names)]
     frame = pd.concat(typed, ignore_index=True).reindex(columns=names)
     frame = frame.rename(columns={said: name for name, said in _MEASURED.items()})
-    frame = with_members(frame.assign(experiment=experiment), members or {})
+    frame = with_members(frame.assign(experiment=experiment), members)
     orders = [name for name in frame if name in ("noise_order", "order_1", "order_2")]
     frame[orders] = frame[orders] % FRESH  # the ladder's own order has one number at all levels
     every = [column.name for column in columns]

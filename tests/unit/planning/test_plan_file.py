@@ -5,6 +5,7 @@ import json
 import pytest
 import toys
 
+from pipeline_lib.experiments import config
 from pipeline_lib.planning import declared, plan_file
 
 
