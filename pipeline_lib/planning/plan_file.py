@@ -119,7 +119,7 @@ def _checked(header: Any, line: Any, key: str) -> tuple[dict[str, Any], dict[str
 
 def _header(path: Path) -> Any:
     with path.open(encoding="utf-8") as lines:
-        return json.loads(next(lines))
+        return json.loads(lines.readline())
 
 
 def find_line(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -132,7 +132,7 @@ def find_line(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
         header, line = _header(path), Lines(path).find(key)
         if line is not None:
             return _checked(header, json.loads(line), key)
-    except (FileNotFoundError, StopIteration):
+    except FileNotFoundError:
         raise ValueError(f"plan must exist, got {path}; make it with: rewind plan CONFIG --write") from None
     except _DAMAGE as error:
         raise not_whole(path, error) from None
@@ -167,7 +167,7 @@ def is_current(path: Path) -> bool:
     try:
         header = _header(path)
         return not ("inputs" in header and header.get("format") != fingerprint.FORMAT)
-    except (StopIteration, *_DAMAGE):
+    except _DAMAGE:
         return True
 
 
@@ -217,7 +217,7 @@ class Written:
             self.adopted = dict(self._header["adopted"])
             self.published = {str(copy): str(source) for copy, source in self._header["published"].items()}
             self._lines = Lines(path)
-        except (StopIteration, *_DAMAGE) as error:
+        except _DAMAGE as error:
             raise not_whole(path, error) from None
 
     def mark_begun(self) -> None:
@@ -251,7 +251,8 @@ class Written:
         try:
             part = f"{line['spec']['table']}.parquet" if line["stage"] == "tabulate" else None
             parents = [folder for folders in line["reads"].values() for folder in folders]
-            first = {folder: part or STAGES[folder.split("/")[1]].files[0] for folder in parents}
+            stages = {folder: folder.split("/")[1] for folder in parents}
+            first = {folder: part if part and stage != "tabulate" else STAGES[stage].files[0] for folder, stage in stages.items()}
         except _DAMAGE as error:
             raise not_whole(self.path, error) from None
         return [f"{folder}/{file}" for folder in parents for file in (first[folder], verification.RECORD)]

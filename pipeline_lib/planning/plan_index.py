@@ -69,7 +69,7 @@ class Lines:
 
     def _place(self, key: bytes) -> tuple[int, int]:
         i = bisect_left(range(len(self._index) // _ENTRY), key, key=self._key)
-        if self._key(i) != key:
+        if len(key) != _KEY or self._key(i) != key:
             return 0, 0
         place, size = self._index[i * _ENTRY + _KEY : (i + 1) * _ENTRY].split()
         return int(place), int(size)

@@ -40,6 +40,8 @@ def test_a_node_is_read_without_the_rest_of_the_plan(written, monkeypatch):
 @pytest.mark.parametrize("key", ["0" * 12, "f" * 12, ""])
 def test_a_key_that_is_in_no_line_is_not_found(written, key):
     assert plan_index.Lines(written[1]).find(key) is None
+    plan_index.beside(written[1]).unlink()
+    assert plan_index.Lines(written[1]).find(key) is None
 
 
 @pytest.mark.parametrize(
