@@ -108,7 +108,7 @@ def with_members(frame: pd.DataFrame, members: Members) -> pd.DataFrame:
     """
     import pandas as pd
 
-    place, orders = _places(members), {"": ["noise_order", "order_1"], "other_": ["order_2"]}
+    place, orders = _places(members), {"": ["noise_order", "order", "order_1"], "other_": ["order_2"]}
     for name in (name for name in orders if f"{name}key" in frame):
         order = [column for column in orders[name] if column in frame][:1]
         by = [f"{name}key", *(["seed", *order] if "seed" in frame else [])]
@@ -143,8 +143,11 @@ def with_onset(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _part(path: Path) -> pd.DataFrame:
-    """Read a part and say where it was measured, and on what: if it names no artifact, on its own."""
-    frame = read(path).assign(environment=environment.summary(verification.made_in([path.parent])))
+    """Read a part and say where it was measured, and on what: if it names no artifact, on its own; joined ones say so."""
+    frame = read(path)
+    if "environment" in frame:
+        return frame
+    frame = frame.assign(environment=environment.summary(verification.made_in([path.parent])))
     return frame if "key" in frame else frame.assign(key=seals.key_of(path.parent))
 
 
@@ -177,6 +180,35 @@ def with_parts(frame: pd.DataFrame, starts: Mapping[str, Mapping[str, Any]]) -> 
     return frame.astype(dict.fromkeys(words, object))
 
 
+def joined(parts: Iterable[Path], columns: Columns, members: Members) -> pd.DataFrame:
+    """Put the parts of a table, or what was joined of them, one below the other, with the members that rows are about.
+
+    Args:
+        parts: Parquet files of the same measurement.
+        columns: of the table.
+        members: gives those of an artifact that rows are about, along the first axis of its tensors.
+    """
+    import pandas as pd
+
+    names = [*measured(columns), "environment"]
+    frames = [part for part in map(_part, parts) if len(part)]
+    told = bool(frames) and "member" in frames[0]
+    names += [name for name in ("member", "other_member") if told and name in frames[0]]
+    for part in frames:
+        assert set(part.columns) == set(names), f"a part of the table lacks or adds {set(part.columns) ^ set(names)}"
+    # A column without any value has no type in a part.
+    typed = [part.dropna(axis=1, how="all") for part in frames] or [pd.DataFrame(columns=names)]
+    frame = pd.concat(typed, ignore_index=True).reindex(columns=names)
+    return frame if told else with_members(frame, members)
+
+
+def plain(frame: pd.DataFrame) -> pa.Table:
+    """Make a table with types as they are, for what joins it further."""
+    import pyarrow as pa
+
+    return pa.Table.from_pandas(frame, preserve_index=False)
+
+
 def tabulate(
     parts: Iterable[Path],
     columns: Columns,
@@ -198,18 +230,10 @@ def tabulate(
         starts: the parts of each start, by its text, for a table that has `start`.
         chance: the error of guessing, by task, for a table that has `headroom`.
     """
-    import pandas as pd
     import pyarrow as pa
 
-    names = [*measured(columns), "environment"]
-    frames = [part for part in map(_part, parts) if len(part)]
-    for part in frames:
-        assert set(part.columns) == set(names), f"a part of the table lacks or adds {set(part.columns) ^ set(names)}"
-    # A column without any value has no type in a part.
-    typed = [part.dropna(axis=1, how="all") for part in frames] or [pd.DataFrame(columns=names)]
-    frame = pd.concat(typed, ignore_index=True).reindex(columns=names)
-    frame = frame.rename(columns={said: name for name, said in _MEASURED.items()})
-    frame = with_members(frame.assign(experiment=experiment), members)
+    frame = joined(parts, columns, members).rename(columns={said: name for name, said in _MEASURED.items()})
+    frame = frame.assign(experiment=experiment)
     orders = [name for name in frame if name in ("noise_order", "order_1", "order_2")]
     frame[orders] = frame[orders] % FRESH  # the ladder's own order has one number at all levels
     every = [column.name for column in columns]
