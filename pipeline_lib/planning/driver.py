@@ -13,10 +13,11 @@ from typing import Any
 from pipeline_lib.core import eager, files, processors, registry
 from pipeline_lib.experiments import config, config_files
 from pipeline_lib.experiments.experiment import Config
-from pipeline_lib.planning import adopted, ledger, nodes, plan, plan_file, plan_index, publication, refinement
+from pipeline_lib.planning import adopted, ledger, nodes, plan, plan_file, publication, refinement
 from pipeline_lib.planning.keys import fingerprint, known_code
 from pipeline_lib.planning.nodes import Plan
 from pipeline_lib.planning.plan_file import Written
+from pipeline_lib.planning.written import index
 from pipeline_lib.store import artifacts, environment, verification
 from pipeline_lib.store.environment import Environment
 from pipeline_lib.store.job import Job
@@ -60,9 +61,9 @@ def write_plan(made: Plan, paths: Iterable[Path]) -> Path:
         asked = {(node.stage, nodes.named_functions(node.stage, node.spec)) for node in made.nodes.values()}
         known_code.keep(made.config.results, asked)
         artifacts.write_text(target, text)
-    index = plan_index.of(header, lines)
-    if not _holds(plan_index.beside(target), index.encode()):
-        artifacts.write_text(plan_index.beside(target), index)
+    places = index.of(header, lines)
+    if not _holds(index.beside(target), places.encode()):
+        artifacts.write_text(index.beside(target), places)
     return target
 
 

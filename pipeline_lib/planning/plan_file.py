@@ -18,7 +18,7 @@ from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.planning.declared import STAGES
 from pipeline_lib.planning.keys import fingerprint
 from pipeline_lib.planning.nodes import Plan
-from pipeline_lib.planning.plan_index import Lines
+from pipeline_lib.planning.written.index import Lines
 from pipeline_lib.store import verification
 
 # Where artifacts lie under the results folder: no name leaves it, or means something to a shell.

@@ -6,7 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 import toys
 
-from pipeline_lib.planning import driver, making, plan
+from pipeline_lib.planning import driver, plan
+from pipeline_lib.planning.written import making
 
 FIGURES = ["instability_dense", "accuracy_by_density"]
 

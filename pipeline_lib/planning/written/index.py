@@ -61,11 +61,11 @@ class Lines:
         """
         begin = f'{{"key": "{key}"'.encode()
         place, size = self._place(key.encode())
-        line = os.pread(self._file, size, place)
-        if not line.startswith(begin):
+        line = os.pread(self._file, size + 1, place)
+        if not line.startswith(begin) or line.find(b"\n") != size:
             with self._path.open("rb") as file:
                 line = next((line for line in file if line.startswith(begin)), b"")
-        return line.decode() or None
+        return line.decode().removesuffix("\n") or None
 
     def _place(self, key: bytes) -> tuple[int, int]:
         i = bisect_left(range(len(self._index) // _ENTRY), key, key=self._key)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import toys
 
-from pipeline_lib.planning import driver, plan_file, plan_index
+from pipeline_lib.planning import driver, plan_file
+from pipeline_lib.planning.written import index as plan_index
 
 
 @pytest.fixture
