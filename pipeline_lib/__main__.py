@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
 def _ask(args: argparse.Namespace) -> None:
     """Make one artifact, or all of a plan."""
     if args.command == WHOLE:
-        from pipeline_lib.planning import making  # no job needs it
+        from pipeline_lib.planning.written import making  # no job needs it
 
         locations.keep_caches(args.plan.parent.parent)
         making.make(args.plan, args.until)

@@ -9,12 +9,14 @@ import re
 import shutil
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from importlib.metadata import requires, version
 from pathlib import Path
 from typing import Any
 
 from pipeline_lib.core import files
-from pipeline_lib.planning import driver, making, plan_file
+from pipeline_lib.planning import driver, plan_file
+from pipeline_lib.planning.written import making
 
 CONFIGS = {name: Path(__file__).parent / f"{name}.yaml" for name in ("check", "science")}
 PART = 60 * 2**20  # bytes of a part on the way there
@@ -115,10 +117,11 @@ def collect(work: Path, source: Path) -> list[str]:
         ValueError: a part is damaged.
     """
     work.mkdir(parents=True, exist_ok=True)
-    index = json.loads(shutil.copy(source / INDEX, work / INDEX).read_text(encoding="utf-8"))
+    shutil.copy(source / INDEX, work / INDEX)
+    index = json.loads((work / INDEX).read_text(encoding="utf-8"))
     for name, digest in index["parts"].items():
         if (source / name).is_file():
-            files.write_atomic(work / name, lambda private, name=name: shutil.copyfile(source / name, private))
+            files.write_atomic(work / name, partial(shutil.copyfile, source / name))
             if _sha256(work / name) != digest:
                 (work / name).unlink()
                 raise ValueError(f"part {name} must be what was packed, got another content; carry it again")

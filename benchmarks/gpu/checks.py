@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -23,7 +24,8 @@ from benchmarks import cifar_shaped
 from benchmarks.gpu import alternatives, carrying
 from benchmarks.gpu.bench import Asked, apart, numerics, rate, trained, wait, whole
 from benchmarks.gpu.rows import Rows
-from pipeline_lib.planning import making, plan_file
+from pipeline_lib.planning import plan_file
+from pipeline_lib.planning.written import making
 from pipeline_lib.training import cuda_graphs
 from pipeline_lib.training.precision import Numerics
 
@@ -52,7 +54,7 @@ def place(rows: Rows, asked: Asked) -> None:
         kind = torch.bfloat16 if precision == "bf16" else torch.float32
         first, second = torch.randn(2, side, side, device=asked.place, dtype=kind)
         work = 2 * side**3
-        rows(what="product, TFLOP/s", precision=precision, value=rate(lambda a=first, b=second: a @ b, work, asked) / 1e12)
+        rows(what="product, TFLOP/s", precision=precision, value=rate(partial(torch.matmul, first, second), work, asked) / 1e12)
     for precision, channels_last in itertools.product(("fp32", "bf16")[asked.tiny :], (True, False)[asked.tiny :]):
         with rows.trying(precision=precision, channels_last=channels_last):
             _kernels(rows, asked, numerics(precision, channels_last))

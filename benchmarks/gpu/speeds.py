@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -18,6 +18,8 @@ from pipeline_lib.core import algebra
 from pipeline_lib.core.parameters import prunable
 from pipeline_lib.training import evaluation
 from pipeline_lib.training.cuda_graphs import Replay
+
+NODES = 300  # of a graph that does next to nothing
 
 
 def speed(rows: Rows, asked: Asked) -> None:
@@ -71,12 +73,21 @@ def _replayed(work: Callable[[], object], asked: Asked) -> Callable[[], None]:
     return call
 
 
+def _chain(cell: torch.Tensor) -> None:
+    for _ in range(NODES):
+        cell.add_(1)
+
+
+def _all(calls: Sequence[Callable[[], None]]) -> None:
+    for call in calls:
+        call()
+
+
 def micro(rows: Rows, asked: Asked) -> None:
     """What a node of a graph costs, alone and beside others; the optimiser in pieces; convolutions, grouped and not."""
     for num in (1,) if asked.tiny else (1, 4, 9, 16, 32):
-        cells = [torch.zeros(1, device=asked.place) for _ in range(num)]
-        calls = [_replayed(lambda cell=cell: [cell.add_(1) for _ in range(300)], asked) for cell in cells]
-        found = rate(lambda calls=calls: [call() for call in calls], 300 * num, asked)
+        calls = [_replayed(partial(_chain, torch.zeros(1, device=asked.place)), asked) for _ in range(num)]
+        found = rate(partial(_all, calls), NODES * num, asked)
         rows(what="empty nodes", streams=num, nodes_a_second=found)
     for pieces in (1, 16, 48, 132):
         vector, gradient = torch.randn(2, 272_474, device=asked.place)
@@ -93,10 +104,18 @@ def micro(rows: Rows, asked: Asked) -> None:
 
 def _convolution(rows: Rows, asked: Asked, channels: int, side: int, precision: str, groups: int, channels_last: bool) -> None:
     numerics(precision)
-    made = {"device": asked.place, "dtype": torch.bfloat16 if precision == "bf16" else torch.float32}
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    x = torch.randn(asked.batch, groups * channels, side, side, **made).contiguous(memory_format=layout).requires_grad_()
-    w = torch.randn(groups * channels, channels, 3, 3, **made).contiguous(memory_format=layout).requires_grad_()
+    x = (
+        torch.randn(asked.batch, groups * channels, side, side, device=asked.place, dtype=kind)
+        .contiguous(memory_format=layout)
+        .requires_grad_()
+    )
+    w = (
+        torch.randn(groups * channels, channels, 3, 3, device=asked.place, dtype=kind)
+        .contiguous(memory_format=layout)
+        .requires_grad_()
+    )
     gradient = torch.randn_like(x)
     passes = partial(torch.nn.functional.conv2d, x, w, padding=1, groups=groups)
     call = _replayed(lambda: torch.autograd.grad(passes(), (x, w), gradient), asked)

@@ -17,6 +17,7 @@ from pipeline_lib.planning import adopted, footprint, ledger, nodes, plan, plan_
 from pipeline_lib.planning.keys import fingerprint, known_code
 from pipeline_lib.planning.nodes import Plan
 from pipeline_lib.planning.plan_file import Written
+from pipeline_lib.planning.written import index
 from pipeline_lib.store import artifacts, environment, verification
 from pipeline_lib.store.environment import Environment
 from pipeline_lib.store.job import Job
@@ -49,17 +50,20 @@ def put_first_in_path(folder: Path) -> None:
 
 
 def write_plan(made: Plan, paths: Iterable[Path]) -> Path:
-    """Write the plan file that jobs read their node from; an equal one is left alone.
+    """Write the plan file that jobs read their node from, and its index; equal ones are left alone.
 
     Raises:
         ValueError: the results folder cannot be written to.
     """
-    lines = "\n".join(plan_file.to_lines(made, paths)) + "\n"  # compared as bytes: a damaged file need not be text
-    target = made.config.results / "plans" / f"{made.identity()}.jsonl"
-    if not _holds(target, lines.encode()):
+    header, *lines = plan_file.to_lines(made, paths)
+    text, target = "\n".join([header, *lines]) + "\n", made.config.results / "plans" / f"{made.identity()}.jsonl"
+    if not _holds(target, text.encode()):  # compared as bytes: a damaged file need not be text
         asked = {(node.stage, nodes.named_functions(node.stage, node.spec)) for node in made.nodes.values()}
         known_code.keep(made.config.results, asked)
-        artifacts.write_text(target, lines)
+        artifacts.write_text(target, text)
+    places = index.of(header, lines)
+    if not _holds(index.beside(target), places.encode()):
+        artifacts.write_text(index.beside(target), places)
     return target
 
 
@@ -167,8 +171,7 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
     processors.one_for_arithmetic()
     code = nodes.stage_code(stage, line["spec"])
     facts = environment.facts(here, stage, line["spec"], code, verification.made_in(parents))
-    members = plan_file.members(path) if stage in ("tabulate", "derive") else {}
-    job = Job(line["key"], line["spec"], folder, reads, root, facts, members, brought)
+    job = Job(line["key"], line["spec"], folder, reads, root, facts, plan_file.members(path), brought)
     work = importlib.import_module(registry.modules("stages")[stage])
     eager.spare_the_compiler()
     work.run(job)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -31,8 +31,14 @@ if TYPE_CHECKING:
     from pipeline_lib.store import specs
 
 
-def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node]]:
-    """Add the training and measuring nodes of a task's part of an experiment, by stage; count what figures ask for one by one."""
+MOST_PARTS = 300  # that one job reads for a table
+
+
+def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> Iterator[dict[str, list[Node]]]:
+    """Add the training and measuring nodes of a task's part of an experiment: a chunk of seeds at a time, by stage.
+
+    Counts what figures ask for one by one.
+    """
     needed: set[Run] = set()
     sized: set[Run] = set()
     for figure in figures:
@@ -44,9 +50,9 @@ def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node
     by_start: dict[Run, set[int]] = {}
     for run in sorted(needed):
         by_start.setdefault(replace(run, order=e.orders[0]), set()).add(run.order)
-    found: dict[str, list[Node]] = defaultdict(list)
     trainings = [TrainingNodes(plan, e, seeds) for seeds in chunks(e.seeds, e.per_job.seeds)]
     for training in trainings:
+        found: dict[str, list[Node]] = defaultdict(list)
         measured = run_nodes.RunNodes(training, figures)
         for run, orders in by_start.items():
             for stage, nodes in measured.measure(run, orders).items():
@@ -58,10 +64,12 @@ def _measure(plan: Plan, e: Grid, figures: Sequence[str]) -> dict[str, list[Node
         found["perturb"] += training.sizes.values()
         found["adapt"] += training.ratios.values()
         found["bring"] += training.brought.values()
+        yield found
+    found = defaultdict(list)
     for run in by_start if run_nodes.aligns(e, figures, "across") else ():
         for node in run_nodes.across(trainings, run) if run_nodes.is_aligned(e, run) else ():
             found[node.stage].append(node)
-    return found
+    yield found
 
 
 def _lessons(e: Grid) -> list[str]:
@@ -129,23 +137,39 @@ def _table(e: Experiment, table: str) -> specs.Table:
     return {"experiment": e.name, "table": table, "columns": columns.spelled(COLUMNS[table])}
 
 
+def _gathered(plan: Plan, e: Experiment, table: str, groups: Sequence[Sequence[Node]]) -> list[Node]:
+    """Give the parts of a table; where they are many, joined by task and seeds, so that a further seed reads no other's files."""
+    parts = {node.key: node for group in groups for node in group}
+    if len(parts) <= MOST_PARTS:
+        return list(parts.values())
+    joined = []
+    for group in groups:
+        own = [parts.pop(node.key) for node in group if node.key in parts]
+        for begin in range(0, len(own), MOST_PARTS):
+            spec: stages.tabulate.Spec = {**_table(e, table), "partial": True}
+            read = {"parts": own[begin : begin + MOST_PARTS]}
+            joined.append(plan.add(stages.tabulate, label(e.name, table, "part"), spec, read))
+    return joined
+
+
 def _tables(plan: Plan, e: Experiment) -> dict[str, Node]:
-    nodes: dict[str, dict[str, Node]] = defaultdict(dict)
+    groups: dict[str, list[list[Node]]] = defaultdict(list)
     parts: dict[str, dict[str, Any]] = defaultdict(dict)
     for grid in e.grids.values():
-        for stage, found in _measure(plan, grid, e.figures).items():
-            nodes[stage] |= {node.key: node for node in found}
-            parts[stage] |= _starts(found, grid)
+        for measured in _measure(plan, grid, e.figures):
+            for stage, found in measured.items():
+                groups[stage].append(found)
+                parts[stage] |= _starts(found, grid)
     made: dict[str, Node] = {}
     for table, stage in TABLES.items():
-        if nodes[stage]:
+        if any(groups[stage]):
             has = {column.name for column in COLUMNS[table]}
-            tabulated: stages.tabulate.Spec = _table(e, table)
+            tabulated: stages.tabulate.Spec = {**_table(e, table)}
             if "start" in has:
                 tabulated["starts"] = dict(sorted(parts[stage].items()))
             if "headroom" in has:
                 tabulated["chance"] = {task: chance(examples(grid.task["dataset"])[1]) for task, grid in e.grids.items()}
-            read = {"parts": list(nodes[stage].values())}
+            read = {"parts": _gathered(plan, e, table, groups[stage])}
             made[table] = plan.add(stages.tabulate, label(e.name, table), tabulated, read)
     facts = _facts(e)
     for table, derived in DERIVED.items():

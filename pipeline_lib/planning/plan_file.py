@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import fields
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from pipeline_lib.planning import footprint
 from pipeline_lib.planning.declared import STAGES
 from pipeline_lib.planning.keys import fingerprint
 from pipeline_lib.planning.nodes import Node, Plan
+from pipeline_lib.planning.written.index import Lines
 from pipeline_lib.store import verification
 
 # Where artifacts lie under the results folder: no name leaves it, or means something to a shell.
@@ -119,6 +120,11 @@ def _checked(header: Any, line: Any, key: str) -> tuple[dict[str, Any], dict[str
     return header, line
 
 
+def _header(path: Path) -> Any:
+    with path.open(encoding="utf-8") as lines:
+        return json.loads(lines.readline())
+
+
 def find_line(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Read a plan file's header and the node of a key.
 
@@ -126,28 +132,33 @@ def find_line(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
         ValueError: there is no such file or node.
     """
     try:
-        with path.open(encoding="utf-8") as lines:
-            header = json.loads(next(lines))
-            for line in lines:
-                if line.startswith(f'{{"key": "{key}"'):
-                    return _checked(header, json.loads(line), key)
-    except (FileNotFoundError, StopIteration):
+        header, line = _header(path), Lines(path).find(key)
+        if line is not None:
+            return _checked(header, json.loads(line), key)
+    except FileNotFoundError:
         raise ValueError(f"plan must exist, got {path}; make it with: rewind plan CONFIG --write") from None
     except _DAMAGE as error:
         raise not_whole(path, error) from None
     raise ValueError(f"node must be part of the plan {path.name}, got key {key}; plan again")
 
 
-def members(path: Path) -> dict[str, list[list[int]]]:
-    """List the members of each artifact of a plan that has several: a seed, or a seed and an order.
+def members(path: Path) -> Callable[[str], list[list[int]]]:
+    """Make what lists the members of an artifact of a plan by its key: a seed each, or a seed and an order.
 
-    Raises:
-        ValueError: the file is damaged.
+    It raises a ValueError where the file is damaged; of what the plan does not have, there are no members.
     """
-    found: dict[str, list[list[int]]] = {}
-    for node in nodes(path):
-        own = node["spec"].get("members") or [[seed] for seed in node["spec"].get("seeds", ())]
-        found |= {node["key"]: own} if own and isinstance(own[0], list) else {}
+    lines = Lines(path)
+
+    @cache
+    def found(key: str) -> list[list[int]]:
+        try:
+            line = lines.find(key)
+            spec = json.loads(line)["spec"] if line else {}
+            own = spec.get("members") or [[seed] for seed in spec.get("seeds", ())]
+            return own if own and isinstance(own[0], list) else []
+        except _DAMAGE as error:
+            raise not_whole(path, error) from None
+
     return found
 
 
@@ -157,10 +168,9 @@ def is_current(path: Path) -> bool:
     What is damaged counts as current, for `folders` to tell.
     """
     try:
-        with path.open(encoding="utf-8") as lines:
-            header = json.loads(next(lines))
-            return not ("inputs" in header and header.get("format") != fingerprint.FORMAT)
-    except (StopIteration, *_DAMAGE):
+        header = _header(path)
+        return not ("inputs" in header and header.get("format") != fingerprint.FORMAT)
+    except _DAMAGE:
         return True
 
 
@@ -206,12 +216,11 @@ class Written:
     def __init__(self, path: Path) -> None:
         self.path, self.results = path, path.parent.parent
         try:
-            header, *nodes = path.read_text(encoding="utf-8").splitlines()
-            self._header = json.loads(header)
+            self._header = _header(path)
             self.adopted = dict(self._header["adopted"])
             self.keep = self._header.get("keep", "all")
             self.published = {str(copy): str(source) for copy, source in self._header["published"].items()}
-            self._lines = {line[9:21]: line for line in nodes}  # each begins with {"key": "
+            self._lines = Lines(path)
         except _DAMAGE as error:
             raise not_whole(path, error) from None
 
@@ -235,7 +244,8 @@ class Written:
 
     def _line(self, key: str) -> dict[str, Any]:
         try:
-            return _checked(self._header, json.loads(self._lines[key]), key)[1] if key in self._lines else {}
+            line = self._lines.find(key)
+            return _checked(self._header, json.loads(line), key)[1] if line else {}
         except _DAMAGE as error:
             raise not_whole(self.path, error) from None
 
@@ -262,7 +272,8 @@ class Written:
         try:
             part = f"{line['spec']['table']}.parquet" if line["stage"] == "tabulate" else None
             parents = [folder for folders in line["reads"].values() for folder in folders]
-            first = {folder: part or STAGES[folder.split("/")[1]].files[0] for folder in parents}
+            stages = {folder: folder.split("/")[1] for folder in parents}
+            first = {folder: part if part and stage != "tabulate" else STAGES[stage].files[0] for folder, stage in stages.items()}
         except _DAMAGE as error:
             raise not_whole(self.path, error) from None
         return [f"{folder}/{file}" for folder in parents for file in (first[folder], verification.RECORD)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -29,8 +29,8 @@ class Job(Generic[Spec_co]):
         reads: folders of the artifacts to read, by role.
         data_root: folder of the data sets, or None.
         facts: how it is made, see `environment.facts`.
+        members: tells of an artifact of the plan, by its key, the members along the first axis of its tensors.
         brought: files that the config brings, by the digest of their bytes.
-        members: for tables, of each artifact of the plan its members along the first axis of its tensors.
     """
 
     key: str
@@ -39,7 +39,7 @@ class Job(Generic[Spec_co]):
     reads: dict[str, list[Path]]
     data_root: Path | None = None
     facts: dict[str, Any] = field(default_factory=dict)
-    members: Mapping[str, list[list[int]]] = field(default_factory=dict)
+    members: Callable[[str], Sequence[Sequence[int]]] = lambda key: ()
     brought: Mapping[str, Path] = field(default_factory=dict)
 
     def file(self, role: str, name: str) -> Path:

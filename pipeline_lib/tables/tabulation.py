@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ _SORTED = (
     *("order_1", "order_2", "plane", "split", "batchnorm", "step", "alpha"),
 )
 Columns = Sequence[Column]
-Members = Mapping[str, Sequence[Sequence[int]]]
+Members = Callable[[str], Sequence[Sequence[int]]]
 SCHEMA = "1"  # of published tables: it changes when a column goes or means something else
 # Tables that have runs from a plain W_k beside those from a changed start.
 DIVIDED = ("runs", "curves")
@@ -82,11 +83,22 @@ def described(table: pa.Table, job: Job[Any]) -> pa.Table:
 
 def _places(members: Members) -> Callable[[tuple[Any, ...]], int | None]:
     """Look up members by key, seed and, where that is needed, order."""
-    whole = {(key, *each): i for key, found in members.items() for i, each in enumerate(found)}
-    alone: dict[tuple[Any, ...], int | None] = {}
-    for (key, seed, *_), i in whole.items():
-        alone[key, seed] = None if (key, seed) in alone else i
-    return lambda row: whole.get(row, alone.get(row[:2]))
+
+    @cache
+    def of(key: str) -> tuple[dict[tuple[int, ...], int], dict[tuple[int, ...], list[int]]]:
+        whole, alone = dict[tuple[int, ...], int](), dict[tuple[int, ...], list[int]]()
+        for i, each in enumerate(members(key)):
+            whole[tuple(each)] = i
+            alone.setdefault(tuple(each[:1]), []).append(i)
+        return whole, alone
+
+    def place(row: tuple[Any, ...]) -> int | None:
+        key, *who = row
+        whole, alone = of(key) if isinstance(key, str) else ({}, {})
+        found = alone.get(tuple(who[:1]), [])
+        return whole.get(tuple(who), found[0] if len(found) == 1 else None)
+
+    return place
 
 
 def with_members(frame: pd.DataFrame, members: Members) -> pd.DataFrame:
@@ -94,11 +106,11 @@ def with_members(frame: pd.DataFrame, members: Members) -> pd.DataFrame:
 
     Args:
         frame: with `key`, and perhaps `other_key`, `seed` and orders as jobs number them.
-        members: of each artifact its members along the first axis: a seed, or a seed and an order.
+        members: gives of an artifact, by its key, the members along the first axis: a seed each, or a seed and an order.
     """
     import pandas as pd
 
-    place, orders = _places(members), {"": ["noise_order", "order_1"], "other_": ["order_2"]}
+    place, orders = _places(members), {"": ["noise_order", "order", "order_1"], "other_": ["order_2"]}
     for name in (name for name in orders if f"{name}key" in frame):
         order = [column for column in orders[name] if column in frame][:1]
         seed = [column for column in (f"{name}seed", "seed") if column in frame][:1]
@@ -135,8 +147,11 @@ def with_onset(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _part(path: Path) -> pd.DataFrame:
-    """Read a part and say where it was measured, and on what: if it names no artifact, on its own."""
-    frame = read(path).assign(environment=environment.summary(verification.made_in([path.parent])))
+    """Read a part and say where it was measured, and on what: if it names no artifact, on its own; joined ones say so."""
+    frame = read(path)
+    if "environment" in frame:
+        return frame
+    frame = frame.assign(environment=environment.summary(verification.made_in([path.parent])))
     return frame if "key" in frame else frame.assign(key=seals.key_of(path.parent))
 
 
@@ -169,6 +184,35 @@ def with_parts(frame: pd.DataFrame, starts: Mapping[str, Mapping[str, Any]]) -> 
     return frame.astype(dict.fromkeys(words, object))
 
 
+def joined(parts: Iterable[Path], columns: Columns, members: Members) -> pd.DataFrame:
+    """Put the parts of a table, or what was joined of them, one below the other, with the members that rows are about.
+
+    Args:
+        parts: Parquet files of the same measurement.
+        columns: of the table.
+        members: gives those of an artifact that rows are about, along the first axis of its tensors.
+    """
+    import pandas as pd
+
+    names = [*measured(columns), "environment"]
+    frames = [part for part in map(_part, parts) if len(part)]
+    told = bool(frames) and "member" in frames[0]
+    names += [name for name in ("member", "other_member") if told and name in frames[0]]
+    for part in frames:
+        assert set(part.columns) == set(names), f"a part of the table lacks or adds {set(part.columns) ^ set(names)}"
+    # A column without any value has no type in a part.
+    typed = [part.dropna(axis=1, how="all") for part in frames] or [pd.DataFrame(columns=names)]
+    frame = pd.concat(typed, ignore_index=True).reindex(columns=names)
+    return frame if told else with_members(frame, members)
+
+
+def plain(frame: pd.DataFrame) -> pa.Table:
+    """Make a table with types as they are, for what joins it further."""
+    import pyarrow as pa
+
+    return pa.Table.from_pandas(frame, preserve_index=False)
+
+
 def tabulate(
     parts: Iterable[Path],
     columns: Columns,
@@ -176,7 +220,7 @@ def tabulate(
     chance: Mapping[str, float] | None = None,
     *,
     experiment: str = "",
-    members: Members | None = None,
+    members: Members = lambda key: (),
     divide: bool = False,
 ) -> pa.Table:
     """Join the measurements of an experiment to one sorted table.
@@ -185,23 +229,15 @@ def tabulate(
         parts: Parquet files of the same measurement.
         columns: of the table.
         experiment: its name.
-        members: of each artifact that rows are about, along the first axis of its tensors.
+        members: gives those of an artifact that rows are about, along the first axis of its tensors.
         divide: whether kinds tell changed starts from plain ones.
         starts: the parts of each start, by its text, for a table that has `start`.
         chance: the error of guessing, by task, for a table that has `headroom`.
     """
-    import pandas as pd
     import pyarrow as pa
 
-    names = [*measured(columns), "environment"]
-    frames = [part for part in map(_part, parts) if len(part)]
-    for part in frames:
-        assert set(part.columns) == set(names), f"a part of the table lacks or adds {set(part.columns) ^ set(names)}"
-    # A column without any value has no type in a part.
-    typed = [part.dropna(axis=1, how="all") for part in frames] or [pd.DataFrame(columns=names)]
-    frame = pd.concat(typed, ignore_index=True).reindex(columns=names)
-    frame = frame.rename(columns={said: name for name, said in _MEASURED.items()})
-    frame = with_members(frame.assign(experiment=experiment), members or {})
+    frame = joined(parts, columns, members).rename(columns={said: name for name, said in _MEASURED.items()})
+    frame = frame.assign(experiment=experiment)
     orders = [name for name in frame if name in ("noise_order", "order_1", "order_2")]
     frame[orders] = frame[orders] % FRESH  # the ladder's own order has one number at all levels
     every = [column.name for column in columns]

@@ -20,7 +20,8 @@ from benchmarks.gpu import carrying, checks, phases, science, speeds
 from benchmarks.gpu import rows as found
 from benchmarks.gpu.bench import Asked
 from benchmarks.gpu.rows import Rows
-from pipeline_lib.planning import driver, making, plan_file
+from pipeline_lib.planning import driver, plan_file
+from pipeline_lib.planning.written import making
 
 # On a CPU, convolutions of several members have no kernels in bf16.
 KNOWN = [

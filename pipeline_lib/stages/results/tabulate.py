@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NotRequired
+
 from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job
 from pipeline_lib.tables import columns, tabulation
@@ -17,13 +19,19 @@ STAGE = {
 
 
 class Spec(specs.Table):
-    """A table of what a stage measured."""
+    """A table of what a stage measured; a partial one is read by another of these, where parts are many."""
+
+    partial: NotRequired[bool]
 
 
 def run(job: Job[Spec]) -> None:
     """Join the parts of one table."""
     name = job.spec["table"]
-    parts = [folder / f"{name}.parquet" for folder in job.reads["parts"]]
+    parts = [folder / f"{'table' if folder.parent.name == 'tabulate' else name}.parquet" for folder in job.reads["parts"]]
+    if job.spec.get("partial"):
+        whole = tabulation.joined(parts, columns.read(job.spec["columns"]), job.members)
+        artifacts.write_table(job.folder / "table.parquet", tabulation.plain(whole))
+        return
     table = tabulation.tabulate(
         parts,
         columns.read(job.spec["columns"]),

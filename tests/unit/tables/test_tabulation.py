@@ -180,11 +180,15 @@ def test_dense_networks_are_a_kind_of_their_own_and_the_first_rung_of_imp(tmp_pa
 MEMBERS = {"pair": [[0, 5], [0, 6], [1, 5]], "seeds": [[0], [1]]}
 
 
+def _members(key):
+    return MEMBERS.get(key, [])
+
+
 def test_a_member_is_told_by_seed_and_order_or_by_the_seed_where_that_is_enough():
     rows = [("pair", 0, 6), ("pair", 1, 5), ("pair", 1, 9), ("pair", 0, 9), ("seeds", 1, 5), ("other", 0, 5)]
-    found = tabulation.with_members(pd.DataFrame(rows, columns=["key", "seed", "noise_order"]), MEMBERS)
+    found = tabulation.with_members(pd.DataFrame(rows, columns=["key", "seed", "noise_order"]), _members)
     assert found["member"].tolist() == [1, 2, 2, pd.NA, 1, pd.NA]
-    assert tabulation.with_members(pd.DataFrame({"key": ["pair"]}), MEMBERS)["member"].isna().all()
+    assert tabulation.with_members(pd.DataFrame({"key": ["pair"]}), _members)["member"].isna().all()
 
 
 def test_means_by_kind_are_of_plain_starts(tmp_path):

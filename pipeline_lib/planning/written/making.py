@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def _publish(written: Written) -> None:
     for name, source in written.published.items():
         if not publication.is_current(written.results, written.published, name):
             made = written.results / source
-            files.write_atomic(written.results / name, lambda private, made=made: shutil.copyfile(made, private))
+            files.write_atomic(written.results / name, partial(shutil.copyfile, made))
 
 
 def make(path: Path, until: str | None = None) -> None:
