@@ -1,4 +1,4 @@
-"""`python -m pipeline_lib STAGE FOLDER --plan FILE` makes one artifact, `make PLAN` all of a plan; other words are `rewind`'s."""
+"""`python -m pipeline_lib STAGE FOLDER … --plan FILE` makes artifacts, `make PLAN` all of a plan; other words are `rewind`'s."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ if __name__ == "__main__":
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from pipeline_lib.core import allocator, locations, processors, terminal
@@ -28,41 +29,75 @@ STOPPED = 143  # what a shell reports of a process that SIGTERM ended
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m pipeline_lib", description="Make one artifact, or all of a plan.")
+    parser = argparse.ArgumentParser(prog="python -m pipeline_lib", description="Make artifacts, or all of a plan.")
     parser.add_argument("--verbose", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", required=True)
     for stage in declared.STAGES.values():
         command = commands.add_parser(stage.name, help=f"{stage.needs} -> {stage.makes}")
-        command.add_argument("folder", type=Path, help="RESULTS/artifacts/STAGE/LABEL-KEY")
-        command.add_argument("--plan", type=Path, required=True, help="the plan file that the artifact is part of")
+        told = "RESULTS/artifacts/STAGE/LABEL-KEY; several are made one after the other, or on a GPU train side by side"
+        command.add_argument("folders", nargs="+", metavar="folder", type=Path, help=told)
+        command.add_argument("--plan", type=Path, required=True, help="the plan file that they are part of")
     whole = commands.add_parser(WHOLE, help="what is missing of a plan, one artifact after the other, without Snakemake")
     whole.add_argument("plan", type=Path, help="RESULTS/plans/IDENTITY.jsonl, which rewind plan CONFIG --write writes")
     whole.add_argument("--until", metavar="STAGE", help="make artifacts of this stage and what they come from; publish nothing")
     return parser
 
 
-def _ask(args: argparse.Namespace) -> None:
-    """Make one artifact, or all of a plan."""
+def _side_by_side(stage: str) -> bool:
+    """Tell whether several nodes of a stage share a GPU here; where a stage cannot, no library is loaded to find out."""
+    if stage != "train":
+        return False
+    from pipeline_lib.store import device
+
+    return device.has_gpu()
+
+
+def _outcomes(stage: str, folders: Sequence[Path], plan: Path) -> Iterator[Exception | None]:
+    """Make artifacts, and tell of each why it failed, or None."""
+    if len(folders) > 1 and _side_by_side(stage):
+        with ExitStack() as stack:
+            for folder in folders:
+                stack.enter_context(progress.told(folder))
+            yield from driver.run_together(stage, folders, plan)
+        return
+    for folder in folders:
+        try:
+            with progress.told(folder):
+                driver.run_node(stage, folder, plan)
+        except driver.FAULTS as error:
+            yield error
+        else:
+            yield None
+
+
+def _asked(args: argparse.Namespace) -> Iterator[Exception | None]:
+    """Make artifacts, or all of a plan, and tell of each why it failed, or None."""
     if args.command == WHOLE:
         from pipeline_lib.planning.written import making  # no job needs it
 
         locations.keep_caches(args.plan.parent.parent)
         making.make(args.plan, args.until)
-        return
-    locations.keep_caches(Path(*args.folder.parts[:-3]))
-    with progress.told(args.folder):
-        driver.run_node(args.command, args.folder, args.plan)
+    else:
+        locations.keep_caches(Path(*args.folders[0].parts[:-3]))
+        yield from _outcomes(args.command, args.folders, args.plan)
 
 
 def _make(words: Sequence[str]) -> int:
-    """Make what is asked for; a user's mistake ends with one line and exit code 1."""
+    """Make what is asked for; a user's mistake ends one with one line, and all with exit code 1 once the others are tried."""
     args = _parser().parse_args(words)
     terminal.log_to_stderr()
     processors.one_for_arithmetic()
     allocator.keep_freed_memory()
+    status = 0
     try:
-        _ask(args)
-    except (ValueError, OSError, SyntaxError, ImportError) as error:
+        for error in _asked(args):
+            if error is None:
+                continue
+            if args.verbose:
+                raise error
+            status = 1
+            terminal.tell(f"error: {' '.join(str(error).split())}")
+    except driver.FAULTS as error:
         if args.verbose:
             raise
         terminal.tell(f"error: {' '.join(str(error).split())}")
@@ -70,7 +105,7 @@ def _make(words: Sequence[str]) -> int:
     except job.Preempted as stopped:
         logging.getLogger("pipeline_lib").info("%s", stopped)
         return STOPPED
-    return 0
+    return status
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

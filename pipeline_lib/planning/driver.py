@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pipeline_lib.core import eager, files, processors, registry
@@ -23,6 +24,7 @@ from pipeline_lib.store.environment import Environment
 from pipeline_lib.store.job import Job
 from pipeline_lib.tables import tabulation
 
+FAULTS = (ValueError, OSError, SyntaxError, ImportError)  # a user's mistakes, and the machine's troubles
 PLAN_ID = "REWIND_PLAN_ID"  # set by the main process, inherited by its jobs
 
 
@@ -139,17 +141,8 @@ def _check_parent(folder: Path) -> None:
             raise ValueError(f"{rule}, got none; remove the folder and run again") from None
 
 
-def run_node(stage: str, folder: Path, path: Path) -> None:
-    """Make one node.
-
-    Args:
-        stage: which stage the node belongs to.
-        folder: where the node goes: `<results>/artifacts/<stage>/<label>-<key>`.
-        path: the plan file that it is part of.
-
-    Raises:
-        ValueError: it is not part of the plan, config or code changed, or the stage refuses its inputs.
-    """
+def _job(stage: str, folder: Path, path: Path) -> tuple[Job[Any], dict[str, Any]]:
+    """Read what a node is, and refuse it where config or code changed; give it with its line of the plan."""
     header, line = plan_file.find_line(path, folder.name.rpartition("-")[2])
     if line["stage"] != stage:
         raise ValueError(f"node {folder.name} must be made by stage {line['stage']}, got {stage}; use that one")
@@ -171,16 +164,75 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
     processors.one_for_arithmetic()
     code = nodes.stage_code(stage, line["spec"])
     facts = environment.facts(here, stage, line["spec"], code, verification.made_in(parents))
-    job = Job(line["key"], line["spec"], folder, reads, root, facts, plan_file.members(path), brought)
-    work = importlib.import_module(registry.modules("stages")[stage])
+    return Job(line["key"], line["spec"], folder, reads, root, facts, plan_file.members(path), brought), line
+
+
+def _stage(name: str) -> ModuleType:
+    work = importlib.import_module(registry.modules("stages")[name])
     eager.spare_the_compiler()
-    work.run(job)
+    return work
+
+
+def _finish(work: ModuleType, job: Job[Any], line: Mapping[str, Any]) -> None:
+    """Look at what a job wrote, and record it."""
     if hasattr(work, "check"):  # looks at what was written, and changes none of it: no part of keys
         work.check(job)
     files.remove_leftovers(job.folder)
     record = {key: line[key] for key in ("key", "stage", "label", "spec", "parents")}
     record |= {**job.facts, "format": fingerprint.FORMAT, "sha256": verification.digests(job.folder)}
     artifacts.write_text(job.folder / verification.RECORD, json.dumps(record, indent=1) + "\n")
+
+
+def run_node(stage: str, folder: Path, path: Path) -> None:
+    """Make one node.
+
+    Args:
+        stage: which stage the node belongs to.
+        folder: where the node goes: `<results>/artifacts/<stage>/<label>-<key>`.
+        path: the plan file that it is part of.
+
+    Raises:
+        ValueError: it is not part of the plan, config or code changed, or the stage refuses its inputs.
+    """
+    job, line = _job(stage, folder, path)
+    work = _stage(stage)
+    work.run(job)
+    _finish(work, job, line)
+
+
+def run_together(stage: str, folders: Sequence[Path], path: Path) -> list[Exception | None]:
+    """Make several nodes of a stage whose jobs can work side by side; each artifact is as if it were made alone.
+
+    Those of one task and data set do so; one that fails takes no other with it.
+
+    Args:
+        stage: which stage, with a `run_together`.
+        folders: where the nodes go.
+        path: the plan file that they are part of.
+
+    Returns:
+        Of each node why it failed; None if it did not.
+    """
+    found: list[Exception | None] = [None] * len(folders)
+    groups: dict[str, list[tuple[int, Job[Any], dict[str, Any]]]] = {}
+    for i, folder in enumerate(folders):
+        try:
+            job, line = _job(stage, folder, path)
+        except FAULTS as error:
+            found[i] = error
+        else:
+            alike = json.dumps([job.spec["task"], [str(at) for at in job.reads["data"]]], sort_keys=True)
+            groups.setdefault(alike, []).append((i, job, line))
+    work = _stage(stage)
+    for group in groups.values():
+        for (i, job, line), why in zip(group, work.run_together([job for _, job, _ in group]), strict=True):
+            try:
+                found[i] = why
+                if why is None:
+                    _finish(work, job, line)
+            except FAULTS as fault:
+                found[i] = fault
+    return found
 
 
 def refined(made: Plan, raw: Mapping[str, Any], level: int, until: float) -> dict[str, Any]:

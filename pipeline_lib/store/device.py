@@ -10,6 +10,17 @@ from pipeline_lib.store.environment import DEVICE as VARIABLE
 from pipeline_lib.training.precision import Numerics
 
 
+def has_gpu() -> bool:
+    """Tell whether jobs work on a GPU, see `pick`."""
+    asked, present = os.environ.get(VARIABLE, "auto"), torch.cuda.is_available()
+    if asked not in ("auto", "cpu", "cuda") or (asked == "cuda" and not present):
+        found = "a CUDA device" if present else "no CUDA device"
+        raise ValueError(
+            f"{VARIABLE} must be auto, cpu, or cuda where there is one, got {asked!r} and {found}; change or unset it"
+        )
+    return present and asked != "cpu"
+
+
 def pick(numerics: Numerics) -> torch.device:
     """Choose the GPU if there is one, else the CPU, and set how a GPU multiplies float32.
 
@@ -18,11 +29,6 @@ def pick(numerics: Numerics) -> torch.device:
     Raises:
         ValueError: another value, or cuda where there is none.
     """
-    asked, present = os.environ.get(VARIABLE, "auto"), torch.cuda.is_available()
-    if asked not in ("auto", "cpu", "cuda") or (asked == "cuda" and not present):
-        found = "a CUDA device" if present else "no CUDA device"
-        raise ValueError(
-            f"{VARIABLE} must be auto, cpu, or cuda where there is one, got {asked!r} and {found}; change or unset it"
-        )
+    gpu = has_gpu()
     numerics.allow()
-    return torch.device("cuda" if present and asked != "cpu" else "cpu")
+    return torch.device("cuda" if gpu else "cpu")

@@ -154,6 +154,11 @@ class Keeper:
             state = algebra.moved(progress.state(), torch.device("cpu"))
             self.members[i] = Saved(state, progress.sums.get(), list(curve()))
 
+    def keep(self) -> None:
+        """Write down how far members are."""
+        if self.members:
+            _write(self.path, self.members, self.meta)
+
     def stop(self, *_: object) -> None:
         """Save at the next reports and end the job."""
         self._stopping = True
@@ -233,6 +238,25 @@ def _resumed(path: Path, read: Callable[[], None], stop: Callable[..., None]) ->
     finally:
         signal.signal(signal.SIGTERM, before)
     path.unlink(missing_ok=True)
+
+
+@contextmanager
+def all_stopped(keepers: Sequence[Keeper]) -> Iterator[None]:
+    """Let SIGTERM stop several jobs of this process whose members train side by side; when one of them ends, all are kept."""
+
+    def stop(*_: object) -> None:
+        for keeper in keepers:
+            keeper.stop()
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except Preempted:
+        for keeper in keepers:
+            keeper.keep()
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _header(job: Job[Any]) -> dict[str, Any]:

@@ -200,6 +200,10 @@ class _Run:
             return Trained(State(start.params, start.buffers, until), start.step + self.sums.num_finite())
 
 
+def _side_by_side(members: Sequence[Member]) -> bool:
+    return bool(members) and next(iter(members[0].start.params.values())).is_cuda
+
+
 def train(network: nn.Module, members: Sequence[Member], recipe: Recipe, until: int) -> list[Trained]:
     """Train each member from its own step to step `until`.
 
@@ -223,8 +227,7 @@ def train(network: nn.Module, members: Sequence[Member], recipe: Recipe, until: 
         if until < member.start.step:
             raise ValueError(f"until must be at least the start's step {member.start.step}, got {until}; train only goes forward")
     network.train()
-    side_by_side = bool(members) and next(iter(members[0].start.params.values())).is_cuda
-    groups = [members] if side_by_side else [[member] for member in members]
+    groups = [members] if _side_by_side(members) else [[member] for member in members]
     done: list[Trained] = []
     for group in groups:
         runs = [_Run(network, member, recipe) for member in group]

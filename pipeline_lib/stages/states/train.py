@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
+from functools import partial
 from typing import Any, NotRequired
 
 import numpy as np
@@ -11,7 +13,8 @@ from pipeline_lib.core.parameters import num_params, prunable
 from pipeline_lib.core.types import Mask, State
 from pipeline_lib.pruning import masks
 from pipeline_lib.stages.support import data
-from pipeline_lib.stages.support.training import Run, Setting, numerics, train_cohort
+from pipeline_lib.stages.support.together import Work, alone, together
+from pipeline_lib.stages.support.training import Cohort, Result, Run, Setting, numerics
 from pipeline_lib.store import artifacts, device, resumption, specs
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.training.evaluation import evaluate
@@ -114,14 +117,16 @@ def _row(setting: Setting, result: Trained, mask: Mask, empty: bool) -> dict[str
     return sizes | how | dict(zip(_ERRORS, [value for s in scores for value in (s.error, s.loss)], strict=True))
 
 
-def _train(setting: Setting, runs: list[Run], doomed: list[bool], keeper: resumption.Keeper) -> list[tuple[Trained, list[Any]]]:
+def _train(
+    setting: Setting, runs: list[Run], doomed: list[bool], keeper: resumption.Keeper
+) -> Generator[Cohort, list[Result], list[Result]]:
     """Train all runs but those that have no weight or come from a diverged run: these end where they start."""
-    going = iter(train_cohort(setting, [run for run, lost in zip(runs, doomed, strict=True) if not lost], keeper))
+    going = iter((yield Cohort(setting, [run for run, lost in zip(runs, doomed, strict=True) if not lost], keeper)))
     ended = [Trained(State(run.start.params, run.start.buffers, setting.until), run.start.step) for run in runs]
     return [(end, []) if lost else next(going) for end, lost in zip(ended, doomed, strict=True)]
 
 
-def run(job: Job[Spec]) -> None:
+def _work(job: Job[Spec]) -> Work:
     """Train a cohort from step k to the end of its task."""
     spec, task = job.spec, job.spec["task"]
     dataset = data.read(job, device.pick(numerics(task)))
@@ -135,7 +140,7 @@ def run(job: Job[Spec]) -> None:
     runs = [Run(starts[at], mask, (*member,)) for at, mask, member in zip(places, used, spec["members"], strict=True)]  # type: ignore[arg-type]
     rows, curves = [], []
     with resumption.kept(job, task["steps"]) as keeper:
-        results = _train(setting, runs, [head["diverged"][at] or lost[at] for at in places], keeper)
+        results = yield from _train(setting, runs, [head["diverged"][at] or lost[at] for at in places], keeper)
         for (result, curve), (seed, order), at in zip(results, spec["members"], places, strict=True):
             who: dict[str, Any] = {key: spec[key] for key in ("kind", "start", "k", "level")} | {
                 "task": task["name"],
@@ -157,3 +162,13 @@ def run(job: Job[Spec]) -> None:
         each["errors"] = {split: [row[f"{split}_error"] for row in rows] for split in ("train", "test")}
         meta = job.meta(prunable=prunable(setting.network), params=list(starts[0].params), device=str(setting.device), **each)
         artifacts.write_states(job.folder / "state.safetensors", [result.state for result, _ in results], meta)
+
+
+def run(job: Job[Spec]) -> None:
+    """Train a cohort from step k to the end of its task."""
+    alone(_work(job))
+
+
+def run_together(jobs: Sequence[Job[Spec]]) -> list[Exception | None]:
+    """Train the cohorts of several jobs of one task side by side, and tell of each why it failed, or None."""
+    return together([partial(_work, job) for job in jobs])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -143,48 +143,72 @@ def _prepare(setting: Setting, run: Run, saved: Saved | None, i: int, keeper: Ke
     return Member(start, run.mask, batches, monitor, saved.sums if saved else None), reporter
 
 
-def _train(setting: Setting, runs: dict[int, Run], keeper: Keeper | None) -> dict[int, tuple[Trained, list[dict[str, Any]]]]:
-    """Train runs by number; where the device's memory is too small for all of them, in two halves."""
-    ready = {i: _prepare(setting, run, keeper.members.get(i) if keeper else None, i, keeper) for i, run in runs.items()}
+@dataclass(frozen=True)
+class Cohort:
+    """The runs that one job trains.
+
+    Args:
+        setting: what they share.
+        runs: what tells them apart.
+        keeper: where to go on from, and keeps them while they train.
+    """
+
+    setting: Setting
+    runs: list[Run]
+    keeper: Keeper | None = None
+
+
+Result = tuple[Trained, list[dict[str, Any]]]  # what a run came to, and its learning curve
+
+
+def _train(places: Sequence[tuple[Cohort, int]]) -> list[Result]:
+    """Train runs of cohorts by number; where the device's memory is too small for all of them, in two halves."""
+    if not places:
+        return []
+    ready = [_prepare(c.setting, c.runs[i], c.keeper.members.get(i) if c.keeper else None, i, c.keeper) for c, i in places]
+    setting = places[0][0].setting
     try:
-        done = train(setting.network, [member for member, _ in ready.values()], _recipe(setting), setting.until)
-        return {i: (trained, reporter.rows()) for (i, (_, reporter)), trained in zip(ready.items(), done, strict=True)}
+        done = train(setting.network, [member for member, _ in ready], _recipe(setting), setting.until)
+        return [(trained, reporter.rows()) for (_, reporter), trained in zip(ready, done, strict=True)]
     except torch.OutOfMemoryError as error:
-        if len(runs) == 1:
+        if len(places) == 1:
             name, words = setting.task["name"], str(error).splitlines()[0]
             raise ValueError(f"one run of {name} must fit into the GPU's memory, got: {words}; lower batch_size") from None
     # Outside the handler: its traceback would keep what the failed try had allocated.
     del ready
     if setting.device.type == "cuda":
         torch.cuda.empty_cache()
-    numbers = list(runs)
-    halves = numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :]
-    log.info("out of memory with %d runs side by side: going on with %d, then %d", len(numbers), len(halves[0]), len(halves[1]))
-    return {i: r for half in halves for i, r in _train(setting, {i: runs[i] for i in half}, keeper).items()}
+    halves = places[: len(places) // 2], places[len(places) // 2 :]
+    log.info("out of memory with %d runs side by side: going on with %d, then %d", len(places), len(halves[0]), len(halves[1]))
+    return [result for half in halves for result in _train(half)]
 
 
-def train_cohort(setting: Setting, runs: list[Run], keeper: Keeper | None = None) -> list[tuple[Trained, list[dict[str, Any]]]]:
-    """Train the runs of a cohort by their task's recipe.
+def _on_cpu(run: Run, until: int, result: Result) -> Result:
+    """Bring a result to the CPU; a diverged run's state is its start."""
+    trained, curve = result
+    diverged = trained.last_finite is not None
+    cpu = torch.device("cpu")
+    state = State(run.start.params, run.start.buffers, until) if diverged else algebra.moved(trained.state, cpu)
+    return Trained(state, trained.last_finite), curve
 
-    Args:
-        setting: what they share.
-        runs: what tells them apart.
-        keeper: where to go on from, and keeps them while they train.
+
+def train_cohorts(cohorts: Sequence[Cohort]) -> list[list[Result]]:
+    """Train the runs of cohorts of one task, to one step and on one device, side by side where that is a GPU.
 
     Returns:
-        For each run its result, on the CPU, and its learning curve. A diverged run's state is its start.
+        For each run of each cohort its result, on the CPU, and its learning curve. A diverged run's state is its start.
 
     Raises:
         ValueError: not even one run fits into the GPU's memory.
     """
-    if keeper:
-        keeper.check([run.start for run in runs], optimiser_state.slots(_recipe(setting).make_optimiser))
-    results = _train(setting, dict(enumerate(runs)), keeper)
-    cpu = torch.device("cpu")
-    found = []
-    for i, run in enumerate(runs):
-        trained, curve = results[i]
-        diverged = trained.last_finite is not None
-        state = State(run.start.params, run.start.buffers, setting.until) if diverged else algebra.moved(trained.state, cpu)
-        found.append((Trained(state, trained.last_finite), curve))
-    return found
+    for cohort in cohorts:
+        if cohort.keeper:
+            made = optimiser_state.slots(_recipe(cohort.setting).make_optimiser)
+            cohort.keeper.check([run.start for run in cohort.runs], made)
+    results = iter(_train([(cohort, i) for cohort in cohorts for i in range(len(cohort.runs))]))
+    return [[_on_cpu(run, cohort.setting.until, next(results)) for run in cohort.runs] for cohort in cohorts]
+
+
+def train_cohort(setting: Setting, runs: list[Run], keeper: Keeper | None = None) -> list[Result]:
+    """Train the runs of one cohort by their task's recipe; see `Cohort` and `train_cohorts`."""
+    return train_cohorts([Cohort(setting, runs, keeper)])[0]
