@@ -245,8 +245,8 @@ def _disk(plan: Plan, missing: list[Node], sized: footprint.Sizes) -> str:
     fits = "" if left <= free else "; MORE THAN IS FREE THERE"
     return (
         f"disk: about {whole / 1e9:.1f} GB in {files:,} files without data sets, "
-        f"{left / 1e9:.1f} GB of it to be made, {free / 1e9:.1f} GB free{fits}; states and masks are "
-        f"{footprint.passing(plan, sized) / 1e9:.1f} GB of it, {_PASSING[plan.config.keep]}"
+        f"{left / 1e9:.1f} GB of it to be made, {footprint.passing(plan, sized) / 1e9:.1f} GB of it states and masks, "
+        f"{_PASSING[plan.config.keep]}, {free / 1e9:.1f} GB free{fits}"
     )
 
 

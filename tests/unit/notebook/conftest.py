@@ -24,7 +24,7 @@ GRID = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def made(tmp_path_factory) -> nodes.Plan:
     results = str(tmp_path_factory.mktemp("results"))
     plan = toys.make_plan({"results": results, "tasks": {"digits_mlp": CHANGES}, "experiments": {"tiny": GRID}})
@@ -32,11 +32,11 @@ def made(tmp_path_factory) -> nodes.Plan:
     return plan
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def world() -> pipeline_lib.World:
     return pipeline_lib.load("digits_mlp", **CHANGES)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def w2(world) -> State:
     return pipeline_lib.train(world, pipeline_lib.initialise(world, seed=3), until=2, seed=3)
