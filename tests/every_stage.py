@@ -7,6 +7,7 @@ from typing import Any
 
 import toys
 
+from pipeline_lib.networks.resnet import resnet_cifar
 from pipeline_lib.planning import driver, nodes
 
 TASK = {
@@ -35,8 +36,20 @@ GRID: dict[str, Any] = {
 }  # fmt: skip
 
 
+OWN: dict[str, Any] = {
+    "tasks": ["toy"], "seeds": 1, "orders": 1, "rewind": [2], "alphas": 3, "starts": ["a | mask(half)"],
+    "analyse": {
+        "hessian": ["a"], "paths": [["a", "b"]], "planes": [["a", "b", "c"]], "points": 3, "iterations": 4, "probes": 1,
+        "examples": 64, "subspace": 2,
+    },
+    "figures": ["accuracy_by_start", "checkpoint_paths", "checkpoint_planes", "checkpoint_spectra"],
+}  # fmt: skip
+
+
 def plan(results: Path) -> nodes.Plan:
-    return toys.make_plan({"results": str(results), "tasks": {"toy": TASK}, "experiments": {"tiny": GRID}})
+    brought = toys.brought(results / "own", resnet_cifar((1, 8, 8), 10, blocks=1, width=2))
+    raw = {"results": str(results), "tasks": {"toy": TASK}, "experiments": {"tiny": GRID, "own": OWN}}
+    return toys.make_plan(raw | brought)
 
 
 def make(made: nodes.Plan, *wanted: nodes.Node, without: tuple[str, ...] = ()) -> None:

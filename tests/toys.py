@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pipeline_lib.core.parameters import prunable
@@ -145,3 +146,15 @@ def written_config(folder: Path) -> str:
 
 def make_plan(raw: Mapping[str, Any]) -> nodes.Plan:
     return plan.make_plan(config.resolve(raw))
+
+
+def brought(folder: Path, network: nn.Module, of: str = "toy") -> dict[str, Any]:
+    """Write three checkpoints of a network and a mask of its first layer, as a config brings them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed, name in enumerate("abc"):
+        state = scrambled(network, seed)
+        save_file({**state.params, **state.buffers}, folder / f"{name}.safetensors")
+    first = prunable(network)[0]
+    save_file({first: torch.from_numpy(random_mask(network)[first])}, folder / "half.safetensors")
+    checkpoints = {name: {"file": str(folder / f"{name}.safetensors"), "of": of, "step": 2} for name in "abc"}
+    return {"checkpoints": checkpoints, "masks": {"half": {"file": str(folder / "half.safetensors")}}}

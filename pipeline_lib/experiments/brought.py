@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from pipeline_lib.core import registry
@@ -54,3 +55,14 @@ def _named(among: tuple[Brought, ...], name: str, what: str, remedy: str) -> Bro
     if name not in found:
         raise registry.unknown(what, name, list(found) or ["none"], remedy)
     return found[name]
+
+
+def worded(start: str, step: int) -> Own:
+    """Give what a start in its words names, for reading it where no config is at hand.
+
+    Args:
+        start: such as `a | mask(snip)`.
+        step: that it begins at.
+    """
+    base = start.partition("|")[0].strip()
+    return Own((Brought(base, "", step),), tuple(Brought(name, "") for name in re.findall(r"\bmask\((\w+)\)", start)))

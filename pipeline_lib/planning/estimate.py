@@ -16,7 +16,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib.experiments import starts
+from pipeline_lib.experiments import brought, starts
 from pipeline_lib.planning import adopted, footprint
 from pipeline_lib.planning.declared import STAGES
 from pipeline_lib.planning.nodes import Node, Plan
@@ -32,7 +32,9 @@ Calibrate = Callable[[dict[str, Any], Path | None], tuple[float, float]]
 
 def trained_steps(spec: Mapping[str, Any]) -> int:
     """Count the steps of a job's runs."""
-    begun = starts.parse(spec["start"], spec["task"]).step() if "start" in spec else spec["k"]  # older records have none
+    begun = spec["k"]
+    if "start" in spec:  # older records have none
+        begun = starts.parse(spec["start"], spec["task"], own=brought.worded(spec["start"], begun)).step()
     return (spec["task"]["steps"] - begun) * len(spec["members"])
 
 

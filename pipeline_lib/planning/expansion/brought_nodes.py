@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pipeline_lib.experiments.settings.options import Analyse, Grid
 from pipeline_lib.planning import named_stages as stages
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pipeline_lib.store import specs
 
 
+@runtime_checkable
 class Training(Protocol):
     """What is taken of `training_nodes.TrainingNodes`."""
 
@@ -55,6 +56,7 @@ def mask(training: Training, name: str) -> Node:
     return training.plan.add(stages.bring_mask, _who(training, training.seeds, name), spec, {"data": [training.data]})
 
 
+@runtime_checkable
 class Nodes(Protocol):
     """What is taken of `measurement_nodes.MeasurementNodes`."""
 

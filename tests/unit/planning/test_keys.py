@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
+import every_stage
 import pytest
 import toys
 
 from pipeline_lib.experiments import config
+from pipeline_lib.networks.mlp import mlp
 from pipeline_lib.planning import declared, driver, nodes
 from pipeline_lib.planning.keys import fingerprint
 from pipeline_lib.planning.keys.fingerprint import CODE, Named, code_of
@@ -17,11 +19,11 @@ from pipeline_lib.planning.keys.fingerprint import CODE, Named, code_of
 Edits = dict[str, str | None]
 TABLES = {"tabulate", "derive", "judge"}
 TRAINING = {"pretrain", "teach", "train", "trace", "telemetry", "validation", "adapt"}  # they run the loop
-LANDSCAPES = {"interpolate", "follow", "layers", "similarity", "connect", "slice", "cut", "radii", "class_means"}
+LANDSCAPES = {"interpolate", "follow", "layers", "similarity", "connect", "slice", "cut", "radii", "class_means", "triangle"}
 
 
 @pytest.fixture(scope="module")
-def before() -> dict[tuple[str, Named], str]:
+def before(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, Named], str]:
     """Digests of the quick start, of the other papers' small experiments, and of a toy that has all stages else."""
     small = [config.ROOT / "config" / "experiments" / f"{name}_small.yaml" for name in ("unmasking", "early_phase")]
     toy = toys.make_plan(
@@ -34,7 +36,10 @@ def before() -> dict[tuple[str, Named], str]:
             starts=["k0 | mask | prune(0.3, snip)"],
         )
     )
-    made = [driver.load([config.ROOT / "config" / "config.yaml", *small]), toy]
+    own = every_stage.OWN | {"figures": ["checkpoint_planes", "accuracy_by_start"]}
+    brought = toys.brought(tmp_path_factory.mktemp("own"), mlp((1, 8, 8), 10, widths=[2]))
+    toy_own = toys.make_plan(toys.raw_config(**own) | brought)
+    made = [driver.load([config.ROOT / "config" / "config.yaml", *small]), toy, toy_own]
     asked = {(node.stage, nodes.named_functions(node.stage, node.spec)) for each in made for node in each.nodes.values()}
     assert {stage for stage, _ in asked} == set(declared.STAGES)
     return {(stage, named): fingerprint.fingerprint(stage, named) for stage, named in asked}
@@ -164,7 +169,10 @@ ABOUT: dict[str, tuple[Edits, set[str]]] = {
         _edit("training/optimisers/sgd.py", "nesterov=nesterov, fused=True", "nesterov=nesterov, fused=False"),
         TRAINING,
     ),
-    "evaluation": (_edit("training/evaluation.py", "_CHUNK_BYTES =", "_CHUNK_BYTES = 2 *"), TRAINING | LANDSCAPES | {"hessian"}),
+    "evaluation": (
+        _edit("training/evaluation.py", "_CHUNK_BYTES =", "_CHUNK_BYTES = 2 *"),
+        TRAINING | LANDSCAPES | {"hessian", "bring"},
+    ),
     "Lanczos": (_edit("analysis/lanczos.py", "def _norm(vector: Tensor)", "def _norm(vector, scale=1)"), {"hessian"}),
     "statistics": (_edit("analysis/paths.py", "STATISTICS_IMAGES = 5000", "STATISTICS_IMAGES = 6000"), {"interpolate"}),
     "types of columns": (
