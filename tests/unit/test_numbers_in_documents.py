@@ -130,3 +130,9 @@ def test_the_readme_counts_claims_as_their_tables_do(folder):
     assert found[2:] == tuple(str(verdicts[word]) for word in ("holds", "fails", "undecided"))
     seeds = pd.read_parquet(folder.with_name("runs.parquet"))["seed"].nunique()
     assert {"three": 3, "ten": 10}[found[1]] == seeds
+
+
+def test_the_walk_counts_them_too():
+    text = (config.ROOT / "docs" / "walk.md").read_text(encoding="utf-8")
+    verdicts = pd.read_parquet(numbers.FOLDER / "digits_mode_connectivity" / "claims.parquet")["verdict"].value_counts()
+    assert f"{verdicts['holds']} hold, {verdicts['fails']} fail and {verdicts['undecided']} are undecided" in text

@@ -1,4 +1,4 @@
-"""A newcomer's walk, docs/walk.md: its files and lines work as they stand there, the run in fewer steps."""
+"""A newcomer's walk, docs/walk.md: its files and lines of Python work as they stand there, the run in fewer steps."""
 
 from __future__ import annotations
 
