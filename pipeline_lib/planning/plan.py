@@ -164,7 +164,7 @@ def _tables(plan: Plan, e: Experiment) -> dict[str, Node]:
     for table, stage in TABLES.items():
         if any(groups[stage]):
             has = {column.name for column in COLUMNS[table]}
-            tabulated: stages.tabulate.Spec = {**_table(e, table)}
+            tabulated: stages.tabulate.Spec = {**_table(e, table), "partial": False}
             if "start" in has:
                 tabulated["starts"] = dict(sorted(parts[stage].items()))
             if "headroom" in has:

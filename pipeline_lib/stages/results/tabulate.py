@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NotRequired
-
 from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job
 from pipeline_lib.tables import columns, tabulation
@@ -21,7 +19,7 @@ STAGE = {
 class Spec(specs.Table):
     """A table of what a stage measured; a partial one is read by another of these, where parts are many."""
 
-    partial: NotRequired[bool]
+    partial: bool
 
 
 def run(job: Job[Spec]) -> None:
