@@ -38,8 +38,8 @@ def stages() -> str:
         "# Stages",
         "",
         "Each is a rule of the workflow, a command `python -m pipeline_lib STAGE FOLDER --plan FILE`, and a file of",
-        "`pipeline_lib/stages/`, in the folder of what it makes; the file declares all of this. Minutes and megabytes are what a",
-        "first attempt asks a queue for (`set-resources` of a profile changes them); stages without run beside the driver.",
+        "`pipeline_lib/stages/`, which declares all of this. Minutes and megabytes are what a first attempt asks a queue for",
+        "(`set-resources` of a profile changes them); stages without run beside the driver.",
         "",
     ]
     for group, members in groupby(STAGES.values(), key=lambda stage: stage.group):
@@ -64,8 +64,8 @@ def library() -> str:
         "# The library",
         "",
         "All that `import pipeline_lib as rw` offers. The site fills in each one's formula, arguments and example, as",
-        "`help(rw.path)` prints them; [the tour](tour.md) shows them at work. Functions that take a world and states take",
-        "modules and data, too (`help(rw.train)` and `pipeline_lib.notebook.own` have what they take then).",
+        "`help(rw.path)` prints them; [the tour](tour.md) shows them at work. Functions that take a world and states take modules",
+        "and data, too (`help(rw.train)` and `pipeline_lib.notebook.own` have what they take then).",
         "",
     ]
     for name in pipeline_lib.__all__:
