@@ -19,7 +19,8 @@ from pipeline_lib.planning.keys.fingerprint import CODE, Named, code_of
 Edits = dict[str, str | None]
 TABLES = {"tabulate", "derive", "judge"}
 TRAINING = {"pretrain", "teach", "train", "trace", "telemetry", "validation", "adapt"}  # they run the loop
-LANDSCAPES = {"interpolate", "follow", "layers", "similarity", "connect", "slice", "cut", "radii", "class_means", "triangle"}
+LANDSCAPES = {"align", "interpolate", "follow", "layers", "similarity", "connect", "slice", "cut", "radii", "class_means"}
+LANDSCAPES |= {"triangle"}
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +32,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, Named], 
             throughout={"every": 2, "rewind": [0]},
             layerwise=True,
             similarity={},
+            align={},
             validation={"examples": 4},
             claims=["B"],
             starts=["k0 | mask | prune(0.3, snip)"],
