@@ -24,7 +24,7 @@ FIGURES = {
     "checkpoint_planes": {
         "runs": "nothing", "tables": ["triangles", "corners"], "option": "analyse", "measures": ["planes_of_checkpoints"],
         "caption": (
-            "Test error in the plane through three checkpoints, a panel a plane. Panel are distances between weights; "
+            "Test error in the plane through three checkpoints, a panel a plane. Axes are distances between weights; "
             "colours are finer where the error is low."
         ),
     },
