@@ -64,8 +64,8 @@ def library() -> str:
         "# The library",
         "",
         "All that `import pipeline_lib as rw` offers. The site fills in each one's formula, arguments and example, as",
-        "`help(rw.path)` prints them; [the tour](tour.md) shows them at work. Functions that take a world and states take modules",
-        "and data, too (`help(rw.train)` and `pipeline_lib.notebook.own` have what they take then).",
+        "`help(rw.path)` prints them; [the tour](tour.md) shows them at work. Functions that take a world and states take",
+        "modules and data, too (`help(rw.train)` and `pipeline_lib.notebook.own` have what they take then).",
         "",
     ]
     for name in pipeline_lib.__all__:
