@@ -70,7 +70,7 @@ def permuted_state(state: State, axes: Axes, moves: Moves) -> State:
 
 def permuted_mask(mask: Mask, axes: Axes, moves: Moves) -> dict[str, np.ndarray]:
     """Permute a mask with the weights that it is of."""
-    return {name: _moved(from_numpy(keep), axes.get(name, ()), moves).numpy() for name, keep in mask.items()}
+    return {name: np.asarray(_moved(from_numpy(keep), axes.get(name, ()), moves)) for name, keep in mask.items()}
 
 
 def places(network: nn.Module, axes: Axes) -> dict[str, str]:
