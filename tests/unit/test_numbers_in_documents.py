@@ -106,7 +106,6 @@ def test_claims_that_fail_are_listed_with_what_we_think_of_them(table):
 FURTHER = {
     "critical_period": "runs",
     "signs_small": "runs",
-    "scan": "runs",
     "scales_curves": "curves",
     "scales_telemetry": "telemetry",
 }
