@@ -284,7 +284,11 @@ def divided(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 
 
 def as_trained(frame: pd.DataFrame) -> pd.DataFrame:
-    """Keep the pairs of runs of one seed whose units stand where training put them; of other tables, all."""
+    """Keep the pairs of runs of one seed whose units stand where training put them; of other tables, all.
+
+    What was measured before there was alignment says neither.
+    """
     if "alignment" not in frame:
         return frame
-    return frame[(frame["alignment"] == "none") & (frame["seed"] == frame["other_seed"])]
+    within = frame["other_seed"].isna() | (frame["seed"] == frame["other_seed"])
+    return frame[(frame["alignment"].fillna("none") == "none") & within]

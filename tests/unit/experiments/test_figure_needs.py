@@ -69,6 +69,12 @@ EXPECTED = {
     "instability_throughout": DENSE_ALL - DENSE_FIRST,
     "instability_by_layer": DENSE_ALL,
     "similarity_by_layer": DENSE_ALL,
+    "alignments": DENSE_ALL,
+    "instability_aligned": DENSE_ALL,
+    "instability_aligned_sparse": SPARSE_ALL,
+    "checkpoint_paths": set(),
+    "checkpoint_planes": set(),
+    "checkpoint_spectra": set(),
     "schematic": DENSE_FIRST,
     "table_1": DENSE_FIRST,
     "accuracy_by_rewind": LADDERS,
@@ -149,7 +155,10 @@ OPTIONS: dict[str, Any] = {
     "perturbed": [2], "starts": ["k2 | noise(1)"],
     "pretraining": {"durations": [1], "reference": 2}, "telemetry": {}, "curvature": {"steps": [0]},
     "connectivity": {}, "planes": {}, "limits": {}, "adaptive": {}, "retraining": ["lr_rewinding"], "lemma": {},
+    "align": {},
 }  # fmt: skip
+# Of checkpoints that a config brings, whose experiments are their own.
+BROUGHT = {name for name, demand in FIGURES.items() if demand.option == "analyse"}
 
 
 def test_default_figures_are_those_that_can_be_drawn():
@@ -159,7 +168,7 @@ def test_default_figures_are_those_that_can_be_drawn():
     assert _default(levels=1) == plain
     for option, value in OPTIONS.items():
         assert _default(levels=1, **{option: value}) == plain | {n for n, demand in FIGURES.items() if demand.option == option}
-    assert _default(levels=1, **OPTIONS) == set(FIGURES) - {config.BOARD}  # which comes with claims
+    assert _default(levels=1, **OPTIONS) == set(FIGURES) - BROUGHT - {config.BOARD}  # which comes with claims
 
 
 def test_a_figure_of_sizes_trains_no_perturbed_run():
@@ -194,7 +203,8 @@ def test_a_network_needs_one_line_to_be_in_every_figure():
     raw = toys.raw_config(tasks=["toy"], **OPTIONS)
     more = toys.raw_config(tasks=["toy", "digits_mlp"], **OPTIONS)
     before, after = toys.make_plan(raw), toys.make_plan(more)
-    assert list(before.figures["tiny"]) == list(after.figures["tiny"]) == [each for each in FIGURES if each != config.BOARD]
+    every = [each for each in FIGURES if each not in (config.BOARD, *BROUGHT)]
+    assert list(before.figures["tiny"]) == list(after.figures["tiny"]) == every
     for figure, node in after.figures["tiny"].items():
         tables_read = {parent.stage for nodes in after.parents(node).values() for parent in nodes}
         assert tables_read <= {"tabulate", "derive"}
