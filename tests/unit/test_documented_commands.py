@@ -120,7 +120,7 @@ def _python(words: list[str]) -> None:
     """Hold a call of the package against its words, one of a script against what it sets."""
     if words[1:3] == ["-m", "pipeline_lib"]:
         rest = ["train" if word == "STAGE" else word for word in words[3:]]
-        if rest and rest[0] not in declared.STAGES:
+        if rest and rest[0] not in (*declared.STAGES, __main__.WHOLE):
             _rewind(["rewind", *rest])
         elif len(rest) > 1:
             __main__._parser().parse_args(rest)

@@ -307,7 +307,8 @@ def _as_in(table: str) -> Callable[[_World, Any], None]:
 
 
 CHECKS: dict[str, Callable[[_World, Any], None]] = {
-    "runs": _run, "curves": _last_point, "interpolation": _end, "instability": _mean_of_ends, "distances": _apart, "alignments": _aligned,
+    "runs": _run, "curves": _last_point, "interpolation": _end, "instability": _mean_of_ends, "distances": _apart,
+    "alignments": _aligned,
     "throughout": _kept_ends, "layers": _first_of_block, "similarity": _alike, "perturbations": _change,
     "telemetry": _watched, "signs": _signs, "validation": _validated,
     "spectrum": _loss, "curvature": _loss, "paths": _between, "barriers": _barrier, "planes": _plane, "marks": _mark,

@@ -233,6 +233,7 @@ TASKS: dict[str, tuple[int, list[tuple[int, float]]]] = {
             (112_589, 0.0004),
         ],
     ),
+    "resnet20_tenth": (6_240, [(0, 0.1), (3_119, 0.1), (3_120, 0.01), (4_679, 0.01), (4_680, 0.001), (6_239, 0.001)]),
     # The cosine falls over 10,970 steps: a fifth of the way is 7,194, a half 10,485, four fifths 13,776.
     "resnet50_imagenet_short": (
         15_970,
