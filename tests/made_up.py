@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from itertools import combinations, product
 from typing import Any
 
+import made_up_checkpoints
 import pandas as pd
 
 from pipeline_lib.experiments import comparisons, starts
@@ -158,7 +159,7 @@ def frames() -> dict[str, pd.DataFrame]:
     found = {name: table(each) for name, each in rows.items()}
     found |= {"networks": networks(), "perturbations": perturbations(), "correlations": correlations()}
     found |= early() | ladder() | planes() | {"claims": claims()}
-    return found
+    return found | made_up_checkpoints.tables(TASKS[0])
 
 
 def _alignments(s: dict[str, Any]) -> list[dict[str, Any]]:

@@ -76,12 +76,13 @@ def checkpoint_planes(frames: Frames, sparse_levels: Levels) -> Figure:
     figure, panels = layout.placed([_each(frames["triangles"], _THREE)])
     for axis, key in panels:
         own, corners = (_own(frames[name], _THREE, key) for name in ("triangles", "corners"))
-        grid = 100 * own.pivot_table(index="y", columns="x", values="test_error")
-        low = float(grid.min().min())
-        bounds = low + max(float(grid.max().max()) - low, 0.1) * np.linspace(0, 1, _NUM_SHADES) ** 2
-        norm = PowerNorm(0.5, bounds[0], bounds[-1])
-        filled = axis.contourf(grid.columns, grid.index, grid.to_numpy(dtype=float), levels=bounds, norm=norm, cmap="viridis")
-        figure.colorbar(filled, ax=axis, label="test error (%)", format="%.3g")
+        grid = 100 * own.pivot(index="y", columns="x", values="test_error")
+        if grid.notna().any(axis=None):  # else none of its networks has an error
+            low = float(grid.min().min())
+            bounds = low + max(float(grid.max().max()) - low, 0.1) * np.linspace(0, 1, _NUM_SHADES) ** 2
+            norm = PowerNorm(0.5, bounds[0], bounds[-1])
+            filled = axis.contourf(grid.columns, grid.index, grid.to_numpy(float), levels=bounds, norm=norm, cmap="viridis")
+            figure.colorbar(filled, ax=axis, label="test error (%)", format="%.3g")
         for (_, corner), look in zip(corners.iterrows(), style.others(len(corners)), strict=True):
             marks.points(axis, [corner["x"]], [corner["y"]], look, str(corner["state"]))
         axis.set_title(f"{key[0]}: {', '.join(key[1:])}")
