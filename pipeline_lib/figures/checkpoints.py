@@ -76,8 +76,8 @@ def checkpoint_planes(frames: Frames, sparse_levels: Levels) -> Figure:
     figure, panels = layout.placed([_each(frames["triangles"], _THREE)])
     for axis, key in panels:
         own, corners = (_own(frames[name], _THREE, key) for name in ("triangles", "corners"))
-        grid = 100 * own.pivot(index="y", columns="x", values="test_error")
-        if grid.notna().any(axis=None):  # else none of its networks has an error
+        grid = 100 * own.pivot_table(index="y", columns="x", values="test_error")
+        if min(grid.shape) > 1:  # else none of its networks has an error
             low = float(grid.min().min())
             bounds = low + max(float(grid.max().max()) - low, 0.1) * np.linspace(0, 1, _NUM_SHADES) ** 2
             norm = PowerNorm(0.5, bounds[0], bounds[-1])
