@@ -25,6 +25,7 @@ PARAMETERS = {
     "resnet20_long": 272_474,
     "resnet20_low": 272_474,
     "resnet20_short": 272_474,
+    "resnet20_tenth": 272_474,
     "resnet20_warmup": 272_474,
     "resnet50_imagenet": 25_557_032,
     "resnet50_imagenet_short": 25_557_032,
