@@ -31,7 +31,7 @@ CONFIG: co.Config = {
 
 
 def _grow(checkout: Checkout) -> None:
-    anchor = '    margin: Annotated[float, In("[0, 1000]")]'
+    anchor = '    margin: Annotated[float, In("[0, 1000]")] = key(0.5,'
     checkout.edit(IN_A_GROUP, anchor, KEY + anchor)
     following = '        _refuse_above(f"{place}.levels", self.levels, grid.levels - 1)\n        return replace(self, levels='
     checkout.edit(IN_A_GROUP, f"{following}tuple(sorted(self.levels)))", f"{following}tuple(sorted(self.levels))[:: self.every])")
