@@ -62,7 +62,7 @@ def test_a_truncated_plan_is_refused(single: Checkout) -> None:
     _truncate(plan, plan.read_bytes().index(target.name.encode()))  # in the middle of the line that the job needs
     assert co.stage(single, target).code == 1
     _truncate(plan, 0)
-    _assert_one_line(co.stage(single, target), "plan must exist", plan.name)
+    _assert_one_line(co.stage(single, target), "must be whole", plan.name)
 
 
 def test_all_files_of_a_run_have_the_modes_that_the_umask_gives(single: Checkout) -> None:
