@@ -67,7 +67,9 @@ def firsts(made) -> dict[At, nodes.Node]:
 @pytest.fixture(scope="module")
 def members(made) -> Members:
     """What tables are told of the plan beside their own node."""
-    return plan_file.members(driver.write_plan(made, []))
+    read = plan_file.members(driver.write_plan(made, []))
+    known = {key: read(key) for key in made.nodes}
+    return lambda key: known.get(key, ())
 
 
 def _counts(module: str) -> bool:
@@ -112,9 +114,9 @@ def _again(made: nodes.Plan, node: nodes.Node, root: Path, members: Members) -> 
     said = record(results / node.folder)
     facts = {key: said[key] for key in ("code", "versions", "processor", "threads", "number_format", "made_in")}
     reads = {role: [results / parent.folder for parent in parents] for role, parents in made.parents(node).items()}
-    importlib.import_module(registry.modules("stages")[node.stage]).run(
-        Job(node.key, node.spec, folder, reads, None, facts, members)
-    )
+    brought = {digest: Path(path) for digest, path in made.config.brought.items()}
+    job = Job(node.key, node.spec, folder, reads, None, facts, members, brought)
+    importlib.import_module(registry.modules("stages")[node.stage]).run(job)
     plt.close("all")
     return _files(folder)
 

@@ -86,6 +86,8 @@ def test_all_that_a_stage_runs_is_reached_or_carries(ran):
             module = _module(code)
             if module is None or module.removeprefix("pipeline_lib.") in CARRIERS or code.co_name == "<module>":
                 continue
+            if module.startswith("pipeline_lib.planning.") and stage in ("tabulate", "derive"):
+                continue  # the driver hands them whose members an artifact has, read off the plan
             names = [name for lines, name in _definitions(module) if code.co_firstlineno in lines]
             if not any((module, name) in known for name in names):
                 missing.append((stage, module, code.co_qualname))

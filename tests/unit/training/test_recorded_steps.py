@@ -74,7 +74,7 @@ def _assert_same(monkeypatch, make: Callable[[], Member], optimiser: str, numeri
 
 
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
-@pytest.mark.parametrize(("precision", "channels_last"), zip(PRECISIONS, (False, True, True), strict=True))
+@pytest.mark.parametrize(("precision", "channels_last"), list(zip(PRECISIONS, (False, True, True), strict=True)))
 @pytest.mark.usefixtures("recorded_rate")
 def test_replayed_steps_have_the_bits_of_called_ones(monkeypatch, optimiser, precision, channels_last):
     _assert_same(monkeypatch, lambda: _member(channels_last=channels_last), optimiser, Numerics(precision, channels_last))

@@ -140,7 +140,9 @@ def test_tables_are_divided_into_pairs_as_trained_and_all(tmp_path):
         folders.interpolate(method)
     parts = [tmp_path / f"lines_{method}-9" / "instability.parquet" for method in ("none", "weights")]
     members = {"0": MEMBERS[0], "1": MEMBERS[1]}
-    table = tabulation.tabulate(parts, columns.of("instability", declared), chance={"toy": 2 / 3}, members=members).to_pandas()
+    table = tabulation.tabulate(
+        parts, columns.of("instability", declared), chance={"toy": 2 / 3}, members=lambda key: members.get(key, ())
+    ).to_pandas()
     found = tabulation.divided({"instability": table})
     assert len(found["every_instability"]) == len(table) == 8
     plain = found["instability"]
