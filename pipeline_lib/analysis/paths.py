@@ -40,21 +40,6 @@ def alphas(num: int) -> list[float]:
     return [i / (num - 1) for i in range(num)]
 
 
-class _Mixtures:
-    """Networks as one vector each, and room for a mixture of two, whose tensors stay where they are."""
-
-    def __init__(self, networks: Sequence[Tensors]) -> None:
-        floats = [name for name, tensor in networks[0].items() if tensor.is_floating_point()]
-        self._vectors = [algebra.to_vector({name: network[name] for name in floats}) for network in networks]
-        self._mixed = torch.empty_like(self._vectors[0])
-        # Integer tensors, BatchNorm's batch counters, play no part in evaluation.
-        self._tensors = {**networks[0], **algebra.views(self._mixed, {name: networks[0][name] for name in floats})}
-
-    def at(self, pair: Pair, alpha: float) -> dict[str, Tensor]:
-        torch.lerp(self._vectors[pair[1]], self._vectors[pair[0]], alpha, out=self._mixed)
-        return self._tensors
-
-
 @fitting
 @torch.no_grad()
 def paths(
@@ -93,7 +78,7 @@ def paths(
     tallies: dict[object, Tally] = {key: Tally() for key in set(ends.values())}
     inner = [(pair, alpha) for pair in pairs for alpha in weights if (pair, alpha) not in ends]
     tallies.update({point: Tally() for point in inner})
-    mixtures = _Mixtures(bodies)
+    mixtures = algebra.Mixtures(bodies)
     with numerics.autocast(split.y.device):
         for x, y in chunks(split, dataset, numerics):
             hidden = [functional_call(network[0], stem, (x,)) for stem in stems]
@@ -159,7 +144,7 @@ def recomputed_paths(
     Differs: chunks count by their sizes.
     """
     few, normalise = _drawn(dataset.train), Normaliser(dataset, split.y.device)
-    mixtures = _Mixtures([numerics.lay_all({**s.params, **s.buffers}) for s in states])
+    mixtures = algebra.Mixtures([numerics.lay_all({**s.params, **s.buffers}) for s in states])
     points = [(pair, alpha) for pair in pairs for alpha in weights]
     with numerics.autocast(split.y.device):
         own = {point: _statistics(network, mixtures.at(*point), few, normalise, numerics) for point in points}

@@ -16,6 +16,7 @@ from pipeline_lib.core.types import Dataset, Split, State, Tensors
 from pipeline_lib.training.batches import Normaliser
 from pipeline_lib.training.evaluation import Score, Tally, chunks, subset
 from pipeline_lib.training.precision import Numerics
+from pipeline_lib.training.room import fitting
 
 Pair = tuple[int, int]
 Moments = Mapping[str, tuple[Tensor, Tensor]]  # by module, the mean and deviation of each unit
@@ -80,6 +81,7 @@ def _rescaled(out: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     return out * _column(scale, out) + _column(shift, out)
 
 
+@fitting
 @torch.no_grad()
 def repaired_paths(
     network: nn.Sequential,
@@ -98,23 +100,21 @@ def repaired_paths(
         ICLR 2023, section 4.
     """
     network.eval()
-    wholes = [{**s.params, **s.buffers} for s in states]
+    wholes = [numerics.lay_all({**s.params, **s.buffers}) for s in states]
+    mixtures = algebra.Mixtures(wholes)
     points = [(pair, alpha) for pair in pairs for alpha in weights]
     tallies = {point: Tally() for point in points}
     few = subset(dataset.train, IMAGES, "repair")
     x = numerics.lay(Normaliser(dataset, split.y.device)(few.x[:].to(split.y.device)))
 
-    def mixture(pair: Pair, alpha: float) -> dict[str, Tensor]:
-        return numerics.lay_all(algebra.lerp(wholes[pair[1]], wholes[pair[0]], alpha))
-
     with numerics.autocast(split.y.device):
-        ends = {i: moments(network, numerics.lay_all(wholes[i]), x) for i in {i for pair in pairs for i in pair}}
+        ends = {i: moments(network, wholes[i], x) for i in {i for pair in pairs for i in pair}}
         fixes: dict[Any, dict[str, tuple[Tensor, Tensor]]] = {}
         for (i, j), alpha in points:
             wanted = _mixed(ends[j], ends[i], alpha)
-            fixes[(i, j), alpha] = repairs(network, mixture((i, j), alpha), wanted, x) if 0 < alpha < 1 else {}
+            fixes[(i, j), alpha] = repairs(network, mixtures.at((i, j), alpha), wanted, x) if 0 < alpha < 1 else {}
         for inputs, y in chunks(split, dataset, numerics):
             for point, tally in tallies.items():
                 with watched(network, fixes[point], partial(_fixed, fixes[point])):
-                    tally.add(functional_call(network, mixture(*point), (inputs.clone(),)), y)
+                    tally.add(functional_call(network, mixtures.at(*point), (inputs.clone(),)), y)
     return {pair: [tallies[pair, alpha].score() for alpha in weights] for pair in pairs}

@@ -51,6 +51,26 @@ def lerp(start: Tensors, end: Tensors, weight: float) -> dict[str, Tensor]:
     }
 
 
+class Mixtures:
+    """Networks as one vector each, and room for a mixture of two, whose tensors stay where they are.
+
+    Args:
+        networks: tensors of each, with equal names, shapes and memory layouts.
+    """
+
+    def __init__(self, networks: Sequence[Tensors]) -> None:
+        floats = [name for name, tensor in networks[0].items() if tensor.is_floating_point()]
+        self._vectors = [to_vector({name: network[name] for name in floats}) for network in networks]
+        self._mixed = torch.empty_like(self._vectors[0])
+        # Integer tensors, BatchNorm's batch counters, play no part in evaluation.
+        self._tensors = {**networks[0], **views(self._mixed, {name: networks[0][name] for name in floats})}
+
+    def at(self, pair: tuple[int, int], alpha: float) -> dict[str, Tensor]:
+        """Mix `alpha W_i + (1 - alpha) W_j`; the tensors hold until the next mixture."""
+        torch.lerp(self._vectors[pair[1]], self._vectors[pair[0]], alpha, out=self._mixed)
+        return self._tensors
+
+
 def distance(first: Tensors, second: Tensors, names: Iterable[str]) -> float:
     """Compute the Euclidean distance over the named tensors, accumulated in float64."""
     squares = [(first[name].double() - second[name].double()).square().sum() for name in names]
