@@ -154,10 +154,9 @@ def is_made(plan: Plan, node: Node) -> bool:
 
 def _missing(plan: Plan) -> list[Node]:
     """List what a run would have to make."""
-    if plan.config.keep == "all":
-        return [node for node in plan.nodes.values() if not is_made(plan, node)]
     wanted = [node.key for made in (*plan.tables.values(), *plan.figures.values()) for node in made.values()]
-    return [plan.nodes[key] for key in footprint.to_make(plan.nodes, wanted, plan.config.results)]
+    keys = footprint.missing(plan.nodes, wanted, plan.config.results, plan.config.keep)
+    return [node for key, node in plan.nodes.items() if key in keys]
 
 
 def report(plan: Plan, calibrate: Calibrate | None = None, sized: footprint.Sizes = footprint.size) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline_lib.planning.declared import STAGES
 from pipeline_lib.planning.nodes import Node, Plan
 from pipeline_lib.store import artifacts, verification
 
@@ -139,6 +140,20 @@ def to_make(nodes: Mapping[str, Node], wanted: Iterable[str], results: Path) -> 
             reads = nodes[key].stage != "tabulate"  # which takes parts of tables alone
             left |= {(parent, reads) for parents in nodes[key].parents.values() for parent in parents} - seen
     return found
+
+
+def missing(nodes: Mapping[str, Node], wanted: Iterable[str], results: Path, keep: str) -> set[str]:
+    """Find the keys of what a run would make: all that is not there, or with `keep: measured` what `to_make` finds.
+
+    Args:
+        nodes: those of the plan, by key.
+        wanted: keys of those that are published.
+        results: the results folder.
+        keep: as in the config.
+    """
+    if keep == "measured":
+        return to_make(nodes, wanted, results)
+    return {key for key, node in nodes.items() if not verification.is_whole(results / node.folder, STAGES[node.stage].files)}
 
 
 def let_go(nodes: Mapping[str, Node], results: Path, kept: Collection[str] = ()) -> tuple[int, int]:

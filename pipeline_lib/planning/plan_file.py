@@ -232,10 +232,14 @@ class Written:
         return {node.key: node for node in found}
 
     @cached_property
+    def wanted(self) -> set[str]:
+        """Keys of what is published."""
+        return {Path(source).parent.name.rpartition("-")[2] for source in self.published.values()}
+
+    @cached_property
     def _to_make(self) -> set[str]:
         """Keys of what is missing of the published, and of what that reads."""
-        wanted = {Path(source).parent.name.rpartition("-")[2] for source in self.published.values()}
-        return footprint.to_make(self.nodes, wanted, self.results)
+        return footprint.to_make(self.nodes, self.wanted, self.results)
 
     def mark_begun(self) -> None:
         """Make the file the newest of its folder, by which those who watch know which plan is run."""

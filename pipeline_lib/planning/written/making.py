@@ -3,51 +3,42 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from pipeline_lib.core import files, registry
-from pipeline_lib.planning import closing, driver, ledger, plan_file, publication
+from pipeline_lib.planning import closing, driver, footprint, ledger, publication
 from pipeline_lib.planning.declared import STAGES
+from pipeline_lib.planning.nodes import Node
 from pipeline_lib.planning.plan_file import Written
-from pipeline_lib.store import lease, progress, verification
+from pipeline_lib.store import lease, progress
 from pipeline_lib.store.job import log
 
 
-def _wanted(path: Path, until: str | None) -> Iterator[dict[str, Any]]:
-    """List a plan's nodes, parents first; where a stage is named, those of it and what they come from."""
-    if until is None:
-        return plan_file.nodes(path)
-    nodes, needed = list(plan_file.nodes(path)), set[str]()
-    for node in reversed(nodes):
-        if node["stage"] == until or node["key"] in needed:
-            needed |= {node["key"], *(key for keys in node["parents"].values() for key in keys)}
-    return (node for node in nodes if node["key"] in needed)
+def _missing(written: Written, until: str | None) -> list[Node]:
+    """List what is missing, parents first; where a stage is named, of its nodes and what they come from."""
+    nodes, wanted = written.nodes, written.wanted
+    if until is not None:
+        wanted = {key for key, node in nodes.items() if node.stage == until}
+        needed = set(wanted)
+        for key, node in reversed(nodes.items()):
+            if key in needed:
+                needed.update(*node.parents.values())
+        nodes = {key: node for key, node in nodes.items() if key in needed}
+    keys = footprint.missing(nodes, wanted, written.results, written.keep)
+    return [node for key, node in nodes.items() if key in keys]
 
 
-def is_made(results: Path, node: dict[str, Any]) -> bool:
-    """Tell whether a node's job has ended: its record is written last.
-
-    Args:
-        results: the results folder.
-        node: a line of the plan file.
-    """
-    names = (*STAGES[node["stage"]].files, verification.RECORD)
-    return all((results / node["folder"] / name).is_file() for name in names)
-
-
-def _make(written: Written, node: dict[str, Any]) -> None:
-    folder = written.results / node["folder"]
-    log.info("%s", node["folder"])
+def _make(written: Written, node: Node) -> None:
+    folder = written.results / node.folder
+    log.info("%s", node.folder)
     # Snakemake's note of an earlier job: it would take what is older than its inputs for outdated.
-    (written.results / "benchmarks" / node["stage"] / f"{folder.name}.tsv").unlink(missing_ok=True)
+    (written.results / "benchmarks" / node.stage / f"{folder.name}.tsv").unlink(missing_ok=True)
     try:
         with progress.told(folder):
-            driver.run_node(node["stage"], folder, written.path)
+            driver.run_node(node.stage, folder, written.path)
     except (ValueError, OSError) as error:
-        raise ValueError(f"node {node['folder']}: {error}") from error
+        raise ValueError(f"node {node.folder}: {error}") from error
 
 
 def _publish(written: Written) -> None:
@@ -78,9 +69,8 @@ def make(path: Path, until: str | None = None) -> None:
         for name in publication.remove_outdated(written):
             log.info("removed outdated %s; its artifact is kept", written.results / name)
         try:
-            for node in _wanted(path, until):
-                if not is_made(written.results, node):
-                    _make(written, node)
+            for node in _missing(written, until):
+                _make(written, node)
         finally:
             driver.write_index(written.results)
         if until is None:

@@ -7,8 +7,9 @@ import pytest
 import toys
 
 from pipeline_lib.experiments import config
-from pipeline_lib.planning import driver, estimate, footprint, nodes
+from pipeline_lib.planning import driver, estimate, footprint, nodes, plan_file
 from pipeline_lib.planning.footprint import BLOCK, Size
+from pipeline_lib.planning.written import making
 from pipeline_lib.store import artifacts, verification
 
 
@@ -142,3 +143,17 @@ def test_a_file_that_is_gone_by_accident_is_missing(whole):
     assert not estimate.is_made(whole, node)
     _, faults = verification.verify(whole.config.results)
     assert [fault.endswith("state.safetensors is gone") for fault in faults] == [True]
+
+
+def test_a_plan_that_is_made_without_snakemake_leaves_alone_what_is_gone_on_purpose(tmp_path, monkeypatch):
+    made = toys.make_plan(toys.raw_config(tmp_path, orders=2, levels=1) | {"keep": "measured"})
+    _by_hand(made, {node.stage for node in made.nodes.values()})
+    written = plan_file.Written(driver.write_plan(made, []))
+    footprint.let_go(made.nodes, made.config.results)
+    assert making._missing(written, None) == []
+    assert making._missing(written, "interpolate") == []
+    pair = next(node for node in made.nodes.values() if node.stage == "interpolate")
+    (made.config.results / pair.folder / "interpolation.parquet").unlink()
+    found = making._missing(written, "interpolate")
+    assert found[-1].key == pair.key, "after all that it reads"
+    assert {node.stage for node in found} <= {"pretrain", "prune", "rewind", "train", "interpolate"}
