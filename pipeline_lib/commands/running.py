@@ -78,14 +78,22 @@ def _unlock(asked: Request, results: Path) -> None:
     """
     found = lease.holder(results)
     if found:
-        who = f"process {found.process} on {found.host}, started from {found.checkout} at {found.since}"
-        raise ValueError(f"run that left a lock must have ended, got {who}; wait until it has")
+        raise ValueError(f"run that left a lock must have ended, got {found}; wait until it has")
     subprocess.run(snakemake.words(asked.files, asked.overrides, "--unlock", "--quiet", "host"), check=True, capture_output=True)
 
 
-def _make(asked: Request, figure: str | None, profile: str | None, cores: int | None, dry: bool) -> int:
+def _make(
+    asked: Request,
+    figure: str | None = None,
+    profile: str | None = None,
+    cores: int | None = None,
+    dry: bool = False,
+    unlock: bool = False,
+) -> int:
     """Run Snakemake on what is asked for, and show how far it is."""
     made = asked.plan()
+    if unlock:
+        _unlock(asked, made.config.results)
     targets = _targets(made, figure)
     number = cores or (None if profile else processors.usable())
     more = [*(["--cores", str(number)] if number else []), *(["--profile", profile] if profile else [])]
@@ -127,9 +135,7 @@ def run(
     if print_config:
         output.say(asked.told())
         return
-    if unlock:
-        _unlock(asked, asked.plan().config.results)
-    code = _make(asked, figure, profile, cores, dry_run)
+    code = _make(asked, figure, profile, cores, dry_run, unlock)
     if not code and not dry_run:
         output.say(f"report: rewind report {shlex.join(asked.words())}")
     raise typer.Exit(code)
@@ -143,7 +149,7 @@ def quickstart(cores: Cores = None) -> None:
     """
     path = ROOT / "config" / "config.yaml"
     asked = Request([path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path])
-    code = _make(asked, None, None, cores, False)
+    code = _make(asked, cores=cores)
     if not code:
         from pipeline_lib.report import writing
 

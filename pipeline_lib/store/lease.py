@@ -48,6 +48,9 @@ class Holder:
     since: str
     token: str
 
+    def __str__(self) -> str:
+        return f"process {self.process} on {self.host}, started from {self.checkout} at {self.since}"
+
     def is_gone(self, renewed: float) -> bool:
         """Tell whether it has ended, or its machine has been silent since a time too long ago."""
         return processes.is_gone(self.machine, self.process, self.begun, renewed)
@@ -96,9 +99,8 @@ class Lease:
         with _alone(results):
             other = holder(results)
             if other is not None:
-                who = f"process {other.process} on {other.host}, started from {other.checkout} at {other.since}"
                 raise ValueError(
-                    f"results folder {results} must be worked in by one run at a time, got {who}; "
+                    f"results folder {results} must be worked in by one run at a time, got {other}; "
                     "wait until it has ended, or set another results folder"
                 )
             since = time.strftime("%Y-%m-%d %H:%M:%S")
