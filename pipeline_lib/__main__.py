@@ -70,16 +70,19 @@ def _outcomes(stage: str, folders: Sequence[Path], plan: Path) -> Iterator[Excep
             yield None
 
 
-def _asked(args: argparse.Namespace) -> Iterator[Exception | None]:
-    """Make artifacts, or all of a plan, and tell of each why it failed, or None."""
-    if args.command == WHOLE:
-        from pipeline_lib.planning.written import making  # no job needs it
+def _faults(args: argparse.Namespace) -> Iterator[Exception]:
+    """Make artifacts, or all of a plan, and tell what went wrong."""
+    try:
+        if args.command == WHOLE:
+            from pipeline_lib.planning.written import making  # no job needs it
 
-        locations.keep_caches(args.plan.parent.parent)
-        making.make(args.plan, args.until)
-    else:
-        locations.keep_caches(Path(*args.folders[0].parts[:-3]))
-        yield from _outcomes(args.command, args.folders, args.plan)
+            locations.keep_caches(args.plan.parent.parent)
+            making.make(args.plan, args.until)
+        else:
+            locations.keep_caches(Path(*args.folders[0].parts[:-3]))
+            yield from filter(None, _outcomes(args.command, args.folders, args.plan))
+    except driver.FAULTS as error:
+        yield error
 
 
 def _make(words: Sequence[str]) -> int:
@@ -90,18 +93,11 @@ def _make(words: Sequence[str]) -> int:
     allocator.keep_freed_memory()
     status = 0
     try:
-        for error in _asked(args):
-            if error is None:
-                continue
+        for error in _faults(args):
             if args.verbose:
                 raise error
             status = 1
             terminal.tell(f"error: {' '.join(str(error).split())}")
-    except driver.FAULTS as error:
-        if args.verbose:
-            raise
-        terminal.tell(f"error: {' '.join(str(error).split())}")
-        return 1
     except job.Preempted as stopped:
         logging.getLogger("pipeline_lib").info("%s", stopped)
         return STOPPED
