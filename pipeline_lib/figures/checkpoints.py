@@ -104,10 +104,9 @@ def checkpoint_spectra(frames: Frames, sparse_levels: Levels) -> Figure:
             share = rows["weight"].cumsum() / rows["probe"].nunique()
             x, y = [rows["node"].iloc[0], *rows["node"]], [0.0, *share]
             axis.step(x, y, where="post", label=name, markevery=max(1, len(x) // 6), **look.line())
-        axis.set_xscale("symlog", linthresh=max(1e-3 * float(own["node"].abs().max()), 1e-12))
+        scales.eigenvalue_axis(axis, own["node"])
         samples.count(axis, "network", 1)
         axis.set_title(task)
-        axis.set_xlabel("eigenvalue")
         axis.set_ylabel("share of eigenvalues")
         axis.set_ylim(-0.03, 1.03)
     return figure

@@ -70,7 +70,6 @@ _LIMITS = {  # name, colour, and dashes where all seeds have a value and where s
 }
 _OPERATORS = {"hessian": ("Hessian", style.SOLID), "gauss_newton": ("Gauss-Newton", style.DASHED)}
 _SPECTRUM = ["task", "seed", "k", "level", "step", "operator"]
-_LINEAR_TO = 0.01  # eigenvalues up to this size are on a linear axis
 
 
 def _as_points(rows: pd.DataFrame) -> pd.DataFrame:
@@ -180,17 +179,6 @@ def pruning_limits(frames: Frames, sparse_levels: Levels) -> Figure:
     return figure
 
 
-def _eigenvalue_axis(axes: Panel, values: pd.Series) -> None:
-    """Make the axis linear near 0 and logarithmic beyond, on both sides."""
-    axes.set_xscale("symlog", linthresh=_LINEAR_TO)
-    lowest, highest = min(values.min(), 0), max(values.max(), _LINEAR_TO)
-    decades = [-(10.0**i) for i in range(6, -3, -2)] + [0] + [10.0**i for i in range(-2, 9, 2)]
-    shown = [tick for tick in decades if lowest <= tick <= highest]
-    axes.set_xticks(shown, [f"{tick:g}".replace("-", "−") for tick in shown])
-    axes.set_xticks([], minor=True)
-    axes.set_xlabel("eigenvalue")
-
-
 def spectra(frames: Frames, sparse_levels: Levels) -> Figure:
     """Share of the spectrum below each value, a line a level, at the last step that was measured of each."""
     frame = tabulation.of_kind(selection.where(frames["spectrum"], vector="rademacher"), "imp")
@@ -211,7 +199,7 @@ def spectra(frames: Frames, sparse_levels: Levels) -> Figure:
                     every = (len(x) // 12, max(1, len(x) // 6))
                     own_look = replace(look, dash=dash, width=1.2).line()
                     axis.step(x, y, where="post", label=label, markevery=every, **own_look)
-        _eigenvalue_axis(axis, own["node"])
+        scales.eigenvalue_axis(axis, own["node"])
         samples.seeds_of(axis, own, ["k", "level", "operator"])
         axis.set_title(task)
         axis.set_ylabel("share of eigenvalues")

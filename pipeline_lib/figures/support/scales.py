@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from pipeline_lib.figures.support.panel import Panel
 
 _DIGIT = 0.02  # width of a character on a panel's axis, as a share of it
+_LINEAR_TO = 0.01  # eigenvalues up to this size are on a linear axis
 
 
 def apart(places: Sequence[float], labels: Sequence[str], turned: bool = False) -> list[int]:
@@ -61,6 +64,17 @@ def step_axis(axes: Panel, last: float) -> None:
     axes.set_xticks(shown, [f"{step:,}" for step in shown])
     axes.set_xlim(-0.4, 1.1 * last if last else 1)
     axes.set_xlabel("step")
+
+
+def eigenvalue_axis(axes: Panel, values: pd.Series) -> None:
+    """Make the axis linear near 0 and logarithmic beyond, on both sides."""
+    axes.set_xscale("symlog", linthresh=_LINEAR_TO)
+    lowest, highest = min(values.min(), 0), max(values.max(), _LINEAR_TO)
+    decades = [-(10.0**i) for i in range(6, -3, -2)] + [0] + [10.0**i for i in range(-2, 9, 2)]
+    shown = [tick for tick in decades if lowest <= tick <= highest]
+    axes.set_xticks(shown, [f"{tick:g}".replace("-", "−") for tick in shown])
+    axes.set_xticks([], minor=True)
+    axes.set_xlabel("eigenvalue")
 
 
 def level_axis(axes: Panel) -> None:
