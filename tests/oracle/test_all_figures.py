@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import made_up
+import made_up_worlds
 import numpy as np
 import pandas as pd
 import pytest
@@ -55,10 +56,10 @@ def _numbers(drawn: Figure) -> list[object]:
 
 WORLDS = {
     "whole": made_up.frames,
-    "diverged": made_up.diverged,
-    "no weights": lambda: made_up.without_weights(measured=True),
-    "no weights, not trained": lambda: made_up.without_weights(measured=False),
-    "empty": made_up.empty,
+    "diverged": made_up_worlds.diverged,
+    "no weights": lambda: made_up_worlds.without_weights(measured=True),
+    "no weights, not trained": lambda: made_up_worlds.without_weights(measured=False),
+    "empty": made_up_worlds.empty,
 }
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from itertools import combinations, pairwise, product, starmap
 
 import made_up
+import made_up_worlds
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,7 +24,19 @@ from pipeline_lib.figures.support import finish, style
 Frames = dict[str, pd.DataFrame]
 LONG = "A residual network with a long name, task {}"
 # What counts and places is left alone where all values are made zero.
-KEPT = {*made_up.KNOWN, "headroom", "threshold", "distance", "x", "y", "num_trials", "dimension", "epsilon", "rank", "weight"}
+KEPT = {
+    *made_up_worlds.KNOWN,
+    "headroom",
+    "threshold",
+    "distance",
+    "x",
+    "y",
+    "num_trials",
+    "dimension",
+    "epsilon",
+    "rank",
+    "weight",
+}
 
 
 def _only(frame: pd.DataFrame, **values: object) -> pd.DataFrame:
@@ -53,7 +66,7 @@ def _many(frame: pd.DataFrame, num: int = 10) -> pd.DataFrame:
 def _lost(frame: pd.DataFrame) -> pd.DataFrame:
     """One seed of two has diverged."""
     frame = _only(frame, task="a")
-    return made_up.without_values(frame, frame["seed"] == 1) if "seed" in frame and len(frame) else frame
+    return made_up_worlds.without_values(frame, frame["seed"] == 1) if "seed" in frame and len(frame) else frame
 
 
 # With several panels a task: five tasks go on below as ten do, and ten take long.
@@ -88,7 +101,7 @@ def laid_out(request, form, tables):
     lost = form == "one seed diverged"
     change = partial(_many, num=5) if form == "ten tasks" and name in SEVERAL else FORMS[form]
     frames = {table: tables[table] for table in FIGURES[name].tables}
-    frames = {t: f if lost and t in (*made_up.LOST, *made_up.APART) else change(f) for t, f in frames.items()}
+    frames = {t: f if lost and t in (*made_up_worlds.LOST, *made_up_worlds.APART) else change(f) for t, f in frames.items()}
     frames = made_up.divided(frames)
     tasks = {str(task) for frame in frames.values() if "task" in frame for task in frame["task"].unique()}
     with style.applied():
