@@ -163,7 +163,8 @@ def _so_far(notes: resumption.Notes, seed: int, num: int, total: int, place: tor
     return notes.recall(read, anew) if str(seed) in notes.facts else anew
 
 
-def _rows(who: dict[str, Any], points: np.ndarray, found: list[Score]) -> Rows:
+def point_rows(who: dict[str, Any], points: np.ndarray, found: list[Score]) -> Rows:
+    """Make a row of each point of a plane."""
     both = zip(points.tolist(), found, strict=True)
     return [who | {"x": x, "y": y, "test_error": score.error, "test_loss": score.loss} for (x, y), score in both]
 
@@ -204,8 +205,8 @@ def run(job: Job[Spec]) -> None:
             home = {mark: runs[mark if mark in runs else "solution"].key for mark in names}  # others are what is left of it
             other = {"key": home["solution"], "other_key": home.get("next")}
             borders += [who | row | other for row in own_borders]
-            planes += _rows(who | other, points[: -len(names)], found[: -len(names)])
-            at = zip(_rows(who, plane.places, found[-3:]), names, strict=True)
+            planes += point_rows(who | other, points[: -len(names)], found[: -len(names)])
+            at = zip(point_rows(who, plane.places, found[-3:]), names, strict=True)
             marks += [row | {"mark": mark, "key": home[mark]} for row, mark in at]
         artifacts.write_rows(job.folder / "planes.parquet", planes)
         artifacts.write_rows(job.folder / "marks.parquet", marks)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pipeline_lib.analysis.planes import OnOneLineError, Sums, covering, grid_points, scores, through
 from pipeline_lib.core.pace import Pace
 from pipeline_lib.stages.landscape.interpolate import check_end, trained
+from pipeline_lib.stages.landscape.slice import point_rows
 from pipeline_lib.stages.support import data
 from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job, log
@@ -80,10 +83,9 @@ def run(job: Job[Spec]) -> None:
             log.info(text, pace.done, pace.total, pace.speed, pace.left, extra=told)
 
     found = scores(world.network, plane, points, test, world.dataset, world.numerics, report=report)
-    who = {"task": spec["task"]["name"], "seed": spec["seed"]}
+    who: dict[str, Any] = {"task": spec["task"]["name"], "seed": spec["seed"]}
     who |= {f"state_{i}": name for i, name in enumerate(spec["states"], 1)}
-    places = zip(points.tolist(), found, strict=True)
-    rows = [who | {"x": x, "y": y, "test_error": score.error, "test_loss": score.loss} for (x, y), score in places]
+    rows = point_rows(who, points, found)
     for own, score in zip(runs, found[-3:], strict=True):
         check_end(own, "test", score)
     corners = [row | {"state": name, "key": own.key} for row, name, own in zip(rows[-3:], spec["states"], runs, strict=True)]
