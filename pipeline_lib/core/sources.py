@@ -5,10 +5,13 @@ So a job's key is computed from the very bytes that the job compiles, whatever h
 
 from __future__ import annotations
 
+import marshal
+import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.machinery import ModuleSpec
-from importlib.util import decode_source, spec_from_file_location
+from importlib.util import MAGIC_NUMBER, cache_from_source, decode_source, source_hash, spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
 
@@ -19,9 +22,9 @@ _plugged: dict[Path, tuple[Path, bytes]] = {}  # by their place in the package, 
 _forget: list[Callable[[], None]] = []
 
 
-def _on_disk() -> dict[Path, bytes]:
+def _on_disk(root: Path) -> dict[Path, bytes]:
     found = {}
-    for path in sorted(ROOT.rglob("*.py")):
+    for path in sorted(root.rglob("*.py")):
         try:
             found[path] = path.read_bytes()
         except FileNotFoundError:  # removed in between
@@ -29,8 +32,28 @@ def _on_disk() -> dict[Path, bytes]:
     return found
 
 
+def everything(root: Path) -> dict[str, bytes]:
+    """Take down what all modules of a folder say, by their path under it; plugins are among those of this package."""
+    found = _frozen if _frozen and root == ROOT else _on_disk(root)
+    if root == ROOT and _plugged:
+        found = {**found, PLUGINS / "__init__.py": b"", **{place: content for place, (_, content) in _plugged.items()}}
+    return {path.relative_to(root).as_posix(): content for path, content in found.items()}
+
+
+def text_of(path: Path, content: bytes) -> str:
+    """Read a module's bytes as text, with lines that end as Python sees them.
+
+    Raises:
+        ValueError: it is no text.
+    """
+    try:
+        return decode_source(content)
+    except (SyntaxError, UnicodeError) as error:
+        raise ValueError(f"module {shown(path)} must be text, got: {error}; mend or remove it") from None
+
+
 def read(path: Path) -> str | None:
-    """Give the text of a module's file, with lines that end as Python sees them; None where there is none.
+    """Give the text of a module's file; None where there is none.
 
     Raises:
         ValueError: it is no text.
@@ -41,10 +64,7 @@ def read(path: Path) -> str | None:
         content = _frozen.get(path)
     else:
         content = path.read_bytes() if path.is_file() else None
-    try:
-        return None if content is None else decode_source(content)
-    except (SyntaxError, UnicodeError) as error:
-        raise ValueError(f"module {shown(path)} must be text, got: {error}; mend or remove it") from None
+    return None if content is None else text_of(path, content)
 
 
 def shown(path: Path) -> str:
@@ -103,10 +123,12 @@ def public(folder: Path) -> list[Path]:
 
 
 _PACKAGE = __name__.partition(".")[0]
+# Compiled code that names its source by a hash, which Python looks at before it takes it, too (PEP 552).
+_HEAD = MAGIC_NUMBER + (0b11).to_bytes(4, "little")
 
 
 class _Loader:
-    """Compiles a module from what was taken down; neither its file nor compiled code of an earlier day is looked at."""
+    """Compiles a module from what was taken down, whatever its file says now, or takes what was compiled of the same bytes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -118,7 +140,15 @@ class _Loader:
         exec(self.get_code(module.__name__), module.__dict__)
 
     def get_code(self, name: str) -> CodeType:
-        return compile(self._content(), shown(self._path), "exec", dont_inherit=True)
+        name, head, kept = shown(self._path), _HEAD + source_hash(self._content()), Path(cache_from_source(self._path))
+        with suppress(OSError, ValueError, EOFError, TypeError):
+            found = kept.read_bytes()
+            if found.startswith(head) and (code := marshal.loads(found[len(head) :])).co_filename == name:
+                return code
+        code = compile(self._content(), name, "exec", dont_inherit=True)
+        if not sys.dont_write_bytecode and self._path not in _plugged:
+            _keep(kept, head + marshal.dumps(code))
+        return code
 
     def get_source(self, name: str) -> str:  # for tracebacks
         return decode_source(self._content())
@@ -128,6 +158,15 @@ class _Loader:
 
     def get_filename(self, name: str) -> str:
         return str(self._path)
+
+
+def _keep(path: Path, content: bytes) -> None:
+    """Write compiled code where Python looks for it, as far as that may be written."""
+    private = path.with_name(f"{path.name}.{os.getpid()}")
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        private.write_bytes(content)
+        private.replace(path)
 
 
 class _Finder:
@@ -167,8 +206,8 @@ def freeze() -> None:
 
     It is read until it stays the same, so that no half of a checkout is taken.
     """
-    taken, before = _on_disk(), None
+    taken, before = _on_disk(ROOT), None
     while taken != before:
-        taken, before = _on_disk(), taken
+        taken, before = _on_disk(ROOT), taken
     _frozen.update(taken)
     sys.meta_path.insert(0, _Finder)
