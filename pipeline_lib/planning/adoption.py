@@ -16,7 +16,7 @@ from pipeline_lib.planning.inventory import Artifact
 from pipeline_lib.planning.keys import known_code
 from pipeline_lib.planning.keys.fingerprint import FORMAT
 from pipeline_lib.planning.keys.known_code import Sources
-from pipeline_lib.planning.nodes import Node, Plan, named_functions, on_device, stage_code
+from pipeline_lib.planning.nodes import Node, Plan, named_functions, on_device
 from pipeline_lib.store.environment import Environment
 
 _COMPARED = 50  # artifacts that a node without an alike one is compared with
@@ -30,13 +30,11 @@ class Twin:
     Args:
         node: the node.
         key: what the code of today would name it, if it read what the artifact read.
-        code: digest of the code of today.
         artifact: what is there.
     """
 
     node: Node
     key: str
-    code: str
     artifact: Artifact
 
 
@@ -66,17 +64,16 @@ class Shelf:
         for each in sorted(self.by_folder.values(), key=lambda each: (each.time, each.key)):
             self._alike[each.what].append(each)
 
-    def twin(self, node: Node, parents: inventory.Parents, code: str, place: Environment | None = None) -> Artifact | None:
+    def twin(self, node: Node, parents: inventory.Parents, place: Environment | None = None) -> Artifact | None:
         """Find the newest artifact of other, known code and of a node's stage, label, spec and parents.
 
         Args:
             node: the node.
             parents: keys of what it would read, by role.
-            code: digest of the code of today.
             place: the environment that it must have been made in; None for any.
         """
         alike = self._alike.get(inventory.signature(node.stage, node.spec, parents), [])
-        known = (each for each in reversed(alike) if each.label == node.label and is_known_other(each, code))
+        known = (each for each in reversed(alike) if each.label == node.label and is_known_other(each, node.code))
         return next((each for each in known if not place or is_made_in(place, each)), None)
 
 
@@ -101,14 +98,13 @@ def follow(plan: Plan, shelf: Shelf, may: Collection[str] | None = None) -> Outc
     found = Outcome()
     for node in plan.nodes.values():
         parents = {role: tuple(found.at[key] for key in keys) for role, keys in node.parents.items()}
-        code = stage_code(node.stage, node.spec)
-        own = plan.key(node.stage, node.spec, parents)
+        own = plan.key(node.stage, node.spec, parents, node.code)
         key = plan.config.adopted.get(own, own)
         twin = None
         if f"artifacts/{node.stage}/{node.label}-{key}" not in shelf.by_folder:
-            twin = shelf.twin(node, parents, code, plan.place) if may is None or node.key in may else None
+            twin = shelf.twin(node, parents, plan.place) if may is None or node.key in may else None
             if twin:
-                found.kept[node.key] = Twin(node, own, code, twin)
+                found.kept[node.key] = Twin(node, own, twin)
             else:
                 found.run.append(node)
         elif key != node.key:
@@ -148,7 +144,7 @@ def check_stages(every: Outcome, stages: Iterable[str]) -> None:
 def keep(plan: Plan, found: Outcome) -> None:
     """Record that artifacts count as made by the code of today; all or, if it is killed, none."""
     results, today = plan.config.results, time.strftime("%Y-%m-%d")
-    new = [Kept(twin.key, twin.artifact.folder, twin.artifact.code, twin.code, today) for twin in found.kept.values()]
+    new = [Kept(twin.key, twin.artifact.folder, twin.artifact.code, twin.node.code, today) for twin in found.kept.values()]
     adopted.write(results, [*adopted.read(results), *new])
 
 
@@ -161,7 +157,7 @@ def _comparisons(plan: Plan, found: Outcome) -> dict[str, list[str]]:
     """Say what is another in the code: each diff, and whose it is."""
     known, now = known_code.read(plan.config.results), dict[str, Sources]()
     diffs: dict[str, set[str]] = defaultdict(set)
-    pairs = {(twin.artifact.code, twin.code): twin.node for twin in found.kept.values()}
+    pairs = {(twin.artifact.code, twin.node.code): twin.node for twin in found.kept.values()}
     for (before, code), node in pairs.items():
         now[code] = now.get(code) or known_code.of(node.stage, named_functions(node.stage, node.spec))
         told = known_code.differences(known[before], now[code]) if before in known else {}
@@ -185,7 +181,7 @@ def report(plan: Plan, shelf: Shelf, every: Outcome, command: str) -> str:
     for diff, stages in sorted(_comparisons(plan, every).items()):
         place, _, text = diff.partition("\n")
         lines += [f"changed: {place} (of {', '.join(stages)})", text]
-    codes = Counter((twin.node.stage, twin.artifact.code, twin.code) for twin in every.kept.values())
+    codes = Counter((twin.node.stage, twin.artifact.code, twin.node.code) for twin in every.kept.values())
     for (stage, before, now), num in sorted(codes.items(), key=lambda each: list(STAGES).index(each[0][0])):
         lines.append(f"{stage}: {num} made by code {before}, which is {now} now")
     if every.follow:

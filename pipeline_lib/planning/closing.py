@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline_lib.claims.rules import VERDICTS
-from pipeline_lib.planning import numbers
 from pipeline_lib.tables import tabulation
 
 if TYPE_CHECKING:
@@ -45,6 +44,8 @@ def lines(results: Path, published: Iterable[str]) -> list[str]:
         results: the results folder.
         published: files of tables and figures in it.
     """
+    from pipeline_lib.planning import numbers  # scipy is slow to load, and this comes last
+
     files = [path for path in (results / name for name in published) if path.exists()]
     there = {(path.parent, path.stem) for path in files if path.suffix == ".parquet"}
     found: list[str] = []

@@ -94,8 +94,12 @@ def planned(paths: Sequence[Path], overrides: Mapping[str, Any], main: bool) -> 
     return written
 
 
-def _check_current(header: Mapping[str, Any], line: Mapping[str, Any]) -> None:
-    """Refuse a job whose config is not what was planned, or its code: all that it may import, as frozen at its start."""
+def _check_current(header: Mapping[str, Any], line: Mapping[str, Any]) -> str:
+    """Refuse a job whose config is not what was planned, or its code: all that it may import, as frozen at its start.
+
+    Returns:
+        The digest of its code.
+    """
     for name, planned in plan_file.inputs_of(header, line).items():
         path = config.ROOT / name
         if not config_files.is_as_noted(path, planned):
@@ -105,13 +109,15 @@ def _check_current(header: Mapping[str, Any], line: Mapping[str, Any]) -> None:
             f"artifact {line['folder']} must be left as other code made it, got a job to make it by this code; "
             "remove its folder and start the run again, which then makes it under a key of its own"
         )
-    code = nodes.stage_code(line["stage"], line["spec"])
+    as_planned = header.get("sources") == fingerprint.CODE.sources
+    code = str(line["code"]) if as_planned else nodes.stage_code(line["stage"], line["spec"])
     parents = {role: tuple(keys) for role, keys in line["parents"].items()}
     place = Environment(**header["environment"]).words(nodes.on_device(line["stage"])) if header["environment"] else ""
     if nodes.node_key(line["stage"], line["spec"], code, parents, place) != line["key"]:
         raise ValueError(
             f"code of stage {line['stage']} must stay as it was planned during a run, got an edit; start the run again"
         )
+    return code
 
 
 def _environment(header: Mapping[str, Any], stage: str) -> Environment:
@@ -148,7 +154,7 @@ def _job(stage: str, folder: Path, path: Path) -> tuple[Job[Any], dict[str, Any]
         raise ValueError(f"node {folder.name} must be made by stage {line['stage']}, got {stage}; use that one")
     try:
         registry.plug([Path(file) for file in header["plugins"]])
-        _check_current(header, line)
+        code = _check_current(header, line)
         here = _environment(header, stage)
         brought = {digest: Path(path) for digest, path in header.get("brought", {}).items()}
     except (KeyError, TypeError, AttributeError) as error:
@@ -162,7 +168,6 @@ def _job(stage: str, folder: Path, path: Path) -> tuple[Job[Any], dict[str, Any]
     for parent in parents:
         _check_parent(parent)
     processors.one_for_arithmetic()
-    code = nodes.stage_code(stage, line["spec"])
     facts = environment.facts(here, stage, line["spec"], code, verification.made_in(parents))
     return Job(line["key"], line["spec"], folder, reads, root, facts, plan_file.members(path), brought), line
 

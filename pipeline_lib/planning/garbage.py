@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline_lib.planning import inventory, plan_file
 from pipeline_lib.planning.declared import STAGES
 from pipeline_lib.planning.keys import known_code
-from pipeline_lib.planning.nodes import Node, Plan, stage_code
+from pipeline_lib.planning.nodes import Plan
 from pipeline_lib.store import artifacts, verification
 
 TRASH = ".trash"
@@ -68,10 +68,6 @@ def _is_made(folder: Path) -> bool:
     return False
 
 
-def _code(node: Node) -> str:
-    return stage_code(node.stage, node.spec)
-
-
 def find(plan: Plan, *, only: bool = False) -> Garbage:
     """Find artifacts that neither a plan nor any plan file of its results folder needs.
 
@@ -92,7 +88,8 @@ def find(plan: Plan, *, only: bool = False) -> Garbage:
     foreign = [folder for folder in loose if folder not in made]
     going = [path for path in files if path != own and (only or not plan_file.is_current(path))]
     left = (inventory.read(folder) for name, folder in there.items() if name in asked | needed)
-    unused = known_code.unused(results, [*(each.code for each in left if each), *map(_code, plan.nodes.values())]) if made else []
+    codes = [*(each.code for each in left if each), *(node.code for node in plan.nodes.values())]
+    unused = known_code.unused(results, codes) if made else []
     return Garbage(results, made, foreign, len(there.keys() & needed - asked), [*going, *unused])
 
 

@@ -15,7 +15,7 @@ from pipeline_lib.planning.inventory import Artifact
 from pipeline_lib.planning.keys import known_code
 from pipeline_lib.planning.keys.fingerprint import FORMAT
 from pipeline_lib.planning.keys.known_code import Sources
-from pipeline_lib.planning.nodes import Node, Plan, named_functions, stage_code
+from pipeline_lib.planning.nodes import Node, Plan, named_functions
 from pipeline_lib.store import verification
 
 SHORTEST = 4  # digits of a key that are enough if no other begins so
@@ -65,7 +65,7 @@ class Lineage:
         if made or key not in self._nodes:
             return made
         node = self._nodes[key]
-        return Artifact(node.stage, node.label, key, node.spec, node.parents, stage_code(node.stage, node.spec), FORMAT)
+        return Artifact(node.stage, node.label, key, node.spec, node.parents, node.code, FORMAT)
 
     def _sources(self, artifact: Artifact) -> Sources | None:
         """Give the definitions that made an artifact, or would make it."""

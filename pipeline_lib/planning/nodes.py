@@ -36,6 +36,7 @@ class Node:
         spec: all that the stage needs to know, as JSON.
         parents: keys of the artifacts it reads, by role.
         key: hash of all that its content depends on.
+        code: hash of the code among that.
         num_steps: training steps in it, over all members.
         num_runs: full training runs in it.
     """
@@ -45,6 +46,7 @@ class Node:
     spec: Mapping[str, Any]
     parents: dict[str, tuple[str, ...]]
     key: str
+    code: str = ""
     num_steps: int = 0
     num_runs: int = 0
 
@@ -138,20 +140,21 @@ class Plan:
         if not _LABEL.fullmatch(label):
             raise ValueError(f"label must be letters, digits, _ and -, got {label!r}; rename what it comes from")
         keys = {role: tuple(node.key for node in nodes) for role, nodes in parents.items() if nodes}
-        key = self.key(stage, spec, keys)
+        code = stage_code(stage, spec)
+        key = self.key(stage, spec, keys, code)
         kept = self.config.adopted.get(key)
         if kept:
             self.kept[kept], key = key, kept
-        return self.nodes.setdefault(key, Node(stage, label, spec, keys, key, **counts))
+        return self.nodes.setdefault(key, Node(stage, label, spec, keys, key, code, **counts))
 
     def parents(self, node: Node) -> dict[str, list[Node]]:
         """Look up the nodes that a node reads, by role."""
         return {role: [self.nodes[key] for key in keys] for role, keys in node.parents.items()}
 
-    def key(self, stage: str, spec: Mapping[str, Any], parents: dict[str, tuple[str, ...]]) -> str:
-        """Give the key that the code of today, and in strict plans the environment, gives to a spec and parents."""
+    def key(self, stage: str, spec: Mapping[str, Any], parents: dict[str, tuple[str, ...]], code: str) -> str:
+        """Give the key that code, and in strict plans the environment, gives to a spec and parents."""
         place = self.place.words(on_device(stage)) if self.place else ""
-        return node_key(stage, spec, stage_code(stage, spec), parents, place)
+        return node_key(stage, spec, code, parents, place)
 
     @cached_property
     def place(self) -> Environment | None:

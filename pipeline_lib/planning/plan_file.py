@@ -64,7 +64,7 @@ def to_lines(plan: Plan, paths: Iterable[Path]) -> Iterable[str]:
     described = {task: _hashes(files) for task, files in config_files.task_files(plan.config).items()}
     header = {"format": fingerprint.FORMAT, "inputs": _hashes(paths), "tasks": described, "data_root": root}
     header |= {"environment": vars(plan.place) if plan.place else None, "adopted": plan.kept, "plugins": plan.config.plugins}
-    header |= {"brought": plan.config.brought, "keep": plan.config.keep}
+    header |= {"brought": plan.config.brought, "keep": plan.config.keep, "sources": fingerprint.CODE.sources}
     yield json.dumps(header | {"published": published(plan)})
     for node in plan.nodes.values():
         reads = {role: [n.folder for n in nodes] for role, nodes in plan.parents(node).items()}
@@ -228,7 +228,7 @@ class Written:
     def nodes(self) -> dict[str, Node]:
         """All nodes, by key."""
         names = [field.name for field in fields(Node)]
-        found = [Node(**{name: node[name] for name in names}) for node in nodes(self.path)]
+        found = [Node(**{name: node[name] for name in names if name in node}) for node in nodes(self.path)]
         return {node.key: node for node in found}
 
     @cached_property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 
 from pipeline_lib.core import registry, sources
@@ -36,12 +37,26 @@ class Code:
         self._loaders = frozenset(Reference(*full.rpartition(".")[::2]) for full in loaders)
         self._texts: dict[str, str | None] = {}
         self._modules: dict[str, Module] = {}
+        self._acting: dict[str, list[Reference]] = {}
+        self._homes: dict[str, list[str]] = {}
         self._written: dict[Reference, Written] = {}
         self._hashes: dict[tuple[Reference, int], str] = {}
 
+    @cached_property
+    def _sources(self) -> dict[str, bytes]:
+        """What all modules say, all taken down at once."""
+        return sources.everything(self.root)
+
+    @cached_property
+    def sources(self) -> str:
+        """Hash what all modules say, to the letter: where nothing of it has changed, no digest of code has."""
+        hashes = {path: hashlib.sha256(content).hexdigest() for path, content in self._sources.items()}
+        return _hash("\n".join(f"{path} {digest}" for path, digest in sorted(hashes.items())))
+
     def _text(self, path: str) -> str | None:
         if path not in self._texts:
-            self._texts[path] = self._edits[path] if path in self._edits else sources.read(self.root / path)
+            known = sources.text_of(self.root / path, self._sources[path]) if path in self._sources else None
+            self._texts[path] = self._edits.get(path, known)
         return self._texts[path]
 
     def _path(self, module: str) -> str | None:
@@ -95,17 +110,18 @@ class Code:
         return [*found, *self._plugged(kind)]
 
     def _files(self, folder: str) -> list[str]:
-        there = {f"{folder}/{path.name}" for path in sources.public(self.root / folder)}
-        added = {path for path in self._edits if path.rpartition("/")[0] == folder and not path.startswith(f"{folder}/_")}
-        return sorted(there | added)
+        every = {*self._sources, *self._edits}
+        return sorted(path for path in every if path.rpartition("/")[0] == folder and not path.startswith(f"{folder}/_"))
 
     def _plugged(self, kind: str) -> list[str]:
         return [str(path.relative_to(sources.ROOT)) for path in registry.plugged(kind)] if self.root == sources.ROOT else []
 
     def forget(self) -> None:
         """Read everything anew when it is asked for."""
-        for known in (self._texts, self._modules, self._written, self._hashes):
+        for known in (self._texts, self._modules, self._acting, self._homes, self._written, self._hashes):
             known.clear()
+        for name in ("_sources", "sources"):
+            self.__dict__.pop(name, None)
 
     def _resolve(self, full: str, trail: tuple[str, ...] = (), home: str = "") -> tuple[str, Reference | None, str]:
         """Find what a full name stands for: what to write, the definition, and the rest of the name.
@@ -155,14 +171,22 @@ class Code:
 
     def _at_import(self, name: str) -> list[Reference]:
         """List the modules that do more than define when a name is imported: itself, those around it, and what these import."""
-        todo, seen = [name], dict[str, None]()
-        while todo:
-            parts = todo.pop().split(".")
+        if name not in self._acting:
+            todo, seen = [name], dict[str, None]()
+            while todo:
+                new = [module for module in self._around(todo.pop()) if module not in seen]
+                seen |= dict.fromkeys(new)
+                todo += [load for module in new for load in self.module(module).loads]
+            self._acting[name] = [Reference(module, "*") for module in seen if self.module(module).acts]
+        return self._acting[name]
+
+    def _around(self, name: str) -> list[str]:
+        """List the modules of the package that importing a full name imports: the packages around it, and itself if it is one."""
+        if name not in self._homes:
+            parts = name.split(".")
             around = [".".join(parts[: i + 1]) for i in range(len(parts)) if parts[0] == self.name]
-            new = [module for module in around if module not in seen and self._path(module) is not None]
-            seen |= dict.fromkeys(new)
-            todo += [load for module in new for load in self.module(module).loads]
-        return [Reference(module, "*") for module in seen if self.module(module).acts]
+            self._homes[name] = [module for module in around if self._path(module) is not None]
+        return self._homes[name]
 
     def reach(self, roots: Iterable[Reference]) -> dict[Reference, Written]:
         """Follow definitions to all that they use of the package.

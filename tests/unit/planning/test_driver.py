@@ -137,6 +137,7 @@ def test_a_removed_config_is_refused(planned):
 
 def test_changed_code_is_refused(planned, monkeypatch):
     monkeypatch.setattr(nodes, "fingerprint", lambda *code: "f" * 12)
+    monkeypatch.setattr(driver.fingerprint.CODE, "sources", "of other files")
     with pytest.raises(ValueError, match="code of stage prepare must stay as it was planned during a run, got an edit"):
         _make(planned)
 
@@ -164,7 +165,7 @@ def test_a_kind_of_functions_that_no_spec_names_is_refused(planned, monkeypatch)
     monkeypatch.delitem(nodes._NAMES, "datasets")
     rule = "kind datasets, which stage prepare asks for, must have its names in nodes._NAMES, got none"
     with pytest.raises(ValueError, match=rule):
-        _make(planned)
+        driver.load([planned[0]])
 
 
 def test_a_node_of_another_stage_or_plan_is_refused(planned):
@@ -272,3 +273,13 @@ def test_a_further_round_is_a_whole_config(tmp_path):
     assert found.results == tmp_path
     with pytest.raises(ValueError, match="got none; nothing to refine"):
         driver.refined(made, raw, 0, 1.0)
+
+
+@pytest.mark.parametrize("change", [{"code": "f" * 12}, {"spec": {"dataset": {"name": "digits", "num_train": 3}}}])
+def test_a_node_that_was_changed_in_the_plan_is_refused_also_where_no_file_was_edited(planned, change):
+    *_, path = planned
+    header, *lines = path.read_text().splitlines()
+    assert json.loads(header)["sources"] == fingerprint.CODE.sources
+    path.write_text("\n".join([header, *(json.dumps(json.loads(line) | change) for line in lines)]) + "\n")
+    with pytest.raises(ValueError, match="code of stage prepare must stay as it was planned during a run, got an edit"):
+        _make(planned)
