@@ -222,6 +222,16 @@ def succeed(checkout: Checkout, *arguments: str) -> str:
     return outcome.text
 
 
+def make(checkout: Checkout) -> None:
+    """Make and publish all that the config asks for in one process, without a job each, and insist that it succeeds.
+
+    For tests of what is made; those of how Snakemake runs it let it.
+    """
+    dry(checkout)  # writes the plan
+    outcome = call(checkout.root, "-m", "pipeline_lib", "make", str(checkout.plan_file().relative_to(checkout.root)))
+    assert outcome.code == 0, outcome.text
+
+
 def job_counts(text: str) -> dict[str, int]:
     """Read the job statistics that Snakemake prints; `all` and `total` are left out, publishing is summed up."""
     counts: dict[str, int] = {}
@@ -266,14 +276,19 @@ def blank(root: Path, config: Config) -> Checkout:
     return checkout
 
 
+# Toys, each with how it is brought to its end: by Snakemake where tests are about that.
+TOYS = {"tiny": (TINY, succeed), "single": (SINGLE, succeed), "early": (EARLY, make), "unmasking": (UNMASKING, make)}
+
+
 @cache
 def finished(base: Path, name: str) -> Checkout:
-    """Run an experiment to its end, once a session, whichever of its processes asks first. Tests work on copies of it."""
+    """Bring an experiment to its end, once a session, whichever of its processes asks first. Tests work on copies of it."""
     root, done = base / f"finished-{name}", base / f"finished-{name}.done"
     with FileLock(base / f"finished-{name}.lock"):
         if not done.exists():
             shutil.rmtree(root, ignore_errors=True)
-            succeed(blank(root, {"tiny": TINY, "single": SINGLE, "early": EARLY, "unmasking": UNMASKING}[name]))
+            config, bring = TOYS[name]
+            bring(blank(root, config))
             done.touch()
     return Checkout(root, root / CONFIG_NAME)
 

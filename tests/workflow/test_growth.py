@@ -113,7 +113,7 @@ def test_one_new_file_each_runs_from_config_to_figure(empty: Checkout) -> None:
     tasks = co.call(empty.root, "-m", "pipeline_lib", "tasks")
     (row,) = [line for line in tasks.text.splitlines() if "new" in line.replace("|", " ").split()]
     assert "narrow" in row and "few_digits" in row
-    co.succeed(empty)
+    co.make(empty)
     figures = {path.stem for path in (empty.results / "grown" / "figures").glob("*.svg")}
     assert figures == set(CONFIG["experiments"]["grown"]["figures"])
     co.succeed(empty, "--report", "report.html")

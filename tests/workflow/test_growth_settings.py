@@ -62,7 +62,7 @@ def test_a_key_in_one_edited_file_runs_from_config_to_figure(empty: Checkout) ->
     assert "experiments.grown.lemma.spread must be above 0, got 0" in refused
     _said(empty, "plan", config)
     assert "pruning_planes" in _said(empty, "explain", config, "pruning_planes")
-    co.succeed(empty)
+    co.make(empty)
     assert {path.stem for path in (empty.results / "grown" / "figures").glob("*.svg")} == {"pruning_planes", "lemma"}
     assert set(empty.table("grown", "planes")["level"]) == {0}, "every other of the levels 0 and 1"
     (wells,) = (node for node in empty.nodes().values() if node["stage"] == "wells")

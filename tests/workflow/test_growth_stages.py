@@ -132,7 +132,7 @@ def test_a_measurement_is_three_files_and_a_table_that_follows_from_it_one(empty
     assert (
         "| `agreement` | pairs of runs | how often both say the same | `agreement.parquet` | `agreement` | 30 | 4000 |" in stages
     )
-    co.succeed(empty)
+    co.make(empty)
     assert (empty.results / "grown" / "figures" / "agreement_by_rewind.svg").is_file()
     rows, doubts = empty.table("grown", "agreement"), empty.table("grown", "doubts")
     assert len(rows) == 8
