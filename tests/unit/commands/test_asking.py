@@ -37,7 +37,7 @@ def _read(capsys, *words: str):
     "words",
     [
         *(["run"], ["quickstart"], ["report"], ["status"], ["logs"], ["plan"], ["explain"], ["refine"], ["list"], ["show"]),
-        *(["claims"], ["tasks"], ["settings"], ["schema"], ["gc"], ["adopt"], ["verify"], ["export"], ["doctor"]),
+        *(["claims"], ["tasks"], ["settings"], ["schema"], ["gc"], ["adopt"], ["verify"], ["remake"], ["export"], ["doctor"]),
     ],
     ids=" ".join,
 )
