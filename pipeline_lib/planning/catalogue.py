@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +22,21 @@ REGISTRIES = (
     *("pretexts", "derivatives", "measures"),
 )
 _OF_RUNS = ("task", "kind", "k", "level", "seed", "noise_order", "change", "test_error", "key", "member")
-_JUDGED = ("verdict", "claim", "setting", "measured", "low", "high", "unit", "paper_value", "needs", "text", "source", "key")
+_JUDGED = (
+    "verdict",
+    "claim",
+    "family",
+    "setting",
+    "measured",
+    "low",
+    "high",
+    "unit",
+    "paper_value",
+    "needs",
+    "text",
+    "source",
+    "key",
+)
 
 
 def _first_line(text: str) -> str:
@@ -93,25 +106,6 @@ def judged(results: Path) -> list[Row]:
         for name, frame in published(results, "claims")
         for row in frame.to_dict("records")
     ]
-
-
-def lacking(rows: list[Row], most: int = 5) -> list[str]:
-    """Write what claims that were not measured need, commonest first, and what says how much it costs.
-
-    Args:
-        rows: as `judged` lists them.
-        most: how many needs are written out; the others are counted.
-    """
-    needs = Counter(row["needs"] for row in rows if row["verdict"] == "not measured" and row.get("needs"))
-    if not needs:
-        return []
-    first = needs.most_common(most)
-    rest = needs.total() - sum(number for _, number in first)
-    words = [*(f"{number} need {what}" for what, number in first), *([f"{rest} need other things"] if rest else [])]
-    asked = {f"task {name}": each["config"] for each in experiments(Path()) for name in each["tasks"]}
-    files = sorted({asked[what] for what in needs if what in asked})
-    costs = [f"what these tasks cost: rewind plan {' '.join(files)}"] if files else []
-    return [f"not measured: {'; '.join(words)}", *costs]
 
 
 def _options(kind: str, entry: registry.Entry) -> list[str]:
