@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +83,22 @@ def claims(results: Path) -> list[Row]:
 
 
 def published(results: Path, table: str) -> Iterator[tuple[str, Any]]:
-    """Read a table of each experiment that has it in a results folder; a damaged one is left out."""
-    for path in sorted(results.glob(f"*/{table}.parquet")):
-        with suppress(OSError, ValueError):
-            yield path.parent.name, tabulation.read(path)
+    """Read a table of each experiment that has it in a results folder; a damaged one is left out where there are others.
+
+    Raises:
+        ValueError: all are damaged.
+    """
+    paths = sorted(results.glob(f"*/{table}.parquet"))
+    faults = []
+    for path in paths:
+        try:
+            frame = tabulation.read(path)
+        except (OSError, ValueError) as error:
+            faults.append(error)
+        else:
+            yield path.parent.name, frame
+    if faults and len(faults) == len(paths):
+        raise faults[0]
 
 
 def runs(results: Path) -> list[Row]:

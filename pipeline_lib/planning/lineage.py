@@ -55,7 +55,9 @@ class Lineage:
         begin = digits(word) or word
         found = sorted(key for key in {*self._folders, *self._nodes, *self._stand_for} if key.startswith(begin))
         if len(found) != 1:
-            where = f"of {self.results}" + (" and of the plan" if self.plan else "; name a config to look in its plan, too")
+            where = f"of {self.results}" + (
+                " and of the plan" if self.plan else "; rewind explain CONFIG KEY looks in a plan, too"
+            )
             many = f"{len(found)} that begin so: {', '.join(found[:5])}" if found else f"none {where}"
             raise ValueError(f"key must be that of one artifact, or its first {SHORTEST} digits or more, got {word}, {many}")
         return self._stand_for.get(found[0], found[0])

@@ -60,8 +60,16 @@ class Stored:
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        """What its job wrote down, see `verification.record`."""
-        return verification.record(self.folder)
+        """What its job wrote down, see `verification.record`.
+
+        Raises:
+            ValueError: it has not ended, or the record is damaged.
+        """
+        try:
+            return verification.record(self.folder)
+        except FileNotFoundError:
+            rule = f"artifact {self.folder} must have its record, got none, as its job has not ended"
+            raise ValueError(f"{rule}; run the experiment again") from None
 
     def file(self, name: str) -> Path:
         """Say where one of its files is.

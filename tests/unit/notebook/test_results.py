@@ -129,6 +129,9 @@ def test_what_was_let_go_says_so_wherever_it_is_asked_for_and_is_made_again(made
     assert all(np.array_equal(keep, found.mask(row)[name]) for name, keep in later.mask(row).items())
     assert commands.main(["remake", "ffff", *where]) == 1
     assert "key must be that of one artifact" in capsys.readouterr().err
+    (next(measured.glob(f"artifacts/train/*-{row['key']}")) / "spec.json").unlink()
+    with pytest.raises(ValueError, match="must have its record, got none, as its job has not ended; run the experiment again"):
+        pipeline_lib.results(measured).state(row)
     shutil.rmtree(measured / "plans")
     assert commands.main(["remake", row["key"], *where]) == 1
     assert "must be part of a plan in" in capsys.readouterr().err

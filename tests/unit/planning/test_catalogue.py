@@ -128,3 +128,10 @@ def test_verdicts_are_read_of_all_experiments_and_damaged_tables_left_out(result
     (results / "torn" / "claims.parquet").touch()
     found = catalogue.judged(results)
     assert [(row["experiment"], row["verdict"]) for row in found] == [("small", "holds"), ("small", "fails")]
+
+
+def test_where_all_tables_are_damaged_the_first_says_so(tmp_path):
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "claims.parquet").write_text("PAR")
+    with pytest.raises(ValueError, match=r"claims\.parquet must be a whole Parquet file"):
+        catalogue.judged(tmp_path)
