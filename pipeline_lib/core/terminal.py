@@ -48,3 +48,4 @@ def log_to_stderr() -> None:
     lines = logging.StreamHandler()
     lines.setFormatter(Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
     logging.basicConfig(level=logging.INFO, handlers=[lines])
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # tells of each table of each font that a PDF gets

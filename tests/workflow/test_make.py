@@ -54,7 +54,7 @@ def test_a_plan_is_made_without_snakemake_to_the_same_bytes_and_goes_on_after_a_
 
 
 def test_it_lets_go_as_a_run_does_and_what_was_let_go_is_made_again_to_the_same_bytes(single: Checkout) -> None:
-    (state,) = single.results.glob("artifacts/train/*-L1-o0-*/state.safetensors")
+    (state,) = single.results.glob("artifacts/train/*-L1-imp-o0-*/state.safetensors")
     before = state.read_bytes()
     single.configure({**co.SINGLE, "keep": "measured"})
     assert co.call(single.root, "-m", "pipeline_lib", "plan", str(single.config), "--write").code == 0
