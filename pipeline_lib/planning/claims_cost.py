@@ -48,7 +48,7 @@ class Cost:
 def trained(grid: Grid, figures: Iterable[str]) -> tuple[int, int]:
     """Count the runs that figures need of a task, equal ones once, and their steps, over seeds.
 
-    Where training is followed, a plan has the first order of a dense run twice: once for its ladder, once with the states on its way.
+    Where training is followed, a plan has the first order of a dense run twice: for its ladder, and with the states on its way.
     """
     runs: set[Run] = set()
     for figure in figures:
