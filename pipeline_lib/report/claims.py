@@ -95,6 +95,10 @@ def _judged(row: Any, cost: Cost | None) -> Judged:
     return Judged(*who, *values, row.rule or "", seeds, row.needs or "", str(cost or ""))
 
 
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in table.astype(object).to_dict("records")]
+
+
 def read(table: pd.DataFrame, costs: Costs) -> list[Judged]:
     """Read the table of claims; what was measured comes first, by verdict.
 
@@ -102,7 +106,8 @@ def read(table: pd.DataFrame, costs: Costs) -> list[Judged]:
         table: as `judge` makes it.
         costs: what measuring those takes that were not.
     """
-    found = [_judged(row, costs.of(row._asdict())) for row in table.astype(object).itertuples()]
+    rows = zip(table.astype(object).itertuples(), _records(table), strict=True)
+    found = [_judged(row, costs.of(record)) for row, record in rows]
     return sorted(found, key=lambda each: VERDICTS.index(each.verdict))
 
 
@@ -120,5 +125,5 @@ def rest(table: pd.DataFrame | None, experiment: str, costs: Costs) -> list[dict
         experiment: whose it is.
         costs: what papers' experiments cost.
     """
-    found = [] if table is None else table.astype(object).to_dict("records")
-    return claims_cost.rows([{"experiment": experiment, **row} for row in found], costs)
+    found = [] if table is None else _records(table)
+    return claims_cost.rows([{"experiment": experiment} | row for row in found], costs)
