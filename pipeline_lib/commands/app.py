@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Annotated
@@ -35,19 +37,32 @@ def _rewind(
     """
 
 
+def _worded(error: Exception) -> str:
+    """Word an error in one line; the system's own say which file, and no rule."""
+    if isinstance(error, OSError) and error.filename is not None:
+        rule = f"{error.filename} must be a file or folder that can be used so, got: {error.strerror}"
+        return f"{rule}; check its path, permissions and disk"
+    return " ".join(str(error).split())
+
+
 def run(words: Sequence[str], name: str) -> int:
     """Run the command that words ask for, and return its exit code."""
     terminal.log_to_stderr()
+    terminal.print_anything()
     processors.one_for_arithmetic()
     allocator.keep_freed_memory()
     try:
         ended = app(list(words) or ["--help"], prog_name=name, standalone_mode=False)
+        sys.stdout.flush()
         return ended if words and isinstance(ended, int) else 0 if words else 2
+    except BrokenPipeError:  # who reads, such as head, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the interpreter's last flush is quiet, too
+        return 1
     except typer.TyperException as error:  # wrong words
         terminal.tell(f"error: {error.format_message()}; see {name} --help")
         return error.exit_code
     except (ValueError, OSError, SyntaxError, ImportError) as error:
         if "--verbose" in words:
             raise
-        terminal.tell(f"error: {' '.join(str(error).split())}")
+        terminal.tell(f"error: {_worded(error)}")
         return 1

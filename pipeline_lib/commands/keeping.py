@@ -98,10 +98,27 @@ def verify(results: Annotated[Path, typer.Argument(help="the results folder")] =
         raise ValueError(f"results folder must exist, got {results}; name the one that is set in the config")
     number, faults = verification.verify(results)
     going = [f"{folder}: still being made or interrupted; a run makes it again" for folder in verification.unfinished(results)]
-    output.say("\n".join([*adopted.report(results), *faults, *going, f"{number} artifacts checked"]))
+    without = verification.without_tensors(results)
+    gone = f", {without} of them without states or masks (keep: measured): rewind remake KEY makes them again" if without else ""
+    output.say("\n".join([*adopted.report(results), *faults, *going, f"{number} artifacts checked{gone}"]))
     if faults:
         many = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise ValueError(f"artifacts must be what their jobs wrote, got {many} in {number}; remove these folders and run again")
+
+
+@app.command()
+def remake(
+    key: Annotated[str, typer.Argument(help="of the artifact, or its first digits")],
+    results: Annotated[Path, typer.Option("--results", help="the results folder")] = Path("results"),
+) -> None:
+    """Make states and masks again that a run let go (keep: measured), with what they need. The next such run lets them go again.
+
+    For example: rewind remake 0af13c5e22d9
+    """
+    from pipeline_lib.planning.written import making
+
+    made = making.again(results, key)
+    output.say("\n".join(map(str, made)) or f"all of {key} is there")
 
 
 @app.command()

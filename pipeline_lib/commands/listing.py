@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -36,6 +36,10 @@ def list_(
     from pipeline_lib.planning import catalogue
 
     rows = catalogue.listed(kind, results) if kind else [{"kind": each} for each in catalogue.LISTS]
+    if not rows:
+        raise ValueError(
+            f"results folder must have tables of {kind}, got none in {results}; run an experiment, or name its folder"
+        )
     if as_json:
         output.as_json(rows)
     else:
@@ -61,6 +65,18 @@ def show(
         output.say("\n".join(details.lines(found)))
 
 
+_NEEDS = 8  # that are listed where not all are asked for
+
+
+def _tell_rest(needs: list[dict[str, Any]], most: int) -> None:
+    """Say what claims that were not measured need, and what that takes."""
+    output.say("\nnot measured, by what they need, and the training that this takes:")
+    output.table([{name: "unknown" if output.is_none(value) else value for name, value in row.items()} for row in needs[:most]])
+    rest = sum(row["claims"] for row in needs[most:])
+    if rest:
+        output.say(f"{rest} more need other things: rewind claims --all")
+
+
 @app.command()
 def claims(
     failing: Annotated[bool, typer.Option("--failing", help="only those that fail")] = False,
@@ -76,21 +92,23 @@ def claims(
     from collections import Counter
 
     from pipeline_lib.claims.rules import VERDICTS
-    from pipeline_lib.planning import catalogue
+    from pipeline_lib.planning import catalogue, claims_cost
 
     every = [row for row in catalogue.judged(results) if experiment in (None, row["experiment"])]
     if not every:
         raise ValueError(f"results folder must have a table of claims, got none in {results}; run an experiment with claims: [B]")
     asked = ("fails",) if failing else VERDICTS if unmeasured else VERDICTS[:3]
     rows = [row for row in every if row["verdict"] in asked]
+    costs = claims_cost.Costs(results)
     if as_json:
-        output.as_json(rows)
+        output.as_json([{**row, "cost": vars(cost) if cost else None} for row in rows for cost in (costs.of(row),)])
         return
     shown = ("experiment", "verdict", "claim", "setting", "measured", "low", "high", "unit", "paper_value")
     output.table([{name: row[name] for name in shown} for row in rows])
     output.say(", ".join(f"{number} {verdict}" for verdict, number in Counter(row["verdict"] for row in every).most_common()))
-    for line in catalogue.lacking(every):
-        output.say(line)
+    needs = claims_cost.rows(every, costs)
+    if needs:
+        _tell_rest(needs, len(needs) if unmeasured else _NEEDS)
 
 
 @app.command()

@@ -49,10 +49,9 @@ def _log_of(results: Path, run: str | None) -> Path:
     exact = [path for path in found if run in (path.stem.rpartition("-")[2], path.stem, f"{path.parent.name}/{path.stem}")]
     found = exact or found
     if len(found) != 1:
-        many = f"{len(found)}: {', '.join(f'{path.parent.name}/{path.stem}' for path in found[:5])}" if found else "none"
-        raise ValueError(
-            f"run must be the key or name of one job with a log in {results / 'logs'}, got {run}, {many}; say more of it"
-        )
+        many = f"{len(found)}: {', '.join(f'{path.parent.name}/{path.stem}' for path in found[:5])}; say more of it"
+        told = many if found else "none; check the results folder, or leave it out for the last run's"
+        raise ValueError(f"run must be the key or name of one job with a log in {results / 'logs'}, got {run}, {told}")
     return found[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -16,6 +17,12 @@ def printable(text: str) -> str:
     Letters of all scripts stay. Bytes of a file's name that are no text become escapes, too, so that printing cannot fail.
     """
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
+def print_anything() -> None:
+    """Let standard output write letters that its encoding lacks as escapes."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def tell(text: str) -> None:
@@ -41,3 +48,4 @@ def log_to_stderr() -> None:
     lines = logging.StreamHandler()
     lines.setFormatter(Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
     logging.basicConfig(level=logging.INFO, handlers=[lines])
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # tells of each table of each font that a PDF gets

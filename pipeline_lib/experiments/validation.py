@@ -101,7 +101,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     content = load_yaml(path, "config file")
     if not isinstance(content, dict):
-        raise ValueError(f"config file {path} must be a mapping, got {type(content).__name__}; see config/config.yaml")
+        got = "an empty file" if content is None else type(content).__name__
+        raise ValueError(f"config file {path} must be a mapping, got {got}; see config/config.yaml")
     return without_anchors(content)
 
 

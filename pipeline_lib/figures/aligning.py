@@ -37,8 +37,8 @@ FIGURES = {
     "alignments": {
         "runs": "dense_at_every_k", "tables": ["alignments"], "option": "align",
         "caption": (
-            "How alike dense networks are, before units are permuted and after, by what they are matched by: the cosine of "
-            "their weights, or the mean correlation of hidden units over training images. The last row is the share of hidden "
+            "How alike two dense networks are before units are permuted and after, a row for each way to match them: the cosine "
+            "of their weights, or the mean correlation of hidden units over training images. The last row is the share of hidden "
             "units that the permutation moves. Circles: orders of one seed; squares: each seed and the next. Means and "
             "standard deviations over seeds."
         ),

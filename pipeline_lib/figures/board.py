@@ -16,8 +16,8 @@ FIGURES = {
         "runs": "nothing", "tables": ["claims"], "option": "claims", "as_table": True,
         "caption": (
             "Verdicts on the papers' claims, by paper and by setting that any was judged on. A claim holds if the whole interval "
-            "of what was measured obeys its rule, fails if none of it does, and is undecided else; what the tables lack is not "
-            "measured. Beside: how many were judged, and how many of them would hold by chance if none were true."
+            "of what was measured obeys its rule, fails if none of it does, and is undecided otherwise; what the tables lack is "
+            "not measured. Beside: how many were judged, and how many of them would hold by chance if none were true."
         ),
     },
 }  # fmt: skip

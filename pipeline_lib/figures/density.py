@@ -44,8 +44,8 @@ FIGURES = {
     "learning_curves": {
         "runs": "dense_at_first_k", "tables": ["curves"],
         "caption": (
-            "Error during training of dense networks from the first rewind step: on the test split, and on the mini- "
-            "batches as they were trained on, with augmentation. Means and standard deviations over seeds."
+            "Error during training of dense networks from the first rewind step: on the test split, and on the "
+            "mini-batches as they were trained on, with augmentation. Means and standard deviations over seeds."
         ),
     },
     "validation": {

@@ -41,8 +41,8 @@ FIGURES = {
         "measures": ["signs"],
         "caption": (
             "Share of weights (%) whose sign differs between two steps of dense training: of all prunable weights, "
-            "and of those that survive at the sparse level in the ladder rewound to k. A line an earlier step, against the "
-            "later one. Means and standard deviations over seeds (paper A, section 5.1)."
+            "and of those that survive at the sparse level in the ladder rewound to k. A line for each earlier step, "
+            "against the later one. Means and standard deviations over seeds (paper A, section 5.1)."
         ),
     },
     "curvature": {

@@ -25,7 +25,7 @@ FIGURES = {
             "Test error in the plane through a solution, the same pruned without training (projection) and the solution "
             "of the next level, a panel a level, for the first seed at the last rewind step. Networks on the horizontal "
             "dashed line have the next level's mask. Grey: where the error is the dense mean plus one standard deviation; "
-            "black: the points below that error which a straight line below it joins to the solution. Panel are distances "
+            "black: the points below that error which a straight line below it joins to the solution. Axes are distances "
             "between weights, the vertical one at twice the scale; colours are finer where the error is low (paper C, "
             "figures 3, 13 and 14)."
         ),

@@ -23,7 +23,7 @@ FIGURES = {
         "runs": "taught", "tables": ["runs"], "sparse": True, "option": "pretraining",
         "asks": ["references", "lessons"],
         "caption": (
-            "Test accuracy of IMP whose networks are first trained on another task, a line a duration (ep: epochs), "
+            "Test accuracy of IMP whose networks are first trained on another task, a line a duration (ep: epochs); "
             "ladders rewind to what that leads to. Blue: IMP rewound to step k of its own training, 0 and the reference. "
             "Means and standard deviations over seeds (paper A, figures 9 and A9 to A12)."
         ),

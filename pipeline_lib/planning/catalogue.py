@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,21 @@ REGISTRIES = (
     *("pretexts", "derivatives", "measures"),
 )
 _OF_RUNS = ("task", "kind", "k", "level", "seed", "noise_order", "change", "test_error", "key", "member")
-_JUDGED = ("verdict", "claim", "setting", "measured", "low", "high", "unit", "paper_value", "needs", "text", "source", "key")
+_JUDGED = (
+    "verdict",
+    "claim",
+    "family",
+    "setting",
+    "measured",
+    "low",
+    "high",
+    "unit",
+    "paper_value",
+    "needs",
+    "text",
+    "source",
+    "key",
+)
 
 
 def _first_line(text: str) -> str:
@@ -71,10 +83,22 @@ def claims(results: Path) -> list[Row]:
 
 
 def published(results: Path, table: str) -> Iterator[tuple[str, Any]]:
-    """Read a table of each experiment that has it in a results folder; a damaged one is left out."""
-    for path in sorted(results.glob(f"*/{table}.parquet")):
-        with suppress(OSError, ValueError):
-            yield path.parent.name, tabulation.read(path)
+    """Read a table of each experiment that has it in a results folder; a damaged one is left out where there are others.
+
+    Raises:
+        ValueError: all are damaged.
+    """
+    paths = sorted(results.glob(f"*/{table}.parquet"))
+    faults = []
+    for path in paths:
+        try:
+            frame = tabulation.read(path)
+        except (OSError, ValueError) as error:
+            faults.append(error)
+        else:
+            yield path.parent.name, frame
+    if faults and len(faults) == len(paths):
+        raise faults[0]
 
 
 def runs(results: Path) -> list[Row]:
@@ -93,25 +117,6 @@ def judged(results: Path) -> list[Row]:
         for name, frame in published(results, "claims")
         for row in frame.to_dict("records")
     ]
-
-
-def lacking(rows: list[Row], most: int = 5) -> list[str]:
-    """Write what claims that were not measured need, commonest first, and what says how much it costs.
-
-    Args:
-        rows: as `judged` lists them.
-        most: how many needs are written out; the others are counted.
-    """
-    needs = Counter(row["needs"] for row in rows if row["verdict"] == "not measured" and row.get("needs"))
-    if not needs:
-        return []
-    first = needs.most_common(most)
-    rest = needs.total() - sum(number for _, number in first)
-    words = [*(f"{number} need {what}" for what, number in first), *([f"{rest} need other things"] if rest else [])]
-    asked = {f"task {name}": each["config"] for each in experiments(Path()) for name in each["tasks"]}
-    files = sorted({asked[what] for what in needs if what in asked})
-    costs = [f"what these tasks cost: rewind plan {' '.join(files)}"] if files else []
-    return [f"not measured: {'; '.join(words)}", *costs]
 
 
 def _options(kind: str, entry: registry.Entry) -> list[str]:

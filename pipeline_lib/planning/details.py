@@ -49,7 +49,10 @@ def _artifact(results: Path, word: str) -> dict[str, Any]:
     if artifact is None:
         raise ValueError(f"artifact {key} must have a whole record, got none; remove its folder and run again")
     record = verification.record(results / artifact.folder)
-    return {"folder": str(results / artifact.folder), "rows": _rows_of(results, key), "record": record}
+    folder = results / artifact.folder
+    gone = [name for name in verification.gone(folder) if not (folder / name).is_file()]
+    words = {"let go": f"{', '.join(gone)}, once all was measured; to have them again: {verification.remade_by(folder)}"}
+    return {"folder": str(folder), **(words if gone else {}), "rows": _rows_of(results, key), "record": record}
 
 
 def _named(name: str) -> dict[str, Any] | None:

@@ -83,9 +83,9 @@ def work_of(stage: str, spec: Mapping[str, Any]) -> float:
 
 
 def kind_of(stage: str, spec: Mapping[str, Any]) -> str:
-    """Name what jobs of one speed have in common: training is training, whichever stage asks."""
+    """Name what jobs of one speed have in common: training is training, whichever stage asks, and start-up a stage's own."""
     task = spec.get("task")
-    if task is None:
+    if task is None or STAGES[stage].rate is None:
         return stage
     parts = [task[key] for key in ("network", "dataset", "batch_size", "pad", "precision", "channels_last") if key in task]
     return json.dumps([STAGES[stage].rate, parts], sort_keys=True)

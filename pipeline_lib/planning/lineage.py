@@ -21,7 +21,8 @@ from pipeline_lib.store import verification
 SHORTEST = 4  # digits of a key that are enough if no other begins so
 _KEY = re.compile(rf"[0-9a-f]{{{SHORTEST},12}}")
 _SIDES = ("in the first", "in the second")
-_FACTS = ("key", "stage", "label", "spec", "parents", "code", "format", "sha256")  # of a record, told in other words
+# Of a record, told in other words.
+_FACTS = ("key", "stage", "label", "spec", "parents", "code", "format", "sha256", verification.LET_GO)
 
 
 def digits(word: str) -> str | None:
@@ -54,7 +55,9 @@ class Lineage:
         begin = digits(word) or word
         found = sorted(key for key in {*self._folders, *self._nodes, *self._stand_for} if key.startswith(begin))
         if len(found) != 1:
-            where = f"of {self.results}" + (" and of the plan" if self.plan else "; name a config to look in its plan, too")
+            where = f"of {self.results}" + (
+                " and of the plan" if self.plan else "; rewind explain CONFIG KEY looks in a plan, too"
+            )
             many = f"{len(found)} that begin so: {', '.join(found[:5])}" if found else f"none {where}"
             raise ValueError(f"key must be that of one artifact, or its first {SHORTEST} digits or more, got {word}, {many}")
         return self._stand_for.get(found[0], found[0])
@@ -99,9 +102,12 @@ class Lineage:
     def _state(self, artifact: Artifact) -> Iterator[str]:
         folder = self.results / artifact.folder
         if adopted.is_there(self.results, artifact.folder):
-            yield f"exists: {garbage.size(folder) / 2**20:.2f} MiB in {len(STAGES[artifact.stage].files) + 1} files"
+            number = 1 + sum((folder / name).is_file() for name in STAGES[artifact.stage].files)
+            yield f"exists: {garbage.size(folder) / 2**20:.2f} MiB in {number} files"
             record = verification.record(folder)
             yield from (f"{name}: {_shown(record[name])}" for name in record if name not in _FACTS)
+            if gone := verification.gone(folder):
+                yield f"without {', '.join(gone)}, let go once all was measured; again with: {verification.remade_by(folder)}"
         else:
             yield "does not exist yet" if artifact.key in self._nodes else "is not whole"
         yield from (

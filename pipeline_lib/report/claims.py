@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline_lib.claims.rules import VERDICTS
+from pipeline_lib.planning import claims_cost
+from pipeline_lib.planning.claims_cost import Cost, Costs
 from pipeline_lib.report.contents import anchor
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ class Judged:
         rule: what the measured value must obey.
         seeds: how many it is known of, out of those that were asked for.
         needs: what the tables lack, where it was not measured.
+        cost: what measuring it takes, in words, where it needs a whole task that a config of the paper has.
     """
 
     paper: str
@@ -41,6 +45,7 @@ class Judged:
     rule: str
     seeds: str
     needs: str
+    cost: str
 
     @property
     def anchor(self) -> str:
@@ -83,24 +88,42 @@ def _sorted_by(value: Any) -> str:
     return repr(float(value)).replace("inf", "Infinity") if _is_there(value) else ""
 
 
-def _judged(row: Any) -> Judged:
+def _judged(row: Any, cost: Cost | None) -> Judged:
     values = _measured(row), _sorted_by(row.measured), _papers(row), _sorted_by(row.paper_value)
     seeds = f"{row.num:.0f} of {row.asked:.0f}" if _is_there(row.num) and row.num else ""
     who = row.family, row.setting, row.verdict, row.claim, row.text, row.source
-    return Judged(*who, *values, row.rule or "", seeds, row.needs or "")
+    return Judged(*who, *values, row.rule or "", seeds, row.needs or "", str(cost or ""))
 
 
-def read(table: pd.DataFrame) -> list[Judged]:
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in table.astype(object).to_dict("records")]
+
+
+def read(table: pd.DataFrame, costs: Costs) -> list[Judged]:
     """Read the table of claims; what was measured comes first, by verdict.
 
     Args:
         table: as `judge` makes it.
+        costs: what measuring those takes that were not.
     """
-    found = [_judged(row) for row in table.astype(object).itertuples()]
+    rows = zip(table.astype(object).itertuples(), _records(table), strict=True)
+    found = [_judged(row, costs.of(record)) for row, record in rows]
     return sorted(found, key=lambda each: VERDICTS.index(each.verdict))
 
 
-def verdicts(claims: list[Judged]) -> dict[str, int]:
-    """Count the verdicts, in their usual order."""
-    counts = Counter(each.verdict for each in claims)
+def verdicts(found: Iterable[str]) -> dict[str, int]:
+    """Count verdicts, in their usual order."""
+    counts = Counter(found)
     return {verdict: counts[verdict] for verdict in VERDICTS if counts[verdict]}
+
+
+def rest(table: pd.DataFrame | None, experiment: str, costs: Costs) -> list[dict[str, Any]]:
+    """List what claims that were not measured need, and what that takes: see `claims_cost.rows`.
+
+    Args:
+        table: of claims, None where there is none.
+        experiment: whose it is.
+        costs: what papers' experiments cost.
+    """
+    found = [] if table is None else _records(table)
+    return claims_cost.rows([{"experiment": experiment} | row for row in found], costs)

@@ -9,6 +9,7 @@ from typing import Any
 from pipeline_lib.core import sources
 from pipeline_lib.experiments.experiment import Experiment
 from pipeline_lib.planning import numbers
+from pipeline_lib.planning.claims_cost import Costs
 from pipeline_lib.report import claims, figures, provenance, tables
 from pipeline_lib.report.contents import Contents, anchor, listed, title
 
@@ -81,7 +82,8 @@ def make(contents: Contents, links: Mapping[str, str]) -> str:
         HTML.
     """
     drawn, faults = _drawn(contents)
-    judged = claims.read(contents.tables["claims"]) if "claims" in contents.tables else []
+    costs = Costs(contents.plan.config.results)
+    judged = claims.read(contents.tables["claims"], costs) if "claims" in contents.tables else []
     names = [figure.name for figure in drawn]
     return rendered(
         "page.html",
@@ -91,7 +93,8 @@ def make(contents: Contents, links: Mapping[str, str]) -> str:
         numbers=numbers.lines(contents.tables),
         figures=drawn,
         claims=judged,
-        verdicts=claims.verdicts(judged),
+        verdicts=claims.verdicts(each.verdict for each in judged),
+        rest=claims.rest(contents.tables.get("claims"), contents.experiment.name, costs),
         tables=[tables.show(contents, name, names) for name in contents.tables if name != "claims"],
         provenance=provenance.read(contents),
         missing=contents.missing,

@@ -16,6 +16,7 @@ from pipeline_lib.report.contents import Contents
 from pipeline_lib.store import environment, verification
 
 _TRAINING = ("train", "trace")
+_GONE = "states and masks of {} artifacts were let go once all was measured (keep: measured)"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Provenance:
         places: environments, each with the stages that worked there.
         stages: where time went.
         sharing: what it saved, over all experiments of the plan.
-        notes: what a reader should know: mixed environments, artifacts of other code.
+        notes: what a reader should know: mixed environments, artifacts of other code, what was let go.
     """
 
     plan: str
@@ -122,5 +123,7 @@ def read(contents: Contents) -> Provenance:
     plan, name = contents.plan, contents.experiment.name
     own = {copy: source for copy, source in plan_file.published(plan).items() if copy.startswith(f"{name}/")}
     kept = {plan.kept[node.key] for node in contents.nodes if node.key in plan.kept}
+    gone = sum(bool(verification.gone(plan.config.results / node.folder)) for node in contents.nodes)
     notes = [*ledger.mixtures(plan.config.results, own), *adopted.report(plan.config.results, kept)]
+    notes += [f"{_GONE.format(gone)}; rewind remake KEY makes them again"] if gone else []
     return Provenance(plan.identity(), _places(contents), spent(contents, contents.nodes), sharing(contents), tuple(notes))

@@ -57,7 +57,7 @@ def _overview(plan: Plan, every: list[Contents]) -> Path:
             "tasks": contents.listed(each.experiment.grids),
             "figures": len(each.figures),
             "missing": len(each.missing["figures"]),
-            "verdicts": claims.verdicts(claims.read(each.tables["claims"])) if "claims" in each.tables else {},
+            "verdicts": claims.verdicts(each.tables["claims"]["verdict"]) if "claims" in each.tables else {},
             "address": f"{each.experiment.name}/{PAGE}",
         }
         for each in every

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -40,14 +41,27 @@ def written(record: Path) -> dict[str, str]:
 def is_whole(folder: Path, names: Iterable[str]) -> bool:
     """Tell whether an artifact is made: its record is there, and each of its files, or they are gone on purpose."""
     missing = {name for name in names if not (folder / name).is_file()}
-    return (folder / RECORD).is_file() and (not missing or missing <= _gone(folder).keys())
+    return (folder / RECORD).is_file() and (not missing or missing <= gone(folder).keys())
 
 
-def _gone(folder: Path) -> dict[str, str]:
+def gone(folder: Path) -> dict[str, str]:
+    """Read the digests of an artifact's files that a run let go since all that reads them was made (`keep: measured`)."""
     try:
         return dict(record(folder).get(LET_GO, {}))
-    except (ValueError, TypeError):
+    except (OSError, ValueError, TypeError):
         return {}
+
+
+def without_tensors(results: Path) -> int:
+    """Count the artifacts of a results folder whose states or masks a run let go."""
+    return sum(bool(gone(folder)) for folder in _folders(results))
+
+
+def remade_by(folder: Path) -> str:
+    """Word the command that makes again what was let go of an artifact."""
+    results = folder.parents[2]
+    where = "" if results == Path("results") else f" --results {shlex.quote(str(results))}"
+    return f"rewind remake {seals.key_of(folder)}{where}"
 
 
 _MARK = re.compile(rb"rewind:[0-9a-f]{12}")

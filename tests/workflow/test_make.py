@@ -53,6 +53,21 @@ def test_a_plan_is_made_without_snakemake_to_the_same_bytes_and_goes_on_after_a_
     assert co.dry(single) == {}, "Snakemake takes it for its own"
 
 
+def test_it_lets_go_as_a_run_does_and_what_was_let_go_is_made_again_to_the_same_bytes(single: Checkout) -> None:
+    (state,) = single.results.glob("artifacts/train/*-L1-imp-o0-*/state.safetensors")
+    before = state.read_bytes()
+    single.configure({**co.SINGLE, "keep": "measured"})
+    assert co.call(single.root, "-m", "pipeline_lib", "plan", str(single.config), "--write").code == 0
+    outcome = co.call(single.root, *_words(single))
+    assert outcome.code == 0, outcome.text
+    assert "files of states and masks are removed" in outcome.text
+    assert not state.exists()
+    outcome = co.call(single.root, "-m", "pipeline_lib", "remake", state.parent.name[-12:])
+    assert outcome.code == 0, outcome.text
+    assert state.read_bytes() == before
+    assert co.dry(single) == {}
+
+
 def test_it_ends_with_a_stage_publishes_nothing_then_and_names_the_node_that_fails(single: Checkout) -> None:
     (wrong,) = single.results.glob("artifacts/prune/*-L1-*/mask.safetensors")
     for folder in ("rewind", "interpolate", "plot"):

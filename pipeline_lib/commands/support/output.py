@@ -10,6 +10,8 @@ from typing import Any
 
 from pipeline_lib.core import terminal
 
+_LEAST = 6  # characters of a terminal's width for each column of a table
+
 
 def say(text: str) -> None:
     """Print what was asked for."""
@@ -46,8 +48,13 @@ def as_json(value: Any) -> None:
     print(json.dumps(_plain(value), indent=1))
 
 
+def is_none(value: Any) -> bool:
+    """Tell whether a table has no value: null, or a number that is none."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
 def _cell(value: Any) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if is_none(value):
         return "-"
     if isinstance(value, float):
         return f"{value:.4g}"
@@ -55,7 +62,9 @@ def _cell(value: Any) -> str:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows that have the same columns: on a terminal a table that fits it, else columns of text, a line a row."""
+    """Print rows that have the same columns: on a terminal a table that fits it, or where that is too narrow a value a line; else
+    columns of text, a line a row.
+    """
     if not rows:
         return
     names = list(rows[0])
@@ -66,10 +75,14 @@ def table(rows: Sequence[Mapping[str, Any]]) -> None:
         from rich.table import Table
         from rich.text import Text
 
+        screen = Console()
+        if screen.width < _LEAST * len(names):
+            print("\n\n".join("\n".join(map(": ".join, zip(names, row, strict=True))) for row in cells))
+            return
         drawn = Table(*names, box=box.SIMPLE_HEAD, pad_edge=False)
         for row in cells:
             drawn.add_row(*map(Text, row))
-        Console().print(drawn)
+        screen.print(drawn)
         return
     widths = [max(len(row[i]) for row in [names, *cells]) for i in range(len(names))]
     for row in [names, *cells]:

@@ -1,4 +1,4 @@
-"""Panel that several figures share."""
+"""Axes that several figures share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A written plan's artifacts, one after the other in this process: for machines without Snakemake, and for debugging."""
+"""A written plan's artifacts, one after the other in this process: all of a plan without Snakemake, or one that was let go."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from pipeline_lib.core import files, registry
-from pipeline_lib.planning import closing, driver, footprint, ledger, publication
+from pipeline_lib.planning import closing, driver, footprint, ledger, plan_file, publication
 from pipeline_lib.planning.declared import STAGES
+from pipeline_lib.planning.lineage import Lineage
 from pipeline_lib.planning.nodes import Node
 from pipeline_lib.planning.plan_file import Written
+from pipeline_lib.planning.written.index import Lines
 from pipeline_lib.store import lease, progress
 from pipeline_lib.store.job import log
 
@@ -76,5 +78,43 @@ def make(path: Path, until: str | None = None) -> None:
         if until is None:
             _publish(written)
             told = ledger.mixtures(written.results, written.published)
-            for line in [*told, *closing.lines(written.results, written.published)]:
+            told += closing.lines(written.results, written.published)
+            for line in [*told, *driver.let_go(written)]:
                 log.info("%s", line)
+
+
+def _plan_of(results: Path, key: str) -> Written:
+    """Find the newest plan of a results folder that has an artifact.
+
+    Raises:
+        ValueError: none has it.
+    """
+    newest = sorted((results / "plans").glob("*.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in newest:
+        if plan_file.is_current(path) and Lines(path).find(key):
+            return Written(path)
+    rule = f"artifact {key} must be part of a plan in {results / 'plans'}, got none that has it"
+    raise ValueError(f"{rule}; write its plan with: rewind plan CONFIG --write")
+
+
+def again(results: Path, word: str) -> list[Path]:
+    """Make an artifact whose states or masks were let go whole again, and what it needs for that; nothing is published.
+
+    Args:
+        results: the results folder.
+        word: its key, or the first digits.
+
+    Returns:
+        The folders of what was made; none if all was there.
+
+    Raises:
+        ValueError: there is no such artifact, no plan has it, another run works in the folder, or a node cannot be made.
+    """
+    key = Lineage(results).key(word)
+    written = _plan_of(results, key)
+    with lease.held(results):
+        missing = footprint.to_make(written.nodes, {key}, results)
+        todo = [node for own, node in written.nodes.items() if own in missing]
+        for node in todo:
+            _make(written, node)
+    return [results / node.folder for node in todo]

@@ -60,8 +60,28 @@ class Stored:
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        """What its job wrote down, see `verification.record`."""
-        return verification.record(self.folder)
+        """What its job wrote down, see `verification.record`.
+
+        Raises:
+            ValueError: it has not ended, or the record is damaged.
+        """
+        try:
+            return verification.record(self.folder)
+        except FileNotFoundError:
+            rule = f"artifact {self.folder} must have its record, got none, as its job has not ended"
+            raise ValueError(f"{rule}; run the experiment again") from None
+
+    def file(self, name: str) -> Path:
+        """Say where one of its files is.
+
+        Raises:
+            ValueError: a run let it go.
+        """
+        path = self.folder / name
+        if not path.is_file() and name in verification.gone(self.folder):
+            rule = f"{name} of {self.folder.name} must be there, got one that a run let go once all was measured (keep: measured)"
+            raise ValueError(f"{rule}; make it again with: {verification.remade_by(self.folder)}")
+        return path
 
     def parents(self, *roles: str) -> list[Stored]:
         """List what it reads, in some roles or in all."""
@@ -156,7 +176,7 @@ class Member:
     @property
     def test_error(self) -> float | None:
         """The share of wrong predictions on the test split, of a run at its end."""
-        head = artifacts.read_meta(self.home.folder / "state.safetensors")
+        head = artifacts.read_meta(self.home.file("state.safetensors"))
         return head["errors"]["test"][self.number] if "errors" in head and self.step in (None, head["step"]) else None
 
     def network(self) -> nn.Module:
@@ -169,9 +189,9 @@ class Member:
         """Read its state.
 
         Raises:
-            ValueError: it has none, or none of this step was kept.
+            ValueError: it has none, none of this step was kept, or a run let it go.
         """
-        path, (seed, order) = self.home.folder / "state.safetensors", self.home.members[self.number]
+        path, (seed, order) = self.home.file("state.safetensors"), self.home.members[self.number]
         if not path.is_file():
             raise self.home.foreign()
         if self.step in (None, artifacts.read_meta(path)["step"]):
@@ -183,9 +203,9 @@ class Member:
 
     def mask(self) -> Mask:
         """Read the mask that it was trained under, or that it is; of a dense network all of it."""
-        own = self.home.folder / "mask.safetensors"
+        own = self.home.file("mask.safetensors")
         for each in [self.home] if own.is_file() else self.home.parents("mask"):
             seeds = [seed for seed, _ in each.members]
-            return artifacts.read_masks(each.folder / "mask.safetensors")[0][seeds.index(self.home.members[self.number][0])]
+            return artifacts.read_masks(each.file("mask.safetensors"))[0][seeds.index(self.home.members[self.number][0])]
         network = self.home.template()
         return masks.ones({name: network.get_parameter(name).shape for name in prunable(network)})

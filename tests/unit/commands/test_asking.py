@@ -37,7 +37,7 @@ def _read(capsys, *words: str):
     "words",
     [
         *(["run"], ["quickstart"], ["report"], ["status"], ["logs"], ["plan"], ["explain"], ["refine"], ["list"], ["show"]),
-        *(["claims"], ["tasks"], ["settings"], ["schema"], ["gc"], ["adopt"], ["verify"], ["export"], ["doctor"]),
+        *(["claims"], ["tasks"], ["settings"], ["schema"], ["gc"], ["adopt"], ["verify"], ["remake"], ["export"], ["doctor"]),
     ],
     ids=" ".join,
 )
@@ -100,6 +100,21 @@ def test_lists_are_rows_for_scripts_and_columns_for_people(capsys):
     assert {"kind": "networks"} in _read(capsys, "list")
     assert commands.main(["list", "network"]) == 1
     assert "did you mean 'networks'?" in capsys.readouterr().err
+
+
+def test_an_error_of_the_system_says_which_file_and_what_to_do(tmp_path, capsys):
+    (tmp_path / "logs" / "train" / "toy.log").mkdir(parents=True)
+    assert commands.main(["logs", "toy", "--results", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(
+        f"error: {tmp_path}/logs/train/toy.log must be a file or folder that can be used so, got: Is a directory; "
+    )
+    assert len(said.splitlines()) == 1
+
+
+def test_a_list_of_runs_that_are_not_there_says_so(tmp_path, capsys):
+    assert commands.main(["list", "runs", "--results", str(tmp_path)]) == 1
+    assert "results folder must have tables of runs, got none" in capsys.readouterr().err
 
 
 def test_a_task_is_shown(capsys):
@@ -216,16 +231,24 @@ def test_claims_are_listed_and_those_that_fail_picked(tmp_path, capsys, monkeypa
     from pipeline_lib.planning import catalogue
 
     row = {"experiment": "small", "claim": "a", "setting": "toy", "measured": 1.5, "low": 1.0, "high": float("inf")}
-    rows = [
-        row | {"unit": "points", "paper_value": None, "verdict": verdict}
-        for verdict in ("holds", "fails", "fails", "not measured")
-    ]
+    row |= {"unit": "points", "paper_value": None, "family": "paper B"}
+    rows = [row | {"verdict": verdict, "needs": None} for verdict in ("holds", "fails", "fails")]
+    rows += [row | {"verdict": "not measured", "needs": needs} for needs in ("task vgg16", *(f"table {i}" for i in range(8)))]
     monkeypatch.setattr(catalogue, "judged", lambda results: rows)
     assert commands.main(["claims", "--failing"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert [line.split()[:6] for line in said[1:3]] == [["small", "fails", "a", "toy", "1.5", "1"]] * 2
-    assert said[-1] == "2 fails, 1 holds, 1 not measured"
+    assert said[3] == "9 not measured, 2 fails, 1 holds"
+    assert said[5] == "not measured, by what they need, and the training that this takes:"
+    assert said[6].split() == ["paper", "needs", "claims", "runs", "steps", "hours", "told_by"]
+    paper, needs, number, *numbers = re.split("  +", said[7])
+    assert (paper, needs, number, numbers[2]) == ("paper B", "task vgg16", "1", "unknown")
+    assert numbers[3] == "rewind plan config/experiments/mode_connectivity.yaml --calibrate"
+    assert said[-1] == "1 more need other things: rewind claims --all"
     assert [row["verdict"] for row in _read(capsys, "claims")] == ["holds", "fails", "fails"]
-    assert len(_read(capsys, "claims", "--all")) == 4
+    found = _read(capsys, "claims", "--all")
+    assert len(found) == 12
+    assert found[3]["cost"]["runs"] == int(numbers[0])
+    assert found[3]["cost"]["hours"] is None
     assert commands.main(["claims", "--experiment", "other"]) == 1
     assert "results folder must have a table of claims" in capsys.readouterr().err

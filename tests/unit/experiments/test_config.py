@@ -175,7 +175,12 @@ def test_level_density_is_listed_or_geometric():
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [(None, "config file must exist"), ("a: [", "must be YAML"), ("- 1", "must be a mapping, got list"), ("", "got NoneType")],
+    [
+        (None, "config file must exist"),
+        ("a: [", "must be YAML"),
+        ("- 1", "must be a mapping, got list"),
+        ("", "got an empty file"),
+    ],
 )
 def test_a_file_that_is_no_mapping_is_refused(tmp_path, text, message):
     path: Path = tmp_path / "config.yaml"

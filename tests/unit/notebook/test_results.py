@@ -10,7 +10,8 @@ import pytest
 import toys
 
 import pipeline_lib
-from pipeline_lib.planning import nodes
+from pipeline_lib import commands
+from pipeline_lib.planning import footprint, nodes
 from pipeline_lib.pruning.masks import density
 
 
@@ -89,3 +90,48 @@ def test_rows_that_lead_to_no_network_are_refused(found, made):
         found.state({"key": next(node.key for node in made.nodes.values() if node.stage == "prune")})
     with pytest.raises(ValueError, match=r"folder must have tables, got none in .*; name the one of an experiment that was run"):
         _ = pipeline_lib.results(made.config.results)["runs"]
+
+
+@pytest.fixture
+def measured(made, tmp_path):
+    """The same results, after a run has let go of all states and masks."""
+    results = tmp_path / "results"
+    shutil.copytree(made.config.results, results)
+    assert footprint.let_go(made.nodes, results)[0] > 0
+    return results
+
+
+def test_what_was_let_go_says_so_wherever_it_is_asked_for_and_is_made_again(made, found, measured, tmp_path, capsys):
+    row = _only(found["runs"], level=1, noise_order=0, kind="imp", start="k2")
+    pruned = next(node.key for node in made.nodes.values() if node.stage == "prune")
+    later = pipeline_lib.results(measured)
+    rule = r" must be there, got one that a run let go once all was measured \(keep: measured\); make it again with: "
+    rule += "rewind remake "
+    for ask in (later.state, later.network, later.mask):
+        with pytest.raises(ValueError, match=rule):
+            ask(row)
+    with pytest.raises(ValueError, match=f"{rule}{pruned} --results {measured}$"):
+        later.mask({"key": pruned, "seed": 3})
+    with pytest.raises(ValueError, match=f"{rule}{row['key']}"):
+        pipeline_lib.export(measured, row["key"], None, tmp_path / "out")
+    assert later.provenance(row)["key"] == row["key"]
+    where = ["--results", str(measured)]
+    for words, told in (
+        (["show", row["key"], *where], "let go: state.safetensors, once all was measured; to have them again: rewind remake"),
+        (["explain", row["key"], *where], "without state.safetensors, let go once all was measured"),
+        (["verify", str(measured)], "of them without states or masks (keep: measured): rewind remake KEY makes them again"),
+        (["remake", row["key"][:6], *where], f"{measured}/artifacts/train/"),
+        (["remake", row["key"][:6], *where], f"all of {row['key'][:6]} is there"),
+    ):
+        assert commands.main(words) == 0
+        assert told in capsys.readouterr().out
+    assert toys.same(later.state(row).params, found.state(row).params)
+    assert all(np.array_equal(keep, found.mask(row)[name]) for name, keep in later.mask(row).items())
+    assert commands.main(["remake", "ffff", *where]) == 1
+    assert "key must be that of one artifact" in capsys.readouterr().err
+    (next(measured.glob(f"artifacts/train/*-{row['key']}")) / "spec.json").unlink()
+    with pytest.raises(ValueError, match="must have its record, got none, as its job has not ended; run the experiment again"):
+        pipeline_lib.results(measured).state(row)
+    shutil.rmtree(measured / "plans")
+    assert commands.main(["remake", row["key"], *where]) == 1
+    assert "must be part of a plan in" in capsys.readouterr().err

@@ -130,13 +130,8 @@ def test_verdicts_are_read_of_all_experiments_and_damaged_tables_left_out(result
     assert [(row["experiment"], row["verdict"]) for row in found] == [("small", "holds"), ("small", "fails")]
 
 
-def test_what_was_not_measured_says_what_it_needs_and_what_tells_the_cost():
-    needs = ["task vgg16", "task vgg16", "task vgg13", "3 seeds", "17 levels"]
-    rows = [{"verdict": "not measured", "needs": each} for each in needs] + [{"verdict": "holds", "needs": None}]
-    said, costs = catalogue.lacking(rows, most=2)
-    assert said == "not measured: 2 need task vgg16; 1 need task vgg13; 2 need other things"
-    assert costs == (
-        "what these tasks cost: rewind plan config/experiments/early_phase.yaml config/experiments/mode_connectivity.yaml"
-    )
-    assert catalogue.lacking(rows[-1:]) == []
-    assert len(catalogue.lacking([{"verdict": "not measured", "needs": "3 seeds"}])) == 1
+def test_where_all_tables_are_damaged_the_first_says_so(tmp_path):
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "claims.parquet").write_text("PAR")
+    with pytest.raises(ValueError, match=r"claims\.parquet must be a whole Parquet file"):
+        catalogue.judged(tmp_path)

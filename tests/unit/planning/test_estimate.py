@@ -7,6 +7,7 @@ import pytest
 import toys
 
 from pipeline_lib.planning import estimate, nodes
+from pipeline_lib.planning.declared import STAGES
 from pipeline_lib.planning.footprint import Size
 from pipeline_lib.store import artifacts
 
@@ -68,6 +69,11 @@ def test_small_jobs_do_not_tell_how_fast_large_ones_are(made):
     rates = estimate.rates_of(made.config.results)
     work = estimate.work_of("train", trained.spec)
     assert rates[estimate.kind_of("train", trained.spec)] == 0.5 / work
+
+
+@pytest.mark.parametrize("stage", [stage.name for stage in STAGES.values() if stage.rate is None])
+def test_jobs_that_mostly_start_have_hours_without_any_record(stage, tmp_path):
+    assert estimate.rates_of(tmp_path)[estimate.kind_of(stage, {"task": toys.task()})] == STAGES[stage].seconds
 
 
 def test_the_report_tells_what_sharing_saves(made):

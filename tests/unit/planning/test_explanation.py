@@ -123,7 +123,7 @@ def test_without_a_plan_only_keys_can_be_explained(made):
     with pytest.raises(ValueError, match="must be a config with a figure, table or key, or two keys, got best_rewind"):
         explanation.report(made.config.results, None, ["best_rewind"])
     node = _node(made, "prepare")
-    with pytest.raises(ValueError, match="name a config to look in its plan, too"):
+    with pytest.raises(ValueError, match="rewind explain CONFIG KEY looks in a plan, too"):
         explanation.report(made.config.results, None, [node.key])
     _record(made, node)
     assert explanation.report(made.config.results, None, [node.key]).startswith(node.folder)

@@ -124,6 +124,13 @@ def test_the_folders_of_a_plan_file_are_those_of_its_nodes(written):
         plan_file.folders(found.path)
 
 
+def test_a_plan_file_that_is_torn_in_its_first_line_does_not_need_nothing(written):
+    _, found = written
+    found.path.write_text(found.path.read_text()[:100])
+    with pytest.raises(ValueError, match=r"plan .*plan\.jsonl must be whole, got: "):
+        plan_file.folders(found.path)
+
+
 def test_nodes_decode_where_their_data_set_stays_in_files(written, tmp_path):
     made, found = written
     assert not any(found.decodes(node.folder.removeprefix("artifacts/")) for node in made.nodes.values())
