@@ -49,5 +49,5 @@ def run(words: Sequence[str], name: str) -> int:
     except (ValueError, OSError, SyntaxError, ImportError) as error:
         if "--verbose" in words:
             raise
-        terminal.tell(f"error: {' '.join(str(error).split())}")
+        terminal.tell_error(error)
         return 1

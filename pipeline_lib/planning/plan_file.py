@@ -282,15 +282,12 @@ class Written:
             raise not_whole(self.path, error) from None
         return [f"{folder}/{file}" for folder in parents for file in (first[folder], verification.RECORD)]
 
+    def spec(self, name: str) -> dict[str, Any]:
+        """Tell what a node makes, by its `<stage>/<label>-<key>`; a ValueError where there is no such node."""
+        return dict(self._node(name)["spec"])
+
     def decodes(self, name: str) -> bool:
-        """Whether a node's images stay in files and are decoded while it works, or checked by it.
-
-        Args:
-            name: `<stage>/<label>-<key>`.
-
-        Raises:
-            ValueError: there is no such node.
-        """
+        """Whether a node's images stay in files and are decoded while it works, or checked by it; asked as `spec` is."""
         line = self._node(name)
         try:
             data = [line] if line["stage"] == "prepare" else [self._line(key) for key in line["parents"].get("data", ())]
