@@ -95,8 +95,7 @@ def test_networks_of_a_level_train_as_one_job_of_the_queue_on_one_gpu(
     assert outcome.code == 0, outcome.text
     assert co.contents(ladder.results / "ladder") == local
     rows = _submitted(_run_id(outcome.text))
-    found = Counter("train" if "train" in row["Comment"] else _stage(row) for row in rows)
-    assert found == Counter(pretrain=1, train=2, interpolate=2), rows
+    assert Counter(map(_stage, rows)) == Counter(pretrain=1, train=2, interpolate=2), rows
     assert all("gres/gpu=1" in row["ReqTRES"].split(",") and row["State"] == "COMPLETED" for row in rows), rows
     logs = {path.stem: path.read_text(encoding="utf-8") for path in (ladder.results / "logs" / "train").iterdir()}
     processes = {re.search(r"2 jobs share process (\d+): ", text)[1] for text in logs.values()}
