@@ -15,7 +15,8 @@ from pipeline_lib.worker.client import SOCKET, VARIABLE
 
 # How many jobs that train may share a process, and whether all of them are lost when one fails; empty for neither.
 TOGETHER, ALL_OR_NONE = "PIPELINE_TOGETHER", "PIPELINE_ALL_OR_NONE"
-LIBRARIES = ("yaml", "numpy", "pyarrow.parquet", "torch", "safetensors.torch", "pandas", "matplotlib.pyplot", "seaborn")
+TRAINING = ("yaml", "numpy", "pyarrow.parquet", "torch", "safetensors.torch")
+LIBRARIES = (*TRAINING, "pandas", "matplotlib.pyplot", "seaborn")
 FROM = 4  # jobs for which it pays to load all libraries once
 
 

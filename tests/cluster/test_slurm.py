@@ -85,7 +85,7 @@ def test_the_ladder_runs_through_sbatch_as_the_profile_says(
         assert (row["Partition"], row["Account"], row["State"]) == ("gpu", slurm.ACCOUNT, "COMPLETED"), row
 
 
-def test_networks_of_a_level_train_as_one_job_of_the_queue_on_one_gpu(
+def test_jobs_that_do_not_wait_for_each_other_train_as_one_job_of_the_queue_on_one_gpu(
     cluster: slurm.Cluster, ladder: Checkout, local: dict[str, str]
 ) -> None:
     (ladder.root / "slurm" / "config.yaml").unlink()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import checkout as co
+import pytest
 from checkout import Checkout
 
 LOGS = "logs/train"
@@ -41,3 +42,14 @@ def test_ready_jobs_share_a_process_to_the_same_bytes(single_done: Checkout, tmp
         assert set(re.findall(r"order (\d)", text)) == {order[1]}, "its own lines alone"
         assert (checkout.results / "benchmarks" / "train" / f"{log.stem}.tsv").is_file()
     assert not _shared(single_done)
+
+
+@pytest.mark.parametrize("config", [co.TINY, co.EARLY, co.UNMASKING], ids=["tiny", "early", "unmasking"])
+def test_on_a_cluster_those_that_train_are_groups_of_which_none_waits_for_itself(tmp_path, config: co.Config) -> None:
+    """A dry run groups as a cluster's executor does, and refuses groups that could never begin."""
+    checkout = co.blank(tmp_path / "checkout", config)
+    text = co.succeed(checkout, "--dry-run", "--group-components", "train=100")
+    groups = re.findall(r"Group job (train_toy_\d) ", text)
+    (asked,) = config["experiments"].values()
+    assert sorted(groups) == [f"train_toy_{depth}" for depth in range(1, 1 + len(groups))]
+    assert len(groups) > asked["levels"]

@@ -7,6 +7,7 @@ from pipeline_lib.core import processors, terminal
 from pipeline_lib.experiments import figure_needs
 from pipeline_lib.planning import adopted, declared, driver
 from pipeline_lib.planning import closing, inventory, ledger, publication
+from pipeline_lib.planning.written import groups
 from pipeline_lib.store import lease, verification
 from pipeline_lib.worker import start
 
@@ -121,7 +122,7 @@ def together():
 
 
 def group_of(stage):
-    """Group of jobs of a stage on a cluster: those that train one task at one level, as none of them waits for another."""
+    """Group of jobs of a stage on a cluster: those that train one task, of which none waits for another."""
 
     def group(wildcards):
         number = together()
@@ -129,8 +130,7 @@ def group_of(stage):
             return None
         # A Snakemake inside a job is not told how large groups are, and would do their jobs one after the other.
         workflow.group_settings.group_components = {stage: number}
-        spec = refused_by(PLAN.spec, f"{stage}/{wildcards.node}")
-        name = f"{stage}_{spec['task']['name']}_L{spec['level']}"
+        name = refused_by(groups.name, PLAN, f"{stage}/{wildcards.node}")
         workflow.parent_groupids[name] = stage
         return name
 
@@ -225,7 +225,7 @@ def gather():
         word.startswith("--executor") for word in sys.argv
     ):
         os.environ[start.ALL_OR_NONE] = "yes"
-        start.start(PLAN.results, start.FROM)
+        start.start(PLAN.results, start.FROM, start.TRAINING)
 
 
 def begin():
