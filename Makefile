@@ -40,7 +40,7 @@ test-cluster: $(VENV)/.dev $(VENV)/.slurm $(VENV)/.storage
 # For example: make slurm-profile ACCOUNT=physics PARTITION=short GPU_PARTITION=gpu
 slurm-profile: $(VENV)/.slurm
 	@$(BIN)/python workflow/profiles/install.py account=$(ACCOUNT) partition=$(PARTITION) gpu_partition=$(GPU_PARTITION) \
-		gpus=$(GPUS) gpu_model=$(GPU_MODEL)
+		gpus=$(GPUS) gpu_model=$(GPU_MODEL) together=$(TOGETHER)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

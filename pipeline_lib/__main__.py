@@ -16,16 +16,18 @@ if __name__ == "__main__":
 
 import argparse
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from pipeline_lib.core import allocator, locations, processors, terminal
 from pipeline_lib.planning import declared, driver
-from pipeline_lib.store import job, progress
+from pipeline_lib.store import beside, job, progress
+from pipeline_lib.store.beside import Beside
 
 WHOLE = "make"  # the word that asks for all of a plan
 STOPPED = 143  # what a shell reports of a process that SIGTERM ended
+Ended = Callable[[Path, Exception | None], None]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,56 +54,64 @@ def _side_by_side(stage: str) -> bool:
     return device.has_gpu()
 
 
-def _outcomes(stage: str, folders: Sequence[Path], plan: Path) -> Iterator[Exception | None]:
-    """Make artifacts, and tell of each why it failed, or None."""
-    if len(folders) > 1 and _side_by_side(stage):
+def _make_nodes(stage: str, folders: Sequence[Path], plan: Path, shared: Beside | None, ended: Ended) -> None:
+    """Make artifacts, and tell of each, as soon as it has ended, why it failed, or None."""
+    if len(folders) > 1 and (shared or _side_by_side(stage)):
         with ExitStack() as stack:
             for folder in folders:
                 stack.enter_context(progress.told(folder))
-            yield from driver.run_together(stage, folders, plan)
+            driver.run_together(stage, folders, plan, ended)
         return
     for folder in folders:
         try:
             with progress.told(folder):
                 driver.run_node(stage, folder, plan)
         except driver.FAULTS as error:
-            yield error
+            ended(folder, error)
         else:
-            yield None
+            ended(folder, None)
 
 
-def _faults(args: argparse.Namespace) -> Iterator[Exception]:
-    """Make artifacts, or all of a plan, and tell what went wrong."""
-    try:
-        if args.command == WHOLE:
-            from pipeline_lib.planning.written import making  # no job needs it
+def _make_all(plan: Path, until: str | None) -> None:
+    """Make what is missing of a plan."""
+    from pipeline_lib.planning.written import making  # no job needs it
 
-            locations.keep_caches(args.plan.parent.parent)
-            making.make(args.plan, args.until)
-        else:
-            locations.keep_caches(Path(*args.folders[0].parts[:-3]))
-            yield from filter(None, _outcomes(args.command, args.folders, args.plan))
-    except driver.FAULTS as error:
-        yield error
+    locations.keep_caches(plan.parent.parent)
+    making.make(plan, until)
 
 
 def _make(words: Sequence[str]) -> int:
     """Make what is asked for; a user's mistake ends one with one line, and all with exit code 1 once the others are tried."""
     args = _parser().parse_args(words)
-    terminal.log_to_stderr()
+    nodes = [] if args.command == WHOLE else args.folders
+    shared = beside.found(nodes)
+    (shared.show if shared else terminal.log_to_stderr)()
     processors.one_for_arithmetic()
     allocator.keep_freed_memory()
-    status = 0
-    try:
-        for error in _faults(args):
+    failed = []
+
+    def ended(folder: Path | None, error: Exception | None) -> None:
+        if error is not None:
             if args.verbose:
                 raise error
-            status = 1
-            terminal.tell(f"error: {' '.join(str(error).split())}")
+            failed.append(folder)
+        if shared and folder:
+            shared.end(folder, error)
+        elif error is not None:
+            terminal.tell_error(error)
+
+    try:
+        if args.command == WHOLE:
+            _make_all(args.plan, args.until)
+        else:
+            locations.keep_caches(Path(*nodes[0].parts[:-3]))
+            _make_nodes(args.command, nodes, args.plan, shared, ended)
+    except driver.FAULTS as error:
+        ended(None, error)
     except job.Preempted as stopped:
         logging.getLogger("pipeline_lib").info("%s", stopped)
         return STOPPED
-    return status
+    return 1 if failed else 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -50,18 +50,39 @@ def _optimiser(vector: Tensor, gradient: Tensor) -> torch.optim.Optimizer:
     return torch.optim.SGD(pieces, lr=RATE, momentum=MOMENTUM, weight_decay=DECAY, fused=True)
 
 
+class _Own:
+    """Parameters, gradients, statistics and optimiser of a step, in memory that stays where it is."""
+
+    def __init__(self, params: Tensors, buffers: Tensors) -> None:
+        vector = algebra.to_vector(params)
+        self.params, self.buffers = algebra.views(vector, params), _own(buffers)
+        self._kept = [(tensor, tensor.clone()) for tensor in (vector, *self.buffers.values())]
+        gradient = torch.zeros_like(vector)
+        self._into = list(algebra.views(gradient, params).values())
+        self._optimiser, self.loss = _optimiser(vector, gradient), torch.zeros((), device=vector.device)
+
+    def update(self, gradients: list[Tensor], loss: Tensor) -> None:
+        torch._foreach_copy_(self._into, gradients)
+        self._optimiser.step()
+        self.loss.copy_(loss)
+
+    @torch.no_grad()
+    def again(self) -> None:
+        """Begin again: recorded work finds all where it was."""
+        for tensor, start in self._kept:
+            tensor.copy_(start)
+        for state in self._optimiser.state.values():
+            state["momentum_buffer"].zero_()
+
+
 class _Step:
     """One member's step."""
 
     def __init__(self, member: Member, how: Numerics, forward: Forward) -> None:
-        like = how.lay_all(member.start.params)
-        vector = algebra.to_vector(like)
-        self._params, self._buffers = algebra.views(vector, like), _own(member.start.buffers)
-        self._leaves = [tensor.requires_grad_() for tensor in self._params.values()]
-        gradient = torch.zeros_like(vector)
-        self._into = list(algebra.views(gradient, like).values())
-        self._optimiser, self._how, self._forward = _optimiser(vector, gradient), how, forward
-        self.stream, self.loss = member.stream, torch.zeros((), device=vector.device)
+        self._own = _Own(how.lay_all(member.start.params), member.start.buffers)
+        self._leaves = [tensor.requires_grad_() for tensor in self._own.params.values()]
+        self._how, self._forward, self.stream = how, forward, member.stream
+        self.again, self.loss = self._own.again, self._own.loss
 
     def load(self, step: int) -> None:
         self.stream.load(step)
@@ -69,10 +90,8 @@ class _Step:
     def __call__(self) -> None:
         x, y = self.stream.draw()
         with self._how.autocast(x.device):
-            loss = self._forward(self._params, self._buffers, x, y)
-        torch._foreach_copy_(self._into, list(torch.autograd.grad(loss, self._leaves)))
-        self._optimiser.step()
-        self.loss.copy_(loss.detach())
+            loss = self._forward(self._own.params, self._own.buffers, x, y)
+        self._own.update(list(torch.autograd.grad(loss, self._leaves)), loss.detach())
 
 
 class _Together:
@@ -80,12 +99,9 @@ class _Together:
 
     def __init__(self, cohort: list[Member], how: Numerics, forward: Forward) -> None:
         stacked = algebra.stack([member.start for member in cohort])
-        vector = algebra.to_vector(stacked.params)
-        self._params, self._buffers = algebra.views(vector, stacked.params), _own(stacked.buffers)
-        gradient = torch.zeros_like(vector)
-        self._into = list(algebra.views(gradient, stacked.params).values())
-        self._optimiser, self._how, self._forward = _optimiser(vector, gradient), how, forward
-        self._streams, self.loss = [member.stream for member in cohort], torch.zeros((), device=vector.device)
+        self._own = _Own(stacked.params, stacked.buffers)
+        self._how, self._forward, self._streams = how, forward, [member.stream for member in cohort]
+        self.again, self.loss = self._own.again, self._own.loss
 
     def load(self, step: int) -> None:
         for stream in self._streams:
@@ -95,10 +111,8 @@ class _Together:
         drawn = [stream.draw() for stream in self._streams]
         x, y = (torch.stack([batch[i] for batch in drawn]) for i in (0, 1))
         with self._how.autocast(x.device):
-            gradients, losses = vmap(grad_and_value(self._forward))(self._params, self._buffers, x, y)
-        torch._foreach_copy_(self._into, [gradients[name] for name in self._params])
-        self._optimiser.step()
-        self.loss.copy_(losses[0])
+            gradients, losses = vmap(grad_and_value(self._forward))(self._own.params, self._own.buffers, x, y)
+        self._own.update([gradients[name] for name in self._own.params], losses[0])
 
 
 class _Branches:
@@ -114,6 +128,10 @@ class _Branches:
         with torch.cuda.stream(self._main):
             for each in self._steps:
                 each.load(step)
+
+    def again(self) -> None:
+        for each in self._steps:
+            each.again()
 
     def _work(self) -> None:
         for step, side in zip(self._steps, self._sides, strict=True):
@@ -149,31 +167,35 @@ def _works(way: str, num: int, dataset: Dataset, asked: Asked, how: Numerics) ->
     return [_Branches(steps)] if way == "one graph" else list(steps)
 
 
-def _advance(way: str, works: list[Work], asked: Asked) -> Callable[[], None]:
-    step = itertools.count()
+def _advance(way: str, works: list[Work], asked: Asked) -> Callable[[int], None]:
     recorded = way not in ("called", "one graph")
     calls = [Replay(work, asked.place) if recorded else work for work in works]
 
-    def advance() -> None:
-        at = next(step)
+    def advance(step: int) -> None:
         for work, call in zip(works, calls, strict=True):
             if isinstance(call, Replay):
                 with call.queue():
-                    work.load(at)
+                    work.load(step)
                     call()
             else:
-                work.load(at)
+                work.load(step)
                 call()
 
     return advance
 
 
 def losses(way: str, dataset: Dataset, asked: Asked, how: Numerics) -> Tensor:
-    """Give the losses of the first member's first two steps."""
+    """Give the losses of the first member's first two steps, taken by what is recorded by then: the work that `pace` times."""
     works = _works(way, 3, dataset, asked, how)
     advance, found = _advance(way, works, asked), list[float]()
-    for _ in range(2):
-        advance()
+    for step in range(WARM_UP + 1):
+        advance(step)
+    wait(asked.place)
+    for work in works:
+        work.again()
+    wait(asked.place)
+    for step in range(2):
+        advance(step)
         wait(asked.place)
         found.append(float(works[0].loss))
     return torch.tensor(found, dtype=torch.float64)
@@ -181,4 +203,5 @@ def losses(way: str, dataset: Dataset, asked: Asked, how: Numerics) -> Tensor:
 
 def pace(way: str, dataset: Dataset, asked: Asked, how: Numerics, num: int = NINE) -> float:
     """Measure the steps a second of a cohort, all members together."""
-    return rate(_advance(way, _works(way, num, dataset, asked, how), asked), num, asked)
+    advance, steps = _advance(way, _works(way, num, dataset, asked, how), asked), itertools.count()
+    return rate(lambda: advance(next(steps)), num, asked)

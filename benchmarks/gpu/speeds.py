@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from unittest import mock
 
 import torch
 
@@ -16,6 +17,7 @@ from benchmarks.gpu.rows import Rows
 from pipeline_lib.analysis import curvature, paths
 from pipeline_lib.core import algebra
 from pipeline_lib.core.parameters import prunable
+from pipeline_lib.core.types import Progress
 from pipeline_lib.training import evaluation
 from pipeline_lib.training.cuda_graphs import Replay
 
@@ -83,8 +85,22 @@ def _all(calls: Sequence[Callable[[], None]]) -> None:
         call()
 
 
+def _host(rows: Rows, asked: Asked) -> None:
+    """Time what the loop does on the host for a step, with nothing in the place of recorded work."""
+    num, seen = 2 if asked.tiny else 10_000, list[float]()
+
+    def monitor(progress: Progress) -> None:
+        if progress.step % num == 0:
+            seen.append(time.thread_time())
+
+    with mock.patch.object(Replay, "__call__", lambda self: None):
+        bench.trained(1, asked.dataset(), asked, numerics("fp32"), 2 * num, monitor)
+    rows(what="host time of a step", us=1e6 * (seen[1] - seen[0]) / num)
+
+
 def micro(rows: Rows, asked: Asked) -> None:
-    """What a node of a graph costs, alone and beside others; the optimiser in pieces; convolutions, grouped and not."""
+    """The host's time; what a node of a graph costs, alone and beside others; the optimiser in pieces; grouped convolutions."""
+    _host(rows, asked)
     for num in (1,) if asked.tiny else (1, 4, 9, 16, 32):
         calls = [_replayed(partial(_chain, torch.zeros(1, device=asked.place)), asked) for _ in range(num)]
         found = rate(partial(_all, calls), NODES * num, asked)

@@ -14,8 +14,9 @@ from torch.func import functional_call
 
 from pipeline_lib.core import algebra
 from pipeline_lib.core.types import Dataset, Split, State, Tensors
-from pipeline_lib.training.evaluation import Score, chunks, part
+from pipeline_lib.training.evaluation import Score, chunk_size, chunks, part
 from pipeline_lib.training.precision import Numerics
+from pipeline_lib.training.room import fitting
 
 _FLAT = 1e-6  # a triangle that is flatter than this is a line and rounding
 _EDGES = ((0, 1), (1, 2), (2, 0))
@@ -166,11 +167,25 @@ class Sums:
         wrong: (num,) wrong predictions so far.
         loss: (num,) sums of losses so far, nats.
         done: evaluations so far.
+        size: images a chunk; 0 before the first one.
     """
 
     wrong: Tensor
     loss: Tensor
     done: int = 0
+    size: int = 0
+
+    def total(self, num_images: int) -> int:
+        """Count the evaluations that a split takes in chunks of this size."""
+        return len(self.wrong) * -(-num_images // self.size)
+
+    def resize(self, size: int) -> None:
+        """Go on with chunks of this size; what was added up over others does not count."""
+        if self.size not in (0, size):
+            self.wrong.zero_()
+            self.loss.zero_()
+            self.done = 0
+        self.size = size
 
     def add(self, i: int, logits: Tensor, y: Tensor) -> None:
         """Count one chunk at point `i`: `logits` (n, classes) against `y` (n,)."""
@@ -185,6 +200,7 @@ def no_sums(num: int, device: torch.device | None = None) -> Sums:
     return Sums(wrong, loss)
 
 
+@fitting
 @torch.no_grad()
 def scores(
     network: nn.Sequential,
@@ -208,7 +224,8 @@ def scores(
         split: the examples, (N, C, H, W).
         dataset: gives the normalisation.
         numerics: precision and memory layout; float32 if not given.
-        sums: what an earlier call with the same points came to, to go on from there; it is added to.
+        sums: what an earlier call with the same points came to, to go on from there unless its chunks were of another size; it is
+            added to.
         report: told after every evaluation of a point on a chunk.
 
     Returns:
@@ -217,6 +234,7 @@ def scores(
     network.eval()
     numerics, device = numerics or Numerics(), split.y.device
     sums = sums or no_sums(len(points), device)
+    sums.resize(chunk_size(split))
     wholes = [numerics.lay_all({**corner.params, **corner.buffers}) for corner in plane.corners]
     stems, like = [part(whole, "stem") for whole in wholes], wholes[0][plane.prunable[0]]
     assert all(f"stem.{name}" in plane.prunable or tensor.dim() == 1 for name, tensor in stems[0].items()), "only biases follow"

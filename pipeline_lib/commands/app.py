@@ -37,14 +37,6 @@ def _rewind(
     """
 
 
-def _worded(error: Exception) -> str:
-    """Word an error in one line; the system's own say which file, and no rule."""
-    if isinstance(error, OSError) and error.filename is not None:
-        rule = f"{error.filename} must be a file or folder that can be used so, got: {error.strerror}"
-        return f"{rule}; check its path, permissions and disk"
-    return " ".join(str(error).split())
-
-
 def run(words: Sequence[str], name: str) -> int:
     """Run the command that words ask for, and return its exit code."""
     terminal.log_to_stderr()
@@ -64,5 +56,5 @@ def run(words: Sequence[str], name: str) -> int:
     except (ValueError, OSError, SyntaxError, ImportError) as error:
         if "--verbose" in words:
             raise
-        terminal.tell(f"error: {_worded(error)}")
+        terminal.tell_error(error)
         return 1

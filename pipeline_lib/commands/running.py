@@ -19,6 +19,9 @@ from pipeline_lib.store import lease
 
 app = typer.Typer()
 Cores = Annotated[int | None, typer.Option("--cores", min=1, help="processors to use at once [default: all]", show_default=False)]
+Together = Annotated[
+    int, typer.Option("--together", min=1, help="so many networks train side by side, in one process on the GPU")
+]
 Profile = Annotated[str | None, typer.Option("--profile", help="a profile of Snakemake, such as slurm")]
 _FAILURES, _LINES = 3, 8  # failed jobs that are shown, and lines of the log of each
 
@@ -87,6 +90,7 @@ def _make(
     figure: str | None = None,
     profile: str | None = None,
     cores: int | None = None,
+    together: int = 1,
     dry: bool = False,
     unlock: bool = False,
 ) -> int:
@@ -97,6 +101,7 @@ def _make(
     targets = _targets(made, figure)
     number = cores or (None if profile else processors.usable())
     more = [*(["--cores", str(number)] if number else []), *(["--profile", profile] if profile else [])]
+    more += ["--group-components", f"train={together}"] if together > 1 else []
     more += ["--dry-run", "--quiet", "rules", "host"] if dry else []
     command = snakemake.words(asked.files, asked.overrides, *more, *(["--", *targets] if targets else []))
     if dry:
@@ -121,6 +126,7 @@ def run(
     figure: Annotated[str | None, typer.Option("--figure", help="make this figure alone, and what it needs")] = None,
     profile: Profile = None,
     cores: Cores = None,
+    together: Together = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="only say how many jobs would run")] = False,
     unlock: Annotated[
         bool, typer.Option("--unlock", help="first remove the lock that a killed run left in this checkout")
@@ -135,7 +141,7 @@ def run(
     if print_config:
         output.say(asked.told())
         return
-    code = _make(asked, figure, profile, cores, dry_run, unlock)
+    code = _make(asked, figure, profile, cores, together, dry_run, unlock)
     if not code and not dry_run:
         output.say(f"report: rewind report {shlex.join(asked.words())}")
     raise typer.Exit(code)

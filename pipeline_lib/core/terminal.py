@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from contextlib import suppress
+from typing import TextIO
 
 OF_RUN = 3  # descriptor where a rule's shell line keeps the terminal of the run, beside the log that standard error goes to
 
@@ -25,14 +26,23 @@ def print_anything() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def tell(text: str) -> None:
-    """Say something where the user looks; where the log's disk is full, on the terminal of the run."""
+def tell(text: str, log: TextIO | None = None) -> None:
+    """Say something where the user looks, or in a job's log; where the log's disk is full, on the terminal of the run."""
     text = printable(text)
     try:
-        print(text, file=sys.stderr, flush=True)
+        print(text, file=log or sys.stderr, flush=True)
     except OSError:
         with suppress(OSError):
             os.write(OF_RUN, f"{text}\n".encode())
+
+
+def tell_error(error: Exception, log: TextIO | None = None) -> None:
+    """Say in one line what went wrong; the system's own errors say which file, and no rule."""
+    words = str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        rule = f"{error.filename} must be a file or folder that can be used so, got: {error.strerror}"
+        words = f"{rule}; check its path, permissions and disk"
+    tell(f"error: {' '.join(words.split())}", log)
 
 
 class Formatter(logging.Formatter):
@@ -43,9 +53,14 @@ class Formatter(logging.Formatter):
         return printable(super().format(record))
 
 
+def lines(log: TextIO | None = None) -> logging.Handler:
+    """Make what shows log lines with their time, in a job's log or on standard error."""
+    handler = logging.StreamHandler(log)
+    handler.setFormatter(Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    return handler
+
+
 def log_to_stderr() -> None:
     """Show log lines with their time, a command's whole life."""
-    lines = logging.StreamHandler()
-    lines.setFormatter(Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
-    logging.basicConfig(level=logging.INFO, handlers=[lines])
+    logging.basicConfig(level=logging.INFO, handlers=[lines()])
     logging.getLogger("fontTools").setLevel(logging.WARNING)  # tells of each table of each font that a PDF gets

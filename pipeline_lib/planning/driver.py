@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +21,7 @@ from pipeline_lib.planning.plan_file import Written
 from pipeline_lib.planning.written import index
 from pipeline_lib.store import artifacts, environment, verification
 from pipeline_lib.store.environment import Environment
-from pipeline_lib.store.job import Job
+from pipeline_lib.store.job import Job, at_work
 from pipeline_lib.tables import tabulation
 
 FAULTS = (ValueError, OSError, SyntaxError, ImportError)  # a user's mistakes, and the machine's troubles
@@ -205,7 +205,7 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
     _finish(work, job, line)
 
 
-def run_together(stage: str, folders: Sequence[Path], path: Path) -> list[Exception | None]:
+def run_together(stage: str, folders: Sequence[Path], path: Path, ended: Callable[[Path, Exception | None], None]) -> None:
     """Make several nodes of a stage whose jobs can work side by side; each artifact is as if it were made alone.
 
     Those of one task and data set do so; one that fails takes no other with it.
@@ -214,30 +214,31 @@ def run_together(stage: str, folders: Sequence[Path], path: Path) -> list[Except
         stage: which stage, with a `run_together`.
         folders: where the nodes go.
         path: the plan file that they are part of.
-
-    Returns:
-        Of each node why it failed; None if it did not.
+        ended: called with each node's folder as soon as it has ended, and why it failed; None if it did not.
     """
-    found: list[Exception | None] = [None] * len(folders)
-    groups: dict[str, list[tuple[int, Job[Any], dict[str, Any]]]] = {}
-    for i, folder in enumerate(folders):
+    groups: dict[str, list[tuple[Job[Any], dict[str, Any]]]] = {}
+    for folder in folders:
         try:
-            job, line = _job(stage, folder, path)
+            with at_work(folder):
+                job, line = _job(stage, folder, path)
         except FAULTS as error:
-            found[i] = error
+            ended(folder, error)
         else:
             alike = json.dumps([job.spec["task"], [str(at) for at in job.reads["data"]]], sort_keys=True)
-            groups.setdefault(alike, []).append((i, job, line))
+            groups.setdefault(alike, []).append((job, line))
     work = _stage(stage)
     for group in groups.values():
-        for (i, job, line), why in zip(group, work.run_together([job for _, job, _ in group]), strict=True):
+
+        def finish(i: int, why: Exception | None, group: list[tuple[Job[Any], dict[str, Any]]] = group) -> None:
+            job, line = group[i]
             try:
-                found[i] = why
                 if why is None:
                     _finish(work, job, line)
             except FAULTS as fault:
-                found[i] = fault
-    return found
+                why = fault
+            ended(job.folder, why)
+
+        work.run_together([job for job, _ in group], finish)
 
 
 def refined(made: Plan, raw: Mapping[str, Any], level: int, until: float) -> dict[str, Any]:

@@ -253,7 +253,8 @@ class Written:
         except _DAMAGE as error:
             raise not_whole(self.path, error) from None
 
-    def _node(self, name: str) -> dict[str, Any]:
+    def node(self, name: str) -> dict[str, Any]:
+        """Give the line of a node by its `<stage>/<label>-<key>`; a ValueError where there is none."""
         line = self._line(name.rpartition("-")[2])
         if line.get("folder") != f"artifacts/{name}":
             raise ValueError(f"node must be part of the plan, got {name}; ask for it with its own config")
@@ -270,7 +271,7 @@ class Written:
         Raises:
             ValueError: there is no such node.
         """
-        line = self._node(name)
+        line = self.node(name)
         if self.keep == "measured" and line["key"] not in self._to_make:
             return []
         try:
@@ -283,15 +284,8 @@ class Written:
         return [f"{folder}/{file}" for folder in parents for file in (first[folder], verification.RECORD)]
 
     def decodes(self, name: str) -> bool:
-        """Whether a node's images stay in files and are decoded while it works, or checked by it.
-
-        Args:
-            name: `<stage>/<label>-<key>`.
-
-        Raises:
-            ValueError: there is no such node.
-        """
-        line = self._node(name)
+        """Whether a node's images stay in files and are decoded while it works, or checked by it; asked as `node` is."""
+        line = self.node(name)
         try:
             data = [line] if line["stage"] == "prepare" else [self._line(key) for key in line["parents"].get("data", ())]
             names = {node["spec"]["dataset"]["name"] for node in data}

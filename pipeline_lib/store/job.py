@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -11,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from pipeline_lib.store import environment
 
 log = logging.getLogger("pipeline_lib")
+_AT_WORK: ContextVar[Path | None] = ContextVar("at work", default=None)  # folder of the job
 Spec_co = TypeVar("Spec_co", bound=Mapping[str, Any], covariant=True)
 
 
@@ -57,3 +60,21 @@ class Job(Generic[Spec_co]):
     def meta(self, **more: Any) -> dict[str, Any]:
         """Header of an artifact: its node, and how it was made."""
         return {"key": self.key, "spec": self.spec, **self.facts, **more}
+
+
+@contextmanager
+def at_work(folder: Path) -> Iterator[None]:
+    """Let what is logged in a block be about the job of a folder, where a process does several."""
+    before = _AT_WORK.set(folder)
+    try:
+        yield
+    finally:
+        _AT_WORK.reset(before)
+
+
+def about(folder: Path) -> Callable[[logging.LogRecord], bool]:
+    """Make a filter of log lines that lets pass what is about the job of a folder, or about none in particular.
+
+    A line that is logged while several jobs work side by side says by `extra={"job": folder}` which it is about.
+    """
+    return lambda record: (getattr(record, "job", None) or _AT_WORK.get()) in (None, folder)

@@ -21,7 +21,7 @@ from typing import Any
 
 from pipeline_lib.core import files
 from pipeline_lib.store import artifacts, processes
-from pipeline_lib.store.job import log
+from pipeline_lib.store.job import about, log
 
 FOLDER = "logs/going"
 RENEWED_EVERY = 60.0  # seconds
@@ -121,6 +121,7 @@ def told(folder: Path) -> Iterator[None]:
     path = Path(*folder.parts[:-3]) / FOLDER / f"{stage}-{name.rpartition('-')[2]}.json"
     number = os.getpid()
     scribe = _Scribe(path, Going(stage, name, files.place(), socket.gethostname(), number, processes.begun(number), time.time()))
+    scribe.addFilter(about(folder))
     ended = threading.Event()
     threading.Thread(target=scribe.renew, args=(ended,), name="progress", daemon=True).start()
     log.addHandler(scribe)

@@ -13,7 +13,10 @@ from pathlib import Path
 from pipeline_lib.core import locations, processors
 from pipeline_lib.worker.client import SOCKET, VARIABLE
 
-LIBRARIES = ("yaml", "numpy", "pyarrow.parquet", "torch", "safetensors.torch", "pandas", "matplotlib.pyplot", "seaborn")
+# How many jobs that train may share a process, and whether all of them are lost when one fails; empty for neither.
+TOGETHER, ALL_OR_NONE = "PIPELINE_TOGETHER", "PIPELINE_ALL_OR_NONE"
+TRAINING = ("yaml", "numpy", "pyarrow.parquet", "torch", "safetensors.torch")
+LIBRARIES = (*TRAINING, "pandas", "matplotlib.pyplot", "seaborn")
 FROM = 4  # jobs for which it pays to load all libraries once
 
 

@@ -2,7 +2,7 @@
 
     python tests/cluster/slurm.py start | status | stop
 
-A node has one processor and a stand-in for a GPU, which counts and does nothing. Needs root, and installs Debian's
+A node has two processors and a stand-in for a GPU, which counts and does nothing. Needs root, and installs Debian's
 packages where they are missing. Stops only what it started. Everything is in one temporary folder, but for a link to its
 slurm.conf, which jobs look for in one place only, and a line in the file of host names where this machine's own name
 is not on the loopback interface.
@@ -296,7 +296,7 @@ def _configure(folder: Path) -> None:
     """Write all configuration files."""
     host, ports = socket.gethostname().split(".")[0], _free_ports(["database", "accounting", "controller", *NODES])
     address, password = _loopback_address(host), secrets.token_hex(16)
-    node = f"NodeHostname={host} NodeAddr={address} CPUs=1 RealMemory=16000 Gres=gpu:1"
+    node = f"NodeHostname={host} NodeAddr={address} CPUs=2 RealMemory=16000 Gres=gpu:1"
     limits = "MaxTime=600 DefaultTime=5 DefMemPerCPU=500"
     values = {"folder": folder, "host": host, "address": address, "password": password, "node": node, "limits": limits, **ports}
     files = {

@@ -85,6 +85,23 @@ def test_the_ladder_runs_through_sbatch_as_the_profile_says(
         assert (row["Partition"], row["Account"], row["State"]) == ("gpu", slurm.ACCOUNT, "COMPLETED"), row
 
 
+def test_jobs_that_do_not_wait_for_each_other_train_as_one_job_of_the_queue_on_one_gpu(
+    cluster: slurm.Cluster, ladder: Checkout, local: dict[str, str]
+) -> None:
+    (ladder.root / "slurm" / "config.yaml").unlink()
+    outcome = co.call(ladder.root, "workflow/profiles/install.py", f"account={slurm.ACCOUNT}", "gpu_partition=gpu", "together=2")
+    assert outcome.code == 0, outcome.text
+    outcome = co.call(ladder.root, *_command(ladder))
+    assert outcome.code == 0, outcome.text
+    assert co.contents(ladder.results / "ladder") == local
+    rows = _submitted(_run_id(outcome.text))
+    assert Counter(map(_stage, rows)) == Counter(pretrain=1, train=2, interpolate=2), rows
+    assert all("gres/gpu=1" in row["ReqTRES"].split(",") and row["State"] == "COMPLETED" for row in rows), rows
+    logs = {path.stem: path.read_text(encoding="utf-8") for path in (ladder.results / "logs" / "train").iterdir()}
+    processes = {re.search(r"2 jobs share process (\d+): ", text)[1] for text in logs.values()}
+    assert (len(logs), len(processes)) == (4, 2)
+
+
 def test_jobs_take_their_files_from_a_storage_that_no_job_works_in(
     cluster: slurm.Cluster, ladder: Checkout, local: dict[str, str], tmp_path: Path
 ) -> None:

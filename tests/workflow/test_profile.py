@@ -48,6 +48,14 @@ def test_a_cluster_without_gpus_is_asked_for_none(root: Path) -> None:
     assert (set(asked), asked["slurm_partition"]) == ({"runtime", "mem_mb", "slurm_partition"}, "'short'")
 
 
+def test_jobs_that_train_together_are_a_group_that_asks_for_a_gpu_once(root: Path) -> None:
+    assert _install(root, "together=9", "gpus=1", "gpu_model=a100").code == 0
+    profile = _profile(root)
+    assert profile["group-components"] == ["train=9"]
+    asked = profile["default-resources"]
+    assert (asked["gres"], set(asked) & {"gpu", "gpu_model"}) == ("'gpu:a100:1'", set())
+
+
 def test_a_copy_is_written_once(root: Path) -> None:
     assert _install(root, "account=physics").code == 0
     assert _install(root, "account=physics").code == 0
@@ -63,7 +71,7 @@ def test_a_copy_is_written_once(root: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "expected"),
     [
-        ("user=me", "setting must be one of account, partition, gpu_partition, gpus, gpu_model, got 'user'"),
+        ("user=me", "setting must be one of account, partition, gpu_partition, gpus, gpu_model, together, got 'user'"),
         ("gpus=many", "gpus must be a number, got 'many'"),
         ('account=a" #', "account must be letters, digits"),
     ],

@@ -1,6 +1,7 @@
 """Copies the Slurm profile to the folder `slurm` of the checkout, where `snakemake --profile slurm` looks first.
 
     python workflow/profiles/install.py [account=NAME] [partition=NAME] [gpu_partition=NAME] [gpus=NUMBER] [gpu_model=NAME]
+        [together=NUMBER]
 
 The copy is the user's: it holds what is particular to a site, is not in git, and is never overwritten.
 """
@@ -11,7 +12,8 @@ import re
 import sys
 from pathlib import Path
 
-SITE = ("account", "partition", "gpu_partition", "gpus", "gpu_model")
+SITE = ("account", "partition", "gpu_partition", "gpus", "gpu_model", "together")
+NUMBERS = ("gpus", "together")
 SOURCE = Path(__file__).parent / "slurm" / "config.yaml"
 TARGET = Path("slurm") / "config.yaml"
 NAME = re.compile(r"[A-Za-z0-9_.,-]+")
@@ -27,11 +29,11 @@ def fill_in(text: str, settings: list[str]) -> str:
         name, _, value = setting.partition("=")
         if name not in SITE:
             raise ValueError(f"setting must be one of {', '.join(SITE)}, got {name!r}; see the top of the profile")
-        if value and not (value.isdecimal() if name == "gpus" else NAME.fullmatch(value)):
-            rule = "a number" if name == "gpus" else "letters, digits, dots, commas, hyphens and underscores"
+        if value and not (value.isdecimal() if name in NUMBERS else NAME.fullmatch(value)):
+            rule = "a number" if name in NUMBERS else "letters, digits, dots, commas, hyphens and underscores"
             raise ValueError(f"{name} must be {rule}, got {value!r}; edit {TARGET} for anything else")
         if value:
-            written = value if name == "gpus" else f'"{value}"'
+            written = value if name in NUMBERS else f'"{value}"'
             text = re.sub(rf"^(  {name}: )\S+", lambda found, written=written: found[1] + written, text, flags=re.MULTILINE)
     return text
 

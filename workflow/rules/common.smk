@@ -7,6 +7,7 @@ from pipeline_lib.core import processors, terminal
 from pipeline_lib.experiments import figure_needs
 from pipeline_lib.planning import adopted, declared, driver
 from pipeline_lib.planning import closing, inventory, ledger, publication
+from pipeline_lib.planning.written import groups
 from pipeline_lib.store import lease, verification
 from pipeline_lib.worker import start
 
@@ -111,6 +112,31 @@ def quoted(path):
     return shlex.quote(str(path)).replace("{", "{{").replace("}", "}}")
 
 
+def together():
+    """How many ready jobs that train may share a process and, on a cluster, a job of its queue.
+
+    Snakemake's own option says it (`group-components: [train=9]`), and the environment to a Snakemake inside a job.
+    """
+    asked = workflow.group_settings.group_components.get("train", 1)
+    return asked if workflow.is_main_process else int(os.environ.get(start.TOGETHER, 1))
+
+
+def group_of(stage):
+    """Group of jobs of a stage on a cluster: those that train one task, of which none waits for another."""
+
+    def group(wildcards):
+        number = together()
+        if number == 1:
+            return None
+        # A Snakemake inside a job is not told how large groups are, and would do their jobs one after the other.
+        workflow.group_settings.group_components = {stage: number}
+        name = refused_by(groups.name, PLAN, f"{stage}/{wildcards.node}")
+        workflow.parent_groupids[name] = stage
+        return name
+
+    return group if stage == "train" else None
+
+
 def command():
     """Shell line of a stage. Its folder is where Snakemake wants the outputs, with the inputs beside it; it says the stage, too.
 
@@ -191,10 +217,22 @@ def do_not_spin():
 WORKERS = []  # of this run: one, or none
 
 
+def gather():
+    """Let jobs that may share a process find each other; on a cluster those of a group, which stand and fall together."""
+    if workflow.is_main_process:
+        os.environ[start.TOGETHER] = str(together())
+    elif os.environ.get(start.TOGETHER, "1") != "1" and not any(
+        word.startswith("--executor") for word in sys.argv
+    ):
+        os.environ[start.ALL_OR_NONE] = "yes"
+        start.start(PLAN.results, start.FROM, start.TRAINING)
+
+
 def begin():
     """Take hold of the results folder, and remove what would pass for this run's results."""
     refused_by(lease.Lease, PLAN.results, ROOT)
     do_not_spin()
+    gather()
     PLAN.mark_begun()
     for name in publication.remove_outdated(PLAN, up_to_date()):
         print(
@@ -236,3 +274,7 @@ def up_to_date():
     return {
         str(file) for job in dag.jobs if not dag.needrun(job) for file in job.output
     }
+
+
+if not workflow.is_main_process:
+    gather()

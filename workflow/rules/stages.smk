@@ -17,6 +17,8 @@ for stage in declared.STAGES.values():
             log_of(stage.name),
         benchmark:
             benchmark_of(stage.name)
+        group:
+            group_of(stage.name)
         localrule: not stage.cluster
         conda:
             ENVIRONMENT

@@ -18,7 +18,7 @@ from pipeline_lib.stages.support import data, dense
 from pipeline_lib.store import artifacts, resumption, specs
 from pipeline_lib.store.job import Job, log
 from pipeline_lib.tables import rules
-from pipeline_lib.training.evaluation import Score, chunk_size
+from pipeline_lib.training.evaluation import Score
 
 STAGE = {
     "slice": {
@@ -134,30 +134,33 @@ def _reaches(job: Job[Spec], world: data.World, plane: Plane, own: float, notes:
     return rows, np.array(ends).reshape(-1, 2)
 
 
-def _noting(notes: resumption.Notes, seed: int, sums: Sums, total: int) -> Callable[[Sums], None]:
+def _noting(notes: resumption.Notes, seed: int, sums: Sums, num_images: int) -> Callable[[Sums], None]:
     """Make what takes down how far a seed is, and logs it every few seconds."""
     notes.tensors |= {f"{seed}/wrong": sums.wrong, f"{seed}/loss": sums.loss}
-    pace = Pace(total, sums.done)
+    pace = Pace(0, sums.done)
 
     def report(now: Sums) -> None:
-        notes.facts[str(seed)] = now.done
+        notes.facts[str(seed)] = [now.done, now.size]
         notes.save()
+        pace.total = now.total(num_images)
         if pace.due(now.done):
             text, told = "seed %d evaluation %d/%d, %.1f a second, %.0f s left", {"who": f"seed {seed}", "pace": pace}
-            log.info(text, seed, pace.done, total, pace.speed, pace.left, extra=told)
+            log.info(text, seed, pace.done, pace.total, pace.speed, pace.left, extra=told)
 
     return report
 
 
-def _so_far(notes: resumption.Notes, seed: int, num: int, total: int, place: torch.device) -> Sums:
+def _so_far(notes: resumption.Notes, seed: int, num: int, num_images: int, place: torch.device) -> Sums:
     """Read how far an earlier try came with a seed; nothing if it had not begun."""
 
     def read() -> Sums:
-        done, sums = notes.facts[str(seed)], [notes.tensors[f"{seed}/{name}"] for name in ("wrong", "loss")]
-        if type(done) is not int or not 0 <= done <= total or any(s.shape != (num,) or s.dtype != torch.float64 for s in sums):
-            raise ValueError(f"kept sums of seed {seed} must be of {num} points, got others; they are left aside")
+        (done, size), sums = notes.facts[str(seed)], [notes.tensors[f"{seed}/{name}"] for name in ("wrong", "loss")]
         wrong, loss = (each.to(place) for each in sums)
-        return Sums(wrong, loss, done)
+        found = Sums(wrong, loss, done, size)
+        right = all(type(n) is int for n in (done, size)) and size > 0 and 0 <= done <= found.total(num_images)
+        if not right or any(s.shape != (num,) or s.dtype != torch.float64 for s in sums):
+            raise ValueError(f"kept sums of seed {seed} must be of {num} points, got others; they are left aside")
+        return found
 
     anew = no_sums(num, place)
     return notes.recall(read, anew) if str(seed) in notes.facts else anew
@@ -176,7 +179,6 @@ def run(job: Job[Spec]) -> None:
     """
     spec, world, names = job.spec, data.world(job), _MARKS[job.spec["plane"]]
     test, place = world.dataset.test, world.device
-    num_chunks = -(-len(test.y) // chunk_size(test))
     planes: Rows = []
     marks: Rows = []
     borders: Rows = []
@@ -194,9 +196,8 @@ def run(job: Job[Spec]) -> None:
                 continue
             own_borders, seen = _reaches(job, world, plane, float(runs["solution"].errors["test"] or 0.0), notes)
             points = _points(spec, plane, seen)
-            total = len(points) * num_chunks
-            sums = _so_far(notes, seed, len(points), total, place)
-            report = _noting(notes, seed, sums, total)
+            sums = _so_far(notes, seed, len(points), len(test.y), place)
+            report = _noting(notes, seed, sums, len(test.y))
             found = scores(world.network, plane, points, test, world.dataset, world.numerics, sums, report)
             at_marks = dict(zip(names, found[-len(names) :], strict=True))
             for mark, own in runs.items():

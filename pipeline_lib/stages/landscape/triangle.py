@@ -13,7 +13,6 @@ from pipeline_lib.stages.landscape.slice import point_rows
 from pipeline_lib.stages.support import data
 from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job, log
-from pipeline_lib.training.evaluation import chunk_size
 
 STAGE = {
     "triangle": {
@@ -75,9 +74,10 @@ def run(job: Job[Spec]) -> None:
         raise ValueError(f"states {', '.join(spec['states'])} must span a plane, got: {error}; choose another") from None
     points = np.concatenate([grid_points(*covering(plane, spec["points"], spec["margin"])), plane.places])
     test = world.dataset.test
-    pace, called = Pace(len(points) * -(-len(test.y) // chunk_size(test))), ", ".join(spec["states"])
+    pace, called = Pace(0), ", ".join(spec["states"])
 
     def report(sums: Sums) -> None:
+        pace.total = sums.total(len(test.y))
         if pace.due(sums.done):
             text, told = "plane evaluation %d/%d, %.1f a second, %.0f s left", {"who": called, "pace": pace}
             log.info(text, pace.done, pace.total, pace.speed, pace.left, extra=told)

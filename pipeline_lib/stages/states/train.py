@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from functools import partial
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, NotRequired
 
 import numpy as np
@@ -169,6 +168,6 @@ def run(job: Job[Spec]) -> None:
     alone(_work(job))
 
 
-def run_together(jobs: Sequence[Job[Spec]]) -> list[Exception | None]:
-    """Train the cohorts of several jobs of one task side by side, and tell of each why it failed, or None."""
-    return together([partial(_work, job) for job in jobs])
+def run_together(jobs: Sequence[Job[Spec]], ended: Callable[[int, Exception | None], None]) -> None:
+    """Train the cohorts of several jobs of one task side by side; see `together`."""
+    together(jobs, _work, ended)

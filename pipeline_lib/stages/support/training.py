@@ -110,7 +110,10 @@ class Reporter:
         loss, _, seen, _ = progress.sums.get()
         text = "%s step %d/%d loss %.4f %.1f steps/s, %.0f s left"
         told = {"who": self._who, "pace": pace, "loss": loss / seen, "rows": self._rows}
-        log.info(text, self._who, progress.step, self._setting.until, loss / seen, pace.speed, pace.left, extra=told)
+        log.info(
+            *(text, self._who, progress.step, self._setting.until, loss / seen, pace.speed, pace.left),
+            extra=told | {"job": self._setting.job and self._setting.job.folder},
+        )
 
     def _record(self, progress: Progress) -> None:
         s = self._setting

@@ -39,7 +39,8 @@ def network(request):
 @pytest.fixture
 def ragged(monkeypatch):
     """Chunks of ten, so that the last of the 37 images are a partial one."""
-    monkeypatch.setattr("pipeline_lib.training.evaluation.chunk_size", lambda split: 10)
+    for module in ("training.evaluation", "analysis.planes"):
+        monkeypatch.setattr(f"pipeline_lib.{module}.chunk_size", lambda split: 10)
 
 
 def _corners(network: nn.Module) -> tuple[State, State, State]:
@@ -232,13 +233,22 @@ def test_going_on_from_sums_comes_to_the_same_scores(network, ragged, stopped):
 
     def keep(sums: Sums) -> None:
         if sums.done == stopped:
-            kept.append(Sums(sums.wrong.clone(), sums.loss.clone(), sums.done))
+            kept.append(Sums(sums.wrong.clone(), sums.loss.clone(), sums.done, sums.size))
 
     whole = scores(network, plane, points, DATA.test, DATA, report=keep)
     seen: list[int] = []
     again = scores(network, plane, points, DATA.test, DATA, sums=kept[0], report=lambda sums: seen.append(sums.done))
     assert again == whole
     assert seen == list(range(stopped + 1, 4 * len(points) + 1))
+
+
+def test_sums_over_chunks_of_another_size_do_not_count(network, ragged):
+    plane = _plane(network)
+    points = _points(plane)
+    other = Sums(torch.ones(len(points)).double(), torch.ones(len(points)).double(), 17, 3)
+    assert scores(network, plane, points, DATA.test, DATA, sums=other) == scores(network, plane, points, DATA.test, DATA)
+    assert (other.done, other.size) == (4 * len(points), 10)
+    assert other.total(len(DATA.test.y)) == other.done
 
 
 def test_the_toy_split_is_one_chunk_unless_made_ragged():

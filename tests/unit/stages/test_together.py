@@ -30,6 +30,19 @@ def _trained(made: nodes.Plan) -> list[Path]:
     return [made.config.results / node.folder for node in made.nodes.values() if node.stage == "train"]
 
 
+def _together(folders: list[Path], file: Path) -> list[Exception | None]:
+    """Make nodes in one process: of each why it failed, or None."""
+    found: dict[Path, Exception | None] = {}
+
+    def ended(folder: Path, why: Exception | None) -> None:
+        assert folder not in found, "a node ends once"
+        assert why or (folder / "spec.json").is_file(), "it is told when its record is there"
+        found[folder] = why
+
+    driver.run_together("train", folders, file, ended)
+    return [found[folder] for folder in folders]
+
+
 @pytest.fixture(scope="module")
 def usual(tmp_path_factory) -> nodes.Plan:
     """Each node made alone."""
@@ -69,7 +82,7 @@ def _assert_made(usual: nodes.Plan, folders: list[Path]) -> None:
 
 def test_artifacts_are_those_made_alone(usual, begun):
     folders, file = begun
-    assert driver.run_together("train", folders, file) == [None] * len(folders)
+    assert _together(folders, file) == [None] * len(folders)
     _assert_made(usual, folders)
 
 
@@ -80,7 +93,7 @@ def test_what_cannot_be_read_fails_alone(usual, begun):
     damaged = folders[1].parents[2] / usual.nodes[start].folder / "state.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:-8])
     lost = [start in node.parents["start"] for node in trained]
-    found = driver.run_together("train", [*folders, folders[0].with_name("x-0123456789ab")], file)
+    found = _together([*folders, folders[0].with_name("x-0123456789ab")], file)
     assert [error is not None for error in found] == [*lost, True]
     assert any(lost)
     assert not all(lost)
@@ -102,9 +115,9 @@ def _failing(real: Callable[..., None], folder: Path, times: int) -> Callable[..
 def test_what_cannot_be_written_fails_alone_and_is_made_another_time(usual, begun, monkeypatch):
     folders, file = begun
     monkeypatch.setattr(artifacts, "write_rows", _failing(artifacts.write_rows, folders[2], 1))
-    found = driver.run_together("train", folders, file)
+    found = _together(folders, file)
     assert [type(error) for error in found] == [OSError if folder == folders[2] else type(None) for folder in folders]
-    assert driver.run_together("train", [folders[2]], file) == [None]
+    assert _together([folders[2]], file) == [None]
     _assert_made(usual, folders)
 
 
@@ -118,7 +131,7 @@ def test_a_fault_while_all_train_is_met_by_its_own_job_alone(usual, begun, monke
         record(self, progress)
 
     monkeypatch.setattr(training.Reporter, "_record", faulty)
-    found = driver.run_together("train", folders, file)
+    found = _together(folders, file)
     assert [type(error) for error in found] == [OSError] + [type(None)] * (len(folders) - 1)
     _assert_made(usual, folders[1:])
 
@@ -135,11 +148,11 @@ def test_all_are_kept_when_the_process_is_told_to_stop_and_go_on(usual, begun, m
 
     monkeypatch.setattr(resumption.Keeper, "report", stopping)
     with pytest.raises(Preempted):
-        driver.run_together("train", folders, file)
+        _together(folders, file)
     assert signal.getsignal(signal.SIGTERM) == before
     kept = [folder for folder in folders if (folder / resumption.NAME).is_file()]
     assert len(kept) == (len(folders) if "side by side" in request.node.callspec.id else 1)
-    assert driver.run_together("train", folders, file) == [None] * len(folders)
+    assert _together(folders, file) == [None] * len(folders)
     _assert_made(usual, folders)
 
 

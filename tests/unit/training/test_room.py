@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 import toys
 
+from pipeline_lib.analysis import planes
 from pipeline_lib.analysis.curvature import OPERATORS
 from pipeline_lib.analysis.paths import alphas, layerwise, paths, recomputed_paths
 from pipeline_lib.core.parameters import prunable
@@ -51,7 +53,13 @@ def _evaluated(network, states):
     return [evaluate(network, states[0], DATA.test, DATA)]
 
 
-@pytest.mark.parametrize("measure", [_evaluated, _paths, _recomputed, _layers])
+def _plane(network, states):
+    third = toys.start(network, 2)
+    plane = planes.through((*states, third), prunable(network), follow=True)
+    return planes.scores(network, plane, np.concatenate([plane.places, [[0.3, 0.2]]]), DATA.test, DATA)
+
+
+@pytest.mark.parametrize("measure", [_evaluated, _paths, _recomputed, _layers, _plane])
 def test_chunks_are_halved_until_they_fit(request, monkeypatch, measure):
     network = toys.dense_net()
     states = [toys.start(network, seed) for seed in (0, 1)]

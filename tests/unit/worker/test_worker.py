@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from pipeline_lib.store import beside
 from pipeline_lib.worker import client, server, start
 
 CLIENT = f"import sys; sys.path.insert(0, {str(Path(client.__file__).parents[2])!r}); from pipeline_lib.worker import client"
@@ -38,6 +39,22 @@ elif word == "wait":
     signal.signal(signal.SIGTERM, stopped)
     Path("going").write_text(str(os.getpid()))
     time.sleep(60)
+elif word == "train":
+    folders = sys.argv[2:-2]
+    heard, *logs = map(int, os.environ.get("PIPELINE_BESIDE", "-1 2").split())
+    print(os.getpid(), *folders)
+    for folder, log in zip(folders, logs):
+        os.write(log, f"about {folder}".encode())
+    if "silent" in folders:
+        sys.exit(0)
+    if "slow" in folders:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for i, folder in enumerate(folders):
+        if folder != "slow" and heard >= 0:
+            os.write(heard, f"{i} {int(folder == 'bad')}\\n".encode())
+    Path("trains").write_text(str(os.getpid()))
+    if "slow" in folders:
+        time.sleep(60)
 """
 
 
@@ -65,6 +82,11 @@ class Place:
         began = self.begin(*words, **more)
         printed, errors = began.communicate(timeout=60)
         return began.returncode, printed, errors
+
+    def train(self, *folders: str, together: int = 0, **more: str) -> list[subprocess.Popen[str]]:
+        """Start the commands of jobs that may share a process."""
+        asked = {start.TOGETHER: str(together or len(folders))} | more
+        return [self.begin("train", folder, "--plan", "plan", **asked) for folder in folders]
 
     def waiting(self) -> tuple[subprocess.Popen[str], int]:
         """A job that waits, and the number of the process that does it."""
@@ -174,7 +196,7 @@ def test_of_a_worker_that_is_killed_the_command_says_so(place):
     began, number = place.waiting()
     place.worker.kill()
     assert began.wait(30) == 1
-    os.kill(number, signal.SIGKILL)  # it holds what the command wrote to
+    os.kill(number, signal.SIGKILL)
     assert began.communicate()[1] == "error: the run's worker must outlive its jobs, got none; run again\n"
     assert place.do("end", "3")[1] == "none", "later jobs are done plainly"
 
@@ -193,8 +215,74 @@ def test_few_jobs_and_runs_that_want_none_get_no_worker(monkeypatch, tmp_path):
     assert start.start(tmp_path, 100) is None
 
 
+def _ends(clients: list[subprocess.Popen[str]]) -> list[tuple[int, str, str]]:
+    said = [each.communicate(timeout=60) for each in clients]
+    return [(each.returncode, *words) for each, words in zip(clients, said, strict=True)]
+
+
+def test_jobs_that_may_share_a_process_do_and_each_hears_its_own(place):
+    ends = _ends(place.train("a", "bad", "c"))
+    assert [status for status, _, _ in ends] == [0, 1, 0]
+    assert [errors for _, _, errors in ends] == ["about a", "about bad", "about c"]
+    (printed,) = [printed for _, printed, _ in ends if printed]
+    assert sorted(printed.split()[1:]) == ["a", "bad", "c"], "one process"
+
+
+def test_a_job_waits_for_others_only_for_a_moment_and_joins_none_that_differs(place):
+    clients = place.train("a", together=3) + place.train("b", together=3, COLOUR="blue") + place.train("c", "d", together=2)
+    ends = _ends(clients)
+    assert [status for status, _, _ in ends] == [0] * 4
+    did = [" ".join(sorted(printed.split()[1:])) for _, printed, _ in ends]
+    assert (did[:2], sorted(did[2:])) == (["a", "b"], ["", "c d"])
+
+
+def test_no_other_stage_waits(place):
+    assert place.do("end", "3", **{start.TOGETHER: "9"})[0] == 3
+
+
+def test_a_process_of_several_jobs_that_says_nothing_has_failed(place):
+    assert [status for status, _, _ in _ends(place.train("silent", "b"))] == [1, 1]
+
+
+def _trains(place: Place) -> None:
+    _until(lambda: (place.root / "trains").exists() and (place.root / "trains").read_text())
+
+
+@pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGKILL])
+def test_what_stops_one_job_stops_all_of_its_process_so_that_they_keep_what_they_have(place, which):
+    one, other = place.train("slow", "slow")
+    _trains(place)
+    one.send_signal(which)
+    assert [status for status, _, _ in _ends([one, other])] == [143 if which == signal.SIGTERM else -which, 143]
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_job_that_fails_stops_others_only_where_it_takes_what_they_make_with_it(place, lost):
+    more = {start.ALL_OR_NONE: "yes"} if lost else {}
+    bad, slow = place.train("bad", "slow", **more)
+    assert bad.wait(30) == 1
+    if not lost:
+        _trains(place)
+        slow.send_signal(signal.SIGTERM)
+    assert slow.wait(30) == 143
+
+
+def test_the_worker_ends_only_when_what_it_stops_has_ended_and_starts_no_more(place):
+    slow = place.train("slow", "slow")
+    _trains(place)
+    late = place.train("late", together=9)
+    time.sleep(0.5)
+    assert place.worker.stdin is not None
+    place.worker.stdin.close()
+    assert place.worker.wait(30) == 0
+    assert [(status, printed) for status, printed, _ in _ends(late)] == [(143, "")]
+    assert [status for status, _, _ in _ends(slow)] == [143, 143]
+
+
 def test_the_worker_and_its_clients_agree():
     assert server.VARIABLE == client.VARIABLE
+    assert (server.TOGETHER, server.ALL_OR_NONE) == (start.TOGETHER, start.ALL_OR_NONE)
+    assert server.BESIDE == beside.VARIABLE
     assert tuple(server.DESCRIPTORS) == client.DESCRIPTORS
 
 

@@ -36,7 +36,7 @@ def network(request, monkeypatch):
     network = toys.NETWORKS[request.param]()
     monkeypatch.setattr(data, "build", lambda *_: network)
     monkeypatch.setattr("pipeline_lib.training.evaluation.chunk_size", lambda split: 20)
-    monkeypatch.setattr(stage, "chunk_size", lambda split: 20)
+    monkeypatch.setattr("pipeline_lib.analysis.planes.chunk_size", lambda split: 20)
     monkeypatch.setenv(device.VARIABLE, "cpu")
     return network
 
