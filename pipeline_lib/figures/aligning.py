@@ -118,8 +118,9 @@ def level_barriers_aligned(frames: Frames, sparse_levels: Levels) -> Figure:
     for axis, (task, k) in panels:
         for alignment, look in _LOOKS.items():
             rows = selection.where(frame, task=task, k=k, alignment=alignment)
-            if len(rows):
-                marks.line(axis, rows, "level_1", "points", look, _NAMES[alignment])
+            if len(rows):  # lines of equal networks lie on each other
+                own_look = look if alignment == "none" else Look(look.colour, look.marker, style.DASHED)
+                marks.line(axis, rows, "level_1", "points", own_look, _NAMES[alignment], marks.POSITIVE)
         scales.level_axis(axis)
         scales.from_zero(axis)
         axis.set_title(f"{task}, k = {k:,}")
