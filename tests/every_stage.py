@@ -17,7 +17,7 @@ TASK = {
 GRID: dict[str, Any] = {
     "tasks": ["toy"], "seeds": 1, "orders": 2, "rewind": [2], "levels": 1, "alphas": 3, "batchnorm": ["averaged", "recomputed"],
     "throughout": {"every": 2, "rewind": [2]}, "layerwise": True, "similarity": {"examples": 50}, "perturbed": [2],
-    "validation": {"examples": 40}, "align": {"pairs": ["within"], "examples": 40},
+    "validation": {"examples": 40}, "align": {"pairs": ["within", "levels"], "examples": 40},
     "starts": ["k2 | blur(2) until 4", "k2 | mask | prune(0.3, snip)"],
     "telemetry": {"steps": 4, "evaluate_every": 2}, "connectivity": {"alphas": 3}, "planes": {"levels": [0], "points": 3},
     "curvature": {"steps": [2], "iterations": 4, "probes": 1, "examples": 64, "subspace": 2},
@@ -31,7 +31,7 @@ GRID: dict[str, Any] = {
         "instability_sparse", "instability_throughout", "instability_by_layer", "similarity_by_layer", "validation", "telemetry",
         "sign_changes", "curvature", "noise", "accuracy_by_start", "landscape", "level_paths", "pruning_planes",
         "direction_planes", "spectra", "pruning_limits", "magnitudes", "adaptive", "lemma",
-        "measured_limits", "outliers", "alignments",
+        "measured_limits", "outliers", "alignments", "level_barriers_aligned",
     ],
 }  # fmt: skip
 

@@ -109,7 +109,10 @@ def frames() -> dict[str, pd.DataFrame]:
                 for how in _alignments(s)
             ]
         rows["alignments"] += [
-            pair | how | {"before": 0.1, "after": _value(who, *how.values()), "moved": _value(who, how["alignment"]), "sweeps": 2}
+            pair
+            | how
+            | {"before": 0.1, "after": _value(who, *how.values()), "moved": _value(who, how["alignment"]), "sweeps": 2}
+            | {"other_level": s["level"]}
             for how in _alignments(s)
             if how["alignment"] != "none"
         ]
@@ -253,11 +256,15 @@ def _lines(who: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, An
     pairs += [("perturbed", f"k{k} | {comparisons.ROBUST}", level, level) for level in (0, 1)]
     points, sums = [], []
     for (what, start, one, two), split in product(pairs, SPLITS):
-        label = who | {"what": what, "start": start, "level_1": one, "level_2": two, "split": split}
+        label = who | {"what": what, "start": start, "level_1": one, "level_2": two, "split": split, "alignment": "none"}
         value = _value(*label.values())
         points += [label | {"alpha": a, "error": _value(value, a), "loss": 1.0} for a in (0.0, 0.25, 0.5, 1.0)]
         ends = {"density_1": 0.5**one, "density_2": 0.5**two, "error_1": value, "error_2": value, "mean_end_error": value}
-        sums.append(label | ends | {"max_error": 1.5 * value, "midpoint_error": _value(value)})
+        sums.append(
+            label | ends | {"max_error": 1.5 * value, "midpoint_error": _value(value), "barrier": _value(value, "barrier")}
+        )
+        aligned = ("weights", "activations") if what == "levels" and two == one + 1 else ()
+        sums += [sums[-1] | {"alignment": how, "barrier": _value(value, how)} for how in aligned]
     return points, sums
 
 

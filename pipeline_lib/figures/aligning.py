@@ -34,6 +34,15 @@ FIGURES = {
             "over seeds; pairs across seeds share networks. Points are hollow where networks are near chance."
         ),
     },
+    "level_barriers_aligned": {
+        "runs": "imp_at_every_k", "tables": ["barriers"], "sparse": True, "option": "align",
+        "measures": ["lines_of_every_ladder", "lines_of_every_aligned_ladder"],
+        "caption": (
+            "Highest excess of test error over the chord on the line from a solution of a ladder to that of the next level: "
+            "as they were trained, and with the sparser network's hidden units, its mask with them, permuted to match the "
+            "denser's. A column a rewind step. Means and standard deviations over seeds."
+        ),
+    },
     "alignments": {
         "runs": "dense_at_every_k", "tables": ["alignments"], "option": "align",
         "caption": (
@@ -100,10 +109,29 @@ def instability_aligned_sparse(frames: Frames, sparse_levels: Levels) -> Figure:
     return _by_pairs(selection.at_sparse_level(_imp(frames), sparse_levels))
 
 
+def level_barriers_aligned(frames: Frames, sparse_levels: Levels) -> Figure:
+    """Barriers between the successive levels of ladders before and after alignment, against the level."""
+    frame = selection.where(frames["every_barriers"], what="levels", split="test")
+    frame = frame[frame["level_2"] == frame["level_1"] + 1].assign(points=100 * frame["barrier"])
+    steps = {str(task): sorted(own["k"].unique().tolist()) for task, own in frame.groupby("task", sort=False)}
+    figure, panels = layout.placed([[(task, k) for k in ks] for task, ks in steps.items()])
+    for axis, (task, k) in panels:
+        for alignment, look in _LOOKS.items():
+            rows = selection.where(frame, task=task, k=k, alignment=alignment)
+            if len(rows):  # lines of equal networks lie on each other
+                own_look = look if alignment == "none" else Look(look.colour, look.marker, style.DASHED)
+                marks.line(axis, rows, "level_1", "points", own_look, _NAMES[alignment], marks.POSITIVE)
+        scales.level_axis(axis)
+        scales.from_zero(axis)
+        axis.set_title(f"{task}, k = {k:,}")
+        axis.set_ylabel("barrier to the next level (points)")
+    return figure
+
+
 def alignments(frames: Frames, sparse_levels: Levels) -> Figure:
     """How alike dense networks are before and after alignment, and what share of units moves, against k."""
     frame = frames["alignments"]
-    frame = frame[frame["level"] == 0].assign(percent=100 * frame["moved"])
+    frame = frame[(frame["level"] == 0) & (frame["other_level"] == 0)].assign(percent=100 * frame["moved"])
     tasks = [str(task) for task in frame["task"].unique()]
     figure, axes = layout.panels(3, len(tasks))
     for column, task in enumerate(tasks):

@@ -59,3 +59,20 @@ def resnet_cifar(input_shape: Sequence[int], num_classes: int, blocks: Blocks = 
     body["pool"] = _Pool()
     body["fc"] = nn.Linear(num_in, num_classes)
     return nn.Sequential(OrderedDict(stem=stem, body=nn.Sequential(body)))
+
+
+def resnet_strided(
+    input_shape: Sequence[int], num_classes: int, blocks: Blocks = 1, width: Count = 16, stride: Count = 2
+) -> nn.Sequential:
+    """Build a `resnet_cifar` whose stem moves `stride` pixels at a time, so that all that follows costs its square less.
+
+    Args:
+        input_shape: (C, H, W) of one example; H and W of at least 8 times `stride`.
+        num_classes: number of outputs.
+        blocks: residual blocks a stage; 1 makes ResNet-8.
+        width: filters of the first stage.
+        stride: of the stem, whose filters see a pixel more on each side; 1 makes `resnet_cifar`.
+    """
+    network = resnet_cifar(input_shape, num_classes, blocks, width)
+    network[0] = nn.Conv2d(input_shape[0], width, stride + 2, stride, padding=1, bias=False)
+    return network

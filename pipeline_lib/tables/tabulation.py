@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from pipeline_lib.store import environment, seals, verification
 from pipeline_lib.store.job import Job
 from pipeline_lib.tables import columns, rules
 from pipeline_lib.tables.columns import Column
+from pipeline_lib.tables.members import Members, places, with_members
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,19 +24,24 @@ _ADDED = (
     *(part.name for part in columns.PARTS),
 )
 _MEASURED = {"noise_order": "order"}  # what measurements call a column: a word of SQL, which no column of a table should be
+# What columns that came later would have said of measurements from before them, which `rewind adopt` keeps: all they could.
+_LATER: dict[str, Callable[[pd.DataFrame], Any]] = {
+    "alignment": lambda frame: "none",
+    "other_seed": lambda frame: frame.get("seed"),
+    "other_level": lambda frame: frame.get("level"),
+}
 # By what rows are sorted.
 _SORTED = (
-    *("task", "alignment", "what", "kind", "start", "k", "level", "level_1", "level_2", "seed", "other_seed", "noise_order"),
-    *("order_1", "order_2", "plane", "split", "batchnorm", "step", "alpha"),
+    *("task", "alignment", "what", "kind", "start", "k", "level", "other_level", "level_1", "level_2", "seed", "other_seed"),
+    *("noise_order", "order_1", "order_2", "plane", "split", "batchnorm", "step", "alpha"),
 )
 Columns = Sequence[Column]
-Members = Callable[[str], Sequence[Sequence[int]]]
 SCHEMA = "1"  # of published tables: it changes when a column goes or means something else
 # Tables that have runs from a plain W_k beside those from a changed start.
 DIVIDED = ("runs", "curves")
 CHANGED = "_changed"  # after the kind of the latter
 # Tables that have pairs of one seed as they were trained beside pairs across seeds and with permuted units.
-OF_PAIRS = ("interpolation", "instability", "distances")
+OF_PAIRS = ("interpolation", "instability", "distances", "paths", "barriers")
 
 
 def measured(columns: Columns) -> list[str]:
@@ -68,7 +73,7 @@ def computed(rows: list[dict[str, object]], job: Job[Any]) -> pa.Table:
     """Make the table of a job that computes it from others; a row that names no artifact is about many, and has the job's key."""
     own = {"experiment": job.spec["experiment"], "key": job.key}
     own |= {"environment": environment.summary(job.facts.get("made_in", {}))}
-    place = _places(job.members)
+    place = places(job.members)
     rows = [{"member": place((row["key"], row["seed"]))} | row if {"key", "seed"} <= row.keys() else row for row in rows]
     return described(to_arrow([own | row for row in rows], columns.read(job.spec["columns"])), job)
 
@@ -79,45 +84,6 @@ def described(table: pa.Table, job: Job[Any]) -> pa.Table:
     said |= {name: str(job.facts[name]) for name in ("code", "processor") if name in job.facts}
     said |= {name: str(version) for name, version in job.facts.get("versions", {}).items()}
     return table.replace_schema_metadata({**(table.schema.metadata or {}), **said})
-
-
-def _places(members: Members) -> Callable[[tuple[Any, ...]], int | None]:
-    """Look up members by key, seed and, where that is needed, order."""
-
-    @cache
-    def of(key: str) -> tuple[dict[tuple[int, ...], int], dict[tuple[int, ...], list[int]]]:
-        whole, alone = dict[tuple[int, ...], int](), dict[tuple[int, ...], list[int]]()
-        for i, each in enumerate(members(key)):
-            whole[tuple(each)] = i
-            alone.setdefault(tuple(each[:1]), []).append(i)
-        return whole, alone
-
-    def place(row: tuple[Any, ...]) -> int | None:
-        key, *who = row
-        whole, alone = of(key) if isinstance(key, str) else ({}, {})
-        found = alone.get(tuple(who[:1]), [])
-        return whole.get(tuple(who), found[0] if len(found) == 1 else None)
-
-    return place
-
-
-def with_members(frame: pd.DataFrame, members: Members) -> pd.DataFrame:
-    """Add which member of its artifact each row is about.
-
-    Args:
-        frame: with `key`, and perhaps `other_key`, `seed` and orders as jobs number them.
-        members: gives of an artifact, by its key, the members along the first axis: a seed each, or a seed and an order.
-    """
-    import pandas as pd
-
-    place, orders = _places(members), {"": ["noise_order", "order", "order_1"], "other_": ["order_2"]}
-    for name in (name for name in orders if f"{name}key" in frame):
-        order = [column for column in orders[name] if column in frame][:1]
-        seed = [column for column in (f"{name}seed", "seed") if column in frame][:1]
-        by = [f"{name}key", *([*seed, *order] if seed else [])]
-        rows = frame[by].itertuples(index=False, name=None)
-        frame[f"{name}member"] = pd.array([place(row) for row in rows], dtype="Int64")
-    return frame
 
 
 def with_headroom(frame: pd.DataFrame, chance: Mapping[str, float]) -> pd.DataFrame:
@@ -153,6 +119,11 @@ def _part(path: Path) -> pd.DataFrame:
         return frame
     frame = frame.assign(environment=environment.summary(verification.made_in([path.parent])))
     return frame if "key" in frame else frame.assign(key=seals.key_of(path.parent))
+
+
+def _completed(frame: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
+    """Add those columns of a table that came later than a part of it."""
+    return frame.assign(**{name: _LATER[name](frame) for name in names if name in _LATER and name not in frame})
 
 
 def with_dense(frame: pd.DataFrame) -> pd.DataFrame:
@@ -191,15 +162,21 @@ def joined(parts: Iterable[Path], columns: Columns, members: Members) -> pd.Data
         parts: Parquet files of the same measurement.
         columns: of the table.
         members: gives those of an artifact that rows are about, along the first axis of its tensors.
+
+    Raises:
+        ValueError: a part lacks a column, or has one more.
     """
     import pandas as pd
 
     names = [*measured(columns), "environment"]
-    frames = [part for part in map(_part, parts) if len(part)]
+    found = {path: _completed(part, names) for path in parts if len(part := _part(path))}
+    frames = list(found.values())
     told = bool(frames) and "member" in frames[0]
     names += [name for name in ("member", "other_member") if told and name in frames[0]]
-    for part in frames:
-        assert set(part.columns) == set(names), f"a part of the table lacks or adds {set(part.columns) ^ set(names)}"
+    for path, part in found.items():
+        if odd := sorted(set(part.columns) ^ set(names)):
+            rule = f"columns of {path} must be those of its table, got {', '.join(odd)} in one of the two alone"
+            raise ValueError(f"{rule}; it was measured by other code: remove its folder, and run again")
     # A column without any value has no type in a part.
     typed = [part.dropna(axis=1, how="all") for part in frames] or [pd.DataFrame(columns=names)]
     frame = pd.concat(typed, ignore_index=True).reindex(columns=names)
@@ -290,5 +267,7 @@ def as_trained(frame: pd.DataFrame) -> pd.DataFrame:
     """
     if "alignment" not in frame:
         return frame
-    within = frame["other_seed"].isna() | (frame["seed"] == frame["other_seed"])
-    return frame[(frame["alignment"].fillna("none") == "none") & within]
+    kept = frame["alignment"].fillna("none") == "none"
+    if "other_seed" in frame:
+        kept &= frame["other_seed"].isna() | (frame["seed"] == frame["other_seed"])
+    return frame[kept]

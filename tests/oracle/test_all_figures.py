@@ -108,7 +108,7 @@ def test_a_file_says_which_job_made_it(suffix, tmp_path):
 def test_the_same_numbers_give_the_same_picture_and_others_another(name):
     columns = ["error", "test_error", "instability", "l2_params", "accuracy", "rise", "cka"]
     columns += ["deviation", "changed", "top", "high", "distance", "midpoint_error", "clamped", "node", "ratio", "probability"]
-    columns += ["share", "class_means", "after"]
+    columns += ["share", "class_means", "after", "barrier"]
     squared = {t: f.assign(**{c: f[c] ** 2 for c in columns if c in f.columns}) for t, f in _used(name).items()}
     with _drawing(name, _used(name)) as one, _drawing(name, _used(name)) as again, _drawing(name, squared) as other:
         assert _numbers(one) != _numbers(other)

@@ -25,3 +25,10 @@ def resnet_cifar(input_shape: Sequence[int], num_classes: int, blocks: Blocks = 
             inputs = f"stage{stage - 1}" if stage > 1 and block == 1 else f"stage{stage}"
             found |= _block(f"stage{stage}_block{block}", f"stage{stage}", inputs)
     return found | linear("body.fc", None, "stage3")
+
+
+def resnet_strided(
+    input_shape: Sequence[int], num_classes: int, blocks: Blocks = 1, width: Count = 16, stride: Count = 2
+) -> Axes:
+    """Permute what `resnet_cifar` permutes: the stem's stride moves no channel."""
+    return resnet_cifar(input_shape, num_classes, blocks, width)

@@ -7,20 +7,19 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline_lib.core import registry
-from pipeline_lib.experiments import comparisons, starts
+from pipeline_lib.experiments import starts
 from pipeline_lib.experiments.changes import Start
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.experiments.runs import Run
 from pipeline_lib.experiments.settings.options import Analyse, Curvature, Limits
 from pipeline_lib.planning import named_stages as stages
-from pipeline_lib.planning.expansion import brought_nodes, limit_nodes
+from pipeline_lib.planning.expansion import brought_nodes, limit_nodes, line_nodes
 from pipeline_lib.planning.expansion.labels import label
 from pipeline_lib.planning.expansion.run_nodes import wanted
 from pipeline_lib.planning.expansion.training_nodes import TrainingNodes
 from pipeline_lib.planning.nodes import Node
 
 if TYPE_CHECKING:
-    from pipeline_lib.stages.landscape.connect import Pair, Point
     from pipeline_lib.stages.measurements.describe import Projection, Solution
     from pipeline_lib.store import specs
 
@@ -134,52 +133,6 @@ class MeasurementNodes:
             self.hessian(last, self.at(run.k, run.level), self.trained(run), self.training.masked(run), asked) for run in runs
         ]
 
-    def _connect(self, name: str, k: int, states: list[Node], masks: list[Node], points: list[Point], pairs: list[Pair]) -> Node:
-        asked = self.e.connectivity
-        assert asked is not None
-        spec: stages.connect.Spec = {
-            "task": self.task,
-            "seeds": self.seeds,
-            "k": k,
-            "alphas": asked.alphas,
-            "splits": list(asked.splits),
-            "points": points,
-            "pairs": pairs,
-        }
-        parents = {"data": [self.training.data], "states": states, "masks": masks}
-        return self.plan.add(stages.connect, label(self.training.who, f"k{k}", name), spec, parents)
-
-    def levels(self, k: int) -> Node:
-        """Lines between the solutions of a ladder, and to their projections: successive ones, or all pairs where asked for."""
-        last, every = self.e.levels, self.e.connectivity is not None and k in self.e.connectivity.rewind
-        runs = [self.solution(level, k) for level in range(last + 1)]
-        points: list[Point] = [{"state": level, "mask": None} for level in range(last + 1)]
-        points += [{"state": level, "mask": level} for level in range(last)]
-        pairs: list[Pair] = [
-            {"what": "levels", "start": f"k{k}", "level_1": i, "level_2": j, "i": i, "j": j}
-            for i in range(last)
-            for j in range(i + 1, last + 1 if every else i + 2)
-        ]
-        pairs += [
-            {"what": "projection", "start": f"k{k}", "level_1": i, "level_2": i + 1, "i": i, "j": last + 1 + i}
-            for i in range(last)
-        ]
-        return self._connect(
-            "levels", k, [self.trained(run) for run in runs], [self.training.mask(r) for r in runs[1:]], points, pairs
-        )
-
-    def perturbed(self) -> Node:
-        """Lines between the last ladder's solutions and what comes of their starts when they are moved at random."""
-        last = range(self.e.levels)
-        runs = [self.solution(level) for level in last]
-        moved = [self.solution(level, change=comparisons.ROBUST) for level in last]
-        points: list[Point] = [{"state": i, "mask": None} for i in range(2 * len(runs))]
-        pairs: list[Pair] = [
-            {"what": "perturbed", "start": run.start.text, "level_1": i, "level_2": i, "i": i, "j": len(runs) + i}
-            for i, run in enumerate(moved)
-        ]
-        return self._connect("perturbed", self.last, [self.trained(run) for run in [*runs, *moved]], [], points, pairs)
-
     def planes(self, plane: str) -> list[Node]:
         """Planes at the asked levels of the last ladder, for the first seeds."""
         asked, made = self.e.planes, list[Node]()
@@ -267,10 +220,6 @@ class MeasurementNodes:
         return found
 
 
-def _lines(nodes: MeasurementNodes, ks: Sequence[int]) -> list[Node]:
-    return [nodes.levels(k) for k in ks] if nodes.e.connectivity else []
-
-
 def _retrained(nodes: MeasurementNodes, before: str) -> list[Node]:
     return [nodes.retrained(f"{before}{strategy}") for strategy in nodes.e.retraining]
 
@@ -285,9 +234,10 @@ MEASURES: dict[str, Callable[[MeasurementNodes], list[Node]]] = {
     "cuts": limit_nodes.cuts,
     "radii": limit_nodes.radii,
     "class_means": limit_nodes.class_means,
-    "lines_of_every_ladder": lambda nodes: _lines(nodes, nodes.e.rewind),
-    "lines_of_the_last_ladder": lambda nodes: _lines(nodes, nodes.e.rewind[-1:]),
-    "lines_to_perturbed": lambda nodes: [nodes.perturbed()] if nodes.e.connectivity else [],
+    "lines_of_every_ladder": lambda nodes: line_nodes.of_ladders(nodes, nodes.e.rewind),
+    "lines_of_the_last_ladder": lambda nodes: line_nodes.of_ladders(nodes, nodes.e.rewind[-1:]),
+    "lines_of_every_aligned_ladder": lambda nodes: line_nodes.of_aligned_ladders(nodes, nodes.e.rewind),
+    "lines_to_perturbed": line_nodes.to_perturbed,
     "planes_of_pruning": lambda nodes: nodes.planes("pruning"),
     "planes_of_directions": lambda nodes: nodes.planes("directions"),
     "ladder": lambda nodes: [nodes.ladder()],

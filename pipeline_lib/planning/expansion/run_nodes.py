@@ -33,17 +33,37 @@ def wanted(e: Grid, figures: Iterable[str], each: str) -> list[str]:
     return [stage.name for stage in found if stage.name not in unasked]
 
 
-def aligns(e: Grid, figures: Iterable[str], pairs: str) -> bool:
-    """Tell whether pairs within seeds, or across them, are to be aligned.
+def methods(e: Grid, pairs: str) -> list[str]:
+    """List what pairs within seeds, across them, or of successive levels are matched by; nothing where that is not asked for.
 
     Raises:
-        ValueError: they are, and the task's network does not say which of its units may be permuted.
+        ValueError: it is, and the task's network does not say which of its units may be permuted.
     """
     option = e.asked.get("align")
-    if option is None or pairs not in option["pairs"] or not any("alignments" in FIGURES[each].tables for each in figures):
-        return False
+    if option is None or pairs not in option["pairs"]:
+        return []
     registry.lookup("symmetries", e.task["network"]["name"], f"network.name of task {e.task['name']}, which is to be aligned,")
-    return True
+    return list(option["methods"])
+
+
+def aligns(e: Grid, figures: Iterable[str], pairs: str) -> bool:
+    """Tell whether pairs within seeds, or across them, are to be aligned: figures and the config ask for it."""
+    return any("alignments" in FIGURES[each].tables for each in figures) and bool(methods(e, pairs))
+
+
+def align(
+    training: TrainingNodes, pairs: specs.Pairs, name: str, parents: Parents, method: str, other_level: int | None = None
+) -> Node:
+    """Add the job that permutes the second of each pair; `other_level` is theirs, if it is another."""
+    spec: stages.align.Spec = {
+        **pairs,
+        "other_level": pairs["level"] if other_level is None else other_level,
+        "members": [[seed, order] for _, _, order, seed in map(_whole, pairs["pairs"])],
+        "alignment": method,
+        "starts": training.e.asked["align"]["starts"],
+        "examples": training.e.asked["align"]["examples"],
+    }
+    return training.plan.add(stages.align, label(name, method), spec, parents)
 
 
 def is_aligned(e: Grid, run: Run) -> bool:
@@ -65,14 +85,7 @@ def lines(training: TrainingNodes, pairs: specs.Pairs, name: str, parents: Paren
     for method in methods:
         read = {role: parents[role] for role in ("data", "states")}
         if method != "none":
-            spec: stages.align.Spec = {
-                **pairs,
-                "members": [[seed, order] for _, _, order, seed in map(_whole, pairs["pairs"])],
-                "alignment": method,
-                "starts": e.asked["align"]["starts"],
-                "examples": e.asked["align"]["examples"],
-            }
-            made.append(training.plan.add(stages.align, label(name, method), spec, parents))
+            made.append(align(training, pairs, name, parents, method))
             read["aligned"] = made[-1:]
         between: stages.interpolate.Spec = {
             **pairs,

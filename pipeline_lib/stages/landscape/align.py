@@ -31,7 +31,9 @@ STAGE = {
             "alignments": {
                 "of": ["run 1", "run 2, as it was before it was permuted"],
                 "columns": [
-                    "task", "seed", "other_seed", "order_1", "order_2", "kind", "k", "level", "density", "alignment",
+                    "task", "seed", "other_seed", "order_1", "order_2", "kind", "k", "level",
+                    ["other_level", "int64", "-", "level of run 2: another one only for the successive levels of a ladder"],
+                    "density", "alignment",
                     [
                         "before", "double", "1",
                         "how alike the two are as trained: cosine of weights that see units, or mean correlation of units"
@@ -53,8 +55,9 @@ SETTINGS = {
             "meaning": "what units are matched by",
         },
         "pairs": {
-            "default": ["within", "across"], "unit": "", "rule": "Annotated[Sequence[Literal['within', 'across']], Items(1)]",
-            "meaning": "orders of one seed, or each seed and the next, under the ladder's order",
+            "default": ["within", "across", "levels"], "unit": "",
+            "rule": "Annotated[Sequence[Literal['within', 'across', 'levels']], Items(1)]",
+            "meaning": "orders of one seed, each seed and the next, or successive levels of ladders (with `connectivity`)",
         },
         "starts": {"default": 5, "unit": "starts", "rule": "Count", "meaning": "of weight matching, orders of layers"},
         "examples": {"default": 1000, "unit": "images", "rule": "Examples", "meaning": "training images that activations are of"},
@@ -66,12 +69,14 @@ class Spec(specs.Pairs):
     """Pairs of runs, the second of which are permuted.
 
     Args:
+        other_level: of the second runs, which are read apart if it is another.
         members: the second of each pair, a seed and an order.
         alignment: what units are matched by.
         starts: orders of layers that weight matching tries.
         examples: training images that activations are of.
     """
 
+    other_level: int
     members: list[list[int]]
     alignment: str
     starts: int
@@ -115,13 +120,14 @@ def run(job: Job[Spec]) -> None:
     spec, world = job.spec, data.world(job)
     setting = _Setting(spec, world, _axes(world))
     runs, names = trained(job.reads["states"], world.device)
-    kept = _masks(job.reads.get("masks", []), runs, names)
-    which = {key: spec[key] for key in ("kind", "k", "level", "alignment")} | {"task": spec["task"]["name"]}
+    others = trained(job.reads["others"], world.device)[0] if "others" in job.reads else runs
+    kept = _masks(job.reads.get("masks", []), others, names)
+    which = {key: spec[key] for key in ("kind", "k", "level", "other_level", "alignment")} | {"task": spec["task"]["name"]}
     rows: list[dict[str, Any]] = []
     states: list[State] = []
     masks: list[Mask] = []
     for pair, (one, other) in zip(spec["pairs"], members(spec["pairs"]), strict=True):
-        first, second = runs[one], runs[other]
+        first, second = runs[one], others[other]
         lost = first.diverged or second.diverged
         found = None if lost else setting.match(first.state, second.state, pair)
         moves = found.moves if found else {}
@@ -132,7 +138,7 @@ def run(job: Job[Spec]) -> None:
         rows.append(which | who | keys(first, second) | values)
         log.info("aligned seed %d order %d to seed %d order %d by %s", *other, *one, spec["alignment"])
     artifacts.write_rows(job.folder / "alignments.parquet", rows)
-    ends = [runs[other] for _, other in members(spec["pairs"])]
+    ends = [others[other] for _, other in members(spec["pairs"])]
     meta = job.meta(
         prunable=names, params=list(states[0].params), device=str(world.device), density=[each.density for each in ends],
         diverged=[row["before"] is None for row in rows],

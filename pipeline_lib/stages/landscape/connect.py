@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any, TypedDict
+from dataclasses import asdict, replace
+from typing import Any, NotRequired, TypedDict
 
 import torch
 
@@ -27,7 +27,7 @@ STAGE = {
                 "columns": [
                     "task", "seed", "what", "k",
                     ["start", "string", "-", "start of network 2: that of the ladder, or what it was changed to if perturbed"],
-                    "level_1", "level_2",
+                    "level_1", "level_2", "alignment",
                     ["alpha", "double", "1", "position on the line: alpha W_1 + (1 - alpha) W_2"],
                     "split", "error", "loss",
                 ],
@@ -37,7 +37,7 @@ STAGE = {
                 "columns": [
                     "task", "seed", "what", "k",
                     ["start", "string", "-", "start of network 2: that of the ladder, or what it was changed to if perturbed"],
-                    "level_1", "level_2",
+                    "level_1", "level_2", "alignment",
                     ["density_1", "double", "1", "share of prunable weights that survive in network 1"],
                     ["density_2", "double", "1", "share of prunable weights that survive in network 2"],
                     "split",
@@ -88,6 +88,7 @@ class Spec(specs.Measured, specs.Seeds):
         splits: where they are evaluated.
         points: the networks.
         pairs: which of them are connected.
+        alignment: what the second network of each pair was permuted by; left out where it is as it was trained.
     """
 
     k: int
@@ -95,6 +96,7 @@ class Spec(specs.Measured, specs.Seeds):
     splits: list[str]
     points: list[Point]
     pairs: list[Pair]
+    alignment: NotRequired[str]
 
 
 Rows = list[dict[str, Any]]
@@ -112,6 +114,17 @@ def _points(job: Job[Spec], seed: int, place: torch.device) -> tuple[list[Traine
         runs.append(run)
     masks, asked = job.reads.get("masks", []), [(runs[point["state"]], point["mask"]) for point in job.spec["points"]]
     return [run if mask is None else projected(run, masks[mask], seed) for run, mask in asked], names
+
+
+def _ends(job: Job[Spec], seed: int, points: list[Trained], place: torch.device) -> list[tuple[int, int]]:
+    """Number the two networks of each pair; where the second was permuted, that is one more point, whose zeros moved with it."""
+    ends = [(pair["i"], pair["j"]) for pair in job.spec["pairs"]]
+    for n, folder in enumerate(job.reads.get("aligned", [])):
+        (there,) = trained([folder], place, seed)[0].values()
+        i, j = ends[n]
+        points.append(replace(points[j], state=there.state, diverged=there.diverged))
+        ends[n] = i, len(points) - 1
+    return ends
 
 
 def _distance(label: dict[str, Any], first: Trained, second: Trained, names: list[str]) -> dict[str, Any]:
@@ -141,9 +154,9 @@ def _connect(job: Job[Spec], world: data.World, seed: int) -> tuple[Rows, Rows]:
     spec, asked = job.spec, alphas(job.spec["alphas"])
     weights = with_midpoint(asked)  # the midpoint is a column of its own, and no row if it is not asked for
     points, names = _points(job, seed, world.device)
-    pairs = [(pair["i"], pair["j"]) for pair in spec["pairs"]]
+    pairs = _ends(job, seed, points, world.device)
     whole = sound(pairs, {i for i, point in enumerate(points) if point.diverged})
-    common = {"task": spec["task"]["name"], "seed": seed, "k": spec["k"]}
+    common = {"task": spec["task"]["name"], "seed": seed, "k": spec["k"], "alignment": spec.get("alignment", "none")}
     labels = [common | {key: pair[key] for key in _LABEL} for pair in spec["pairs"]]  # type: ignore[literal-required]
     labels = [who | keys(points[i], points[j]) for who, (i, j) in zip(labels, pairs, strict=True)]
     apart = [

@@ -71,6 +71,7 @@ EXPECTED = {
     "similarity_by_layer": DENSE_ALL,
     "alignments": DENSE_ALL,
     "instability_aligned": DENSE_ALL,
+    "level_barriers_aligned": LADDERS,
     "instability_aligned_sparse": SPARSE_ALL,
     "checkpoint_paths": set(),
     "checkpoint_planes": set(),

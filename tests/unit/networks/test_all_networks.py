@@ -17,6 +17,7 @@ CLASSES = 3
 SMALL = {
     "mlp": ((1, 4, 4), {"widths": [5]}),
     "resnet_cifar": ((1, 8, 8), {"blocks": 1, "width": 2}),
+    "resnet_strided": ((1, 16, 16), {"width": 2}),
     "vgg": ((2, 16, 16), {"depth": 13}),
     "wide_resnet": ((2, 8, 8), {"depth": 10, "widen": 1}),
     "resnet18": ((3, 32, 32), {"stem": "cifar"}),

@@ -8,7 +8,7 @@ from torch.func import functional_call
 from pipeline_lib.core import algebra
 from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.torchvision_import import torchvision_models
-from pipeline_lib.networks.resnet import resnet_cifar
+from pipeline_lib.networks.resnet import resnet_cifar, resnet_strided
 
 
 def _tiny() -> nn.Sequential:
@@ -65,6 +65,15 @@ def test_each_later_stage_halves_the_image_and_doubles_the_filters():
         block.register_forward_hook(lambda module, args, out: shapes.append(tuple(out.shape[1:])))
     network.eval()(torch.rand(1, 1, 8, 8))
     assert shapes == [(2, 8, 8), (4, 4, 4), (8, 2, 2)]
+
+
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_a_strided_stem_makes_the_image_smaller_and_all_else_is_as_in_resnet_cifar(stride):
+    plain, strided = resnet_cifar((3, 32, 32), 10, blocks=1, width=2), resnet_strided((3, 32, 32), 10, width=2, stride=stride)
+    assert strided[0](torch.rand(1, 3, 32, 32)).shape == (1, 2, 32 // stride, 32 // stride)
+    assert [(n, p.shape) for n, p in strided[1].named_parameters()] == [(n, p.shape) for n, p in plain[1].named_parameters()]
+    assert (strided[0].weight.shape == plain[0].weight.shape) == (stride == 1)
+    assert strided.eval()(torch.rand(2, 3, 32, 32)).shape == (2, 10)
 
 
 def _torchvisions(block: nn.Module) -> nn.Module:

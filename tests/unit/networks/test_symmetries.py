@@ -13,6 +13,7 @@ from pipeline_lib.core.rng import numpy_generator, torch_generator
 SMALL = {
     "mlp": ((1, 4, 4), {"widths": [5, 4, 3]}),
     "resnet_cifar": ((1, 8, 8), {"blocks": 2, "width": 3}),
+    "resnet_strided": ((1, 16, 16), {"width": 3}),
     "vgg": ((2, 16, 16), {"depth": 13}),
     "wide_resnet": ((2, 8, 8), {"depth": 16, "widen": 1}),
     "resnet18": ((3, 32, 32), {"stem": "cifar"}),

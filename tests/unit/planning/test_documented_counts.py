@@ -22,8 +22,9 @@ def test_the_page_counts_runs_as_the_plan_does(name, runs):
     assert sum(node.num_runs for node in plan.make_plan(config.resolve(raw)).nodes.values()) == int(runs.replace(",", ""))
 
 
-def test_the_config_of_a_tenth_says_what_it_plans():
-    path = config.ROOT / "config" / "experiments" / "tenth.yaml"
+@pytest.mark.parametrize("name", ["tenth", "cifar_small"])
+def test_a_config_says_what_it_plans(name):
+    path = config.ROOT / "config" / "experiments" / f"{name}.yaml"
     made = driver.load([path], {"results": "results"}).nodes.values()
     (told,) = re.findall(r"Planned: ([\d,]+) runs, ([\d,]+) steps", path.read_text(encoding="utf-8"))
     assert told == (f"{sum(node.num_runs for node in made):,}", f"{sum(node.num_steps for node in made):,}")

@@ -43,6 +43,33 @@ def test_every_pair_of_the_last_ladder_is_compared_and_successive_ones_of_the_ot
     assert counts == {0: {"levels": 3, "projection": 3}, 2: {"levels": 6, "projection": 3}}
 
 
+def test_successive_levels_are_aligned_where_lines_between_them_are_asked_for():
+    plan = _plan("level_barriers_aligned", align={"methods": ["weights"]})
+    plain, aligned = ([n for n in _nodes(plan, "connect", k=2) if ("alignment" in n.spec) == given] for given in (False, True))
+    assert len(plain) == 1, "lines as trained are those that are drawn without alignment"
+    (node,) = aligned
+    assert [(pair["level_1"], pair["level_2"]) for pair in node.spec["pairs"]] == [(0, 1), (1, 2), (2, 3)]
+    for pair, key in zip(node.spec["pairs"], node.parents["aligned"], strict=True):
+        permuted = plan.nodes[key]
+        one, other = (_trained(plan, "k2", pair[level]) for level in ("level_1", "level_2"))
+        assert (permuted.parents["states"], permuted.parents["others"]) == ((one.key,), (other.key,))
+        assert permuted.parents["masks"] == other.parents["mask"]
+        assert (permuted.spec["level"], permuted.spec["other_level"]) == (pair["level_1"], pair["level_2"])
+        states = [node.parents["states"][node.spec["points"][pair[end]]["state"]] for end in ("i", "j")]
+        assert states == [one.key, other.key]
+    within, without_lines = _plan("level_barriers_aligned", align={"pairs": ["within"]}), toys.raw_config(align={})
+    without_lines["experiments"]["tiny"]["figures"] = ["level_barriers_aligned"]
+    assert _nodes(within, "align") == _nodes(toys.make_plan(without_lines), "align") == []
+
+
+def test_each_levels_order_is_its_own_where_ladders_draw_fresh_ones():
+    plan = _plan("level_barriers_aligned", align={"methods": ["weights"]}, ladder_order="fresh")
+    for node in _nodes(plan, "align", k=2):
+        (other,) = plan.parents(node)["others"]
+        ((seed, _, order),) = node.spec["pairs"]
+        assert node.spec["members"] == other.spec["members"] == [[seed, order]]
+
+
 def test_a_projection_is_a_solution_under_the_next_levels_mask():
     plan = _plan("level_paths")
     node = _one(plan, "connect", k=2)

@@ -27,6 +27,7 @@ PARAMETERS = {
     "resnet20_short": 272_474,
     "resnet20_tenth": 272_474,
     "resnet20_warmup": 272_474,
+    "resnet8_cifar": 78_378,
     "resnet50_imagenet": 25_557_032,
     "resnet50_imagenet_short": 25_557_032,
     "resnet56": 855_770,

@@ -159,6 +159,7 @@ def _apart(world: _World, row: Any) -> None:
 
 def _aligned(world: _World, row: Any) -> None:
     one, two = world.weights(row.key, row.seed, row.order_1), world.weights(row.other_key, row.seed, row.order_2)
+    assert world.record(row.other_key)["spec"]["level"] == row.other_level
     if row.alignment == "weights":  # the output layer's biases are no weights that see units
         assert float(one @ two / one.norm() / two.norm()) == pytest.approx(row.before, abs=0.05)
 

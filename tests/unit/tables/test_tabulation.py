@@ -12,7 +12,7 @@ import pytest
 from pipeline_lib.experiments.runs import FRESH
 from pipeline_lib.planning import declared
 from pipeline_lib.store import artifacts
-from pipeline_lib.tables import tabulation
+from pipeline_lib.tables import members, tabulation
 
 
 def _pair(k: int, instability: float, **more: Any) -> dict[str, Any]:
@@ -149,10 +149,22 @@ def test_a_part_without_rows_or_with_nulls_alone_keeps_the_types(tmp_path):
     assert tabulation.tabulate(paths[:1], declared.COLUMNS["instability"]).num_rows == 0
 
 
-def test_a_part_with_other_columns_is_our_mistake(tmp_path):
-    artifacts.write_rows(tmp_path / "part.parquet", [{"task": "toy"}])
-    with pytest.raises(AssertionError, match="a part of the table lacks or adds"):
-        tabulation.tabulate([tmp_path / "part.parquet"], declared.COLUMNS["instability"])
+@pytest.mark.parametrize("changed", [{"k": None}, {"more": 1}])
+def test_a_part_with_other_columns_is_refused(tmp_path, changed):
+    row = {name: value for name, value in {**_pair(0, 0.5), **changed}.items() if value is not None}
+    (part,) = _parts(tmp_path, [row])
+    rule = rf"columns of .*0.parquet must be those of its table, got {next(iter(changed))} in one of the two alone; .*run again"
+    with pytest.raises(ValueError, match=rule):
+        tabulation.tabulate([part], declared.COLUMNS["instability"])
+
+
+def test_what_was_measured_before_there_was_alignment_is_of_pairs_of_one_seed_as_trained(tmp_path):
+    """`rewind adopt` keeps such parts, which ended in an assertion."""
+    now, before = _pair(0, 0.5, alignment="weights", other_seed=1), _pair(2, 0.1, seed=3)
+    parts = _parts(tmp_path, [now, {name: before[name] for name in before if name not in ("alignment", "other_seed")}])
+    made = tabulation.tabulate(parts, declared.COLUMNS["instability"], chance={"toy": 0.9}).to_pandas()
+    assert made[["k", "seed", "other_seed", "alignment"]].to_numpy().tolist() == [[2, 3, 3, "none"], [0, 0, 1, "weights"]]
+    assert tabulation.as_trained(made)["k"].tolist() == [2]
 
 
 def test_a_table_says_the_parts_of_its_starts():
@@ -186,9 +198,9 @@ def _members(key):
 
 def test_a_member_is_told_by_seed_and_order_or_by_the_seed_where_that_is_enough():
     rows = [("pair", 0, 6), ("pair", 1, 5), ("pair", 1, 9), ("pair", 0, 9), ("seeds", 1, 5), ("other", 0, 5)]
-    found = tabulation.with_members(pd.DataFrame(rows, columns=["key", "seed", "noise_order"]), _members)
+    found = members.with_members(pd.DataFrame(rows, columns=["key", "seed", "noise_order"]), _members)
     assert found["member"].tolist() == [1, 2, 2, pd.NA, 1, pd.NA]
-    assert tabulation.with_members(pd.DataFrame({"key": ["pair"]}), _members)["member"].isna().all()
+    assert members.with_members(pd.DataFrame({"key": ["pair"]}), _members)["member"].isna().all()
 
 
 def test_means_by_kind_are_of_plain_starts(tmp_path):

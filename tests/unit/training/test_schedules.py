@@ -234,6 +234,8 @@ TASKS: dict[str, tuple[int, list[tuple[int, float]]]] = {
         ],
     ),
     "resnet20_tenth": (6_240, [(0, 0.1), (3_119, 0.1), (3_120, 0.01), (4_679, 0.01), (4_680, 0.001), (6_239, 0.001)]),
+    # Warm-up over an epoch of 390 steps, then down over the other nine: a third of the way is step 1,560.
+    "resnet8_cifar": (3_900, [(0, 0.0), (195, 0.05), (390, 0.1), (1_560, 0.2 / 3), (3_899, 0.1 / 3_510), (3_900, 0.0)]),
     # The cosine falls over 10,970 steps: a fifth of the way is 7,194, a half 10,485, four fifths 13,776.
     "resnet50_imagenet_short": (
         15_970,

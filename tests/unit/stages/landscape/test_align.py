@@ -58,21 +58,30 @@ class Folders:
         for i, members in enumerate(MEMBERS):
             self._write_run(i, members, lost and i == 1)
         for seed in (3, 8):
-            stacked = {name: mask[None] for name, mask in _mask(seed).items()}
-            meta = Job(str(seed), {"seeds": [seed]}, folder, {}).meta(diverged=[False])
-            artifacts.write_arrays(folder / f"mask{seed}-{seed}" / "mask.safetensors", stacked, meta)
+            self._write_mask(seed, seed)
 
-    def _write_run(self, i: int, members: list[list[int]], lost: bool) -> None:
+    def _write_mask(self, seed: int, called: int) -> None:
+        stacked = {name: mask[None] for name, mask in _mask(seed).items()}
+        meta = Job(str(seed), {"seeds": [called]}, self._folder, {}).meta(diverged=[False])
+        artifacts.write_arrays(self._folder / f"mask{seed}-{seed}" / "mask.safetensors", stacked, meta)
+
+    def call_seed_8_the_next_level_of_seed_3(self) -> None:
+        self._write_run(1, MEMBERS[1], False, [[3, 0]])
+        self._write_mask(8, 3)
+        self.reads["states"], self.reads["others"] = self.reads["states"][:1], self.reads["states"][1:]
+        self.reads["masks"] = self.reads["masks"][1:]
+
+    def _write_run(self, i: int, members: list[list[int]], lost: bool, called: list[list[int]] | None = None) -> None:
         states = [_state(*member) for member in members]
         errors = {s: [evaluate(NETWORK, state, getattr(DATA, s), DATA).error for state in states] for s in ("train", "test")}
         head: dict[str, Any] = {"errors": errors, "density": [0.8] * len(states), "diverged": [lost] * len(states)}
         head |= {"prunable": prunable(NETWORK), "params": list(states[0].params)}
-        job = Job(str(i), {"members": members}, self._folder, {})
+        job = Job(str(i), {"members": called or members}, self._folder, {})
         artifacts.write_states(self._folder / f"run{i}-{i}" / "state.safetensors", states, job.meta(**head))
 
     def align(self, method: str) -> Path:
         folder = self._folder / f"{method}-7"
-        spec = SPEC | {"members": [[3, 1], [8, 0]], "alignment": method, "starts": 4, "examples": 50}
+        spec = SPEC | {"other_level": 1, "members": [[3, 1], [8, 0]], "alignment": method, "starts": 4, "examples": 50}
         align.run(Job("7", spec, folder, self.reads))  # type: ignore[arg-type]
         return folder
 
@@ -132,6 +141,28 @@ def test_pairs_with_a_diverged_run_stay_as_they_are_and_measure_nothing(tmp_path
     assert rows["after"].notna().tolist() == [True, False]
     ends = folders.interpolate("weights")["instability"]
     assert ends["instability"].notna().tolist() == (ends["other_seed"] == 3).tolist()
+
+
+def test_networks_of_two_levels_are_aligned_though_seed_and_order_are_equal(tmp_path):
+    """Seed 8's network is seed 3's with its units permuted, here as the same seed's next level, under a mask of its own."""
+    folders = Folders(tmp_path)
+    folders.call_seed_8_the_next_level_of_seed_3()
+    spec = SPEC | {
+        "pairs": [[3, 0, 0]],
+        "members": [[3, 0]],
+        "other_level": 2,
+        "alignment": "weights",
+        "starts": 4,
+        "examples": 50,
+    }
+    align.run(Job("7", spec, tmp_path / "aligned-7", folders.reads))  # type: ignore[arg-type]
+    (state,), _ = artifacts.read_states(tmp_path / "aligned-7" / "state.safetensors")
+    (mask,), _ = artifacts.read_masks(tmp_path / "aligned-7" / "mask.safetensors")
+    assert toys.same_state(state, _state(3, 0))
+    assert all(np.array_equal(keep, _mask(3)[name]) for name, keep in mask.items())
+    (row,) = pd.read_parquet(tmp_path / "aligned-7" / "alignments.parquet").to_dict("records")
+    assert (row["level"], row["other_level"], row["key"], row["other_key"]) == (1, 2, "0", "1")
+    assert row["after"] == pytest.approx(1)
 
 
 def test_tables_are_divided_into_pairs_as_trained_and_all(tmp_path):

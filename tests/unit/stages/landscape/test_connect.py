@@ -276,6 +276,25 @@ def test_a_projection_that_prunes_nothing_is_refused(network, tmp_path):
         chunk.run()
 
 
+def test_the_second_network_of_a_pair_is_the_one_that_was_permuted_and_rows_say_so(network, tmp_path):
+    """What stands for the permuted one here is another network, so that its own numbers tell."""
+    chunk = Chunk(tmp_path, network, SEEDS, points=POINTS[:3], pairs=PAIRS[:1], alignment="weights")
+    other = [_solution(network, seed, CHANGED, 1) for seed in SEEDS]
+    errors = {s: [evaluate(network, state, getattr(DATA, s), DATA).error for state in other] for s in ("train", "test")}
+    chunk.write_run(1, errors=errors)  # a permutation leaves errors as they are
+    chunk.job.reads["aligned"] = [tmp_path / "run3-3"]
+    paths, barriers = chunk.run()
+    assert set(paths["alignment"]) == set(barriers["alignment"]) == {"weights"}
+    assert set(barriers["other_key"]) == {"1"}, "the run's own, where it was trained"
+    for seed in SEEDS:
+        rows = _of(paths, PAIRS[0], seed).set_index("alpha")
+        wanted = _on_the_line(network, PAIRS[0] | {"j": 3}, seed, 0.5, "test")
+        assert (rows["error"][0.5], rows["loss"][0.5]) == pytest.approx((wanted.error, wanted.loss), rel=1e-5)
+        first, second = (_networks(network, seed)[i].params for i in (0, 3))
+        gap = sum(float(((first[name] - second[name]).double() ** 2).sum()) for name in first) ** 0.5
+        assert _of(barriers, PAIRS[0], seed)["l2_params"].item() == pytest.approx(gap)
+
+
 def test_no_masks_are_needed_where_nothing_is_projected(network, tmp_path, caplog):
     chunk = Chunk(tmp_path, network, SEEDS, points=POINTS[:3], pairs=PAIRS[:3])
     chunk.job.reads.pop("masks")
