@@ -25,6 +25,22 @@ def _recorded(results: Path, suffixes: Collection[str]) -> set[str]:
     return found
 
 
+def _key(copy: Path) -> str:
+    """Read off a published file which artifact it is a copy of; of a stranger's it is empty."""
+    content = copy.read_bytes()
+    return seals.key_in(content) if copy.suffix == ".parquet" else verification.marked(content)
+
+
+def is_of_another(written: Written, name: str) -> bool:
+    """Tell whether what is published is a copy of another artifact than the plan's, such as of earlier code or config.
+
+    Snakemake would know it by its records, but those are a working folder's own: results that came from elsewhere, or that were
+    made without it, have none.
+    """
+    copy = written.results / name
+    return copy.is_file() and _key(copy) not in ("", seals.key_of(Path(written.published[name]).parent))
+
+
 class _Ours:
     """Tells which files are copies of what some job of this pipeline wrote."""
 
@@ -36,9 +52,7 @@ class _Ours:
         suffix = copy.suffix
         if suffix not in self._digests:
             self._digests[suffix] = _recorded(self._results, [suffix])
-        content = copy.read_bytes()
-        known = hashlib.sha256(content).hexdigest() in self._digests[suffix]
-        return known or (seals.is_sealed(content) if suffix == ".parquet" else verification.marked(content))
+        return hashlib.sha256(copy.read_bytes()).hexdigest() in self._digests[suffix] or bool(_key(copy))
 
 
 def is_current(results: Path, published: Mapping[str, str], name: str) -> bool:

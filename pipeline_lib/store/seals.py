@@ -52,16 +52,16 @@ def _is_whole(content: bytes, seal: str) -> bool:
     return whole.hexdigest() == seal
 
 
-def is_sealed(content: bytes) -> bool:
-    """Tell whether a file's content is a whole table that a job of this pipeline wrote."""
+def key_in(content: bytes) -> str:
+    """Read the key off the content of a table that a job of this pipeline wrote; of anything else it is empty."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         found = json.loads((pq.read_metadata(pa.BufferReader(content)).metadata or {})[NAME])
-        return bool(found["key"]) and _is_whole(content, found["sealed"])
+        return str(found["key"]) if _is_whole(content, found["sealed"]) else ""
     except (pa.ArrowException, OSError, RecursionError, *_DAMAGE):
-        return False
+        return ""
 
 
 def read_table(path: Path) -> tuple[pa.Table, bool]:

@@ -64,7 +64,7 @@ def remade_by(folder: Path) -> str:
     return f"rewind remake {seals.key_of(folder)}{where}"
 
 
-_MARK = re.compile(rb"rewind:[0-9a-f]{12}")
+_MARK = re.compile(rb"rewind:([0-9a-f]{12})")
 
 
 def mark(key: str) -> str:
@@ -72,9 +72,10 @@ def mark(key: str) -> str:
     return f"rewind:{key}"
 
 
-def marked(content: bytes) -> bool:
-    """Tell whether a file's content says that a job of this pipeline made it."""
-    return _MARK.search(content) is not None
+def marked(content: bytes) -> str:
+    """Read the key of the node that a file's content says it was made for; where it says nothing, it is empty."""
+    found = _MARK.search(content)
+    return found[1].decode() if found else ""
 
 
 def record(folder: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -78,6 +79,18 @@ def test_edited_pruning_reruns_what_follows_from_masks(tiny: Checkout) -> None:
 def test_edited_figure_reruns_only_its_plot(tiny: Checkout) -> None:
     tiny.edit(*co.OTHER_FIGURE)
     assert co.dry(tiny) == {"plot": 1, "publish": 1}
+
+
+def test_results_without_snakemakes_records_are_made_again_all_the_same(single: Checkout) -> None:
+    shutil.rmtree(single.root / ".snakemake")  # as when they come from another checkout
+    assert co.dry(single) == {}
+    single.edit(*co.OTHER_FIGURE)
+    assert co.dry(single) == {"plot": 1, "publish": 1}
+    assert co.dry(single, "results/single/figures/instability_sparse.svg") == {}, "what was not asked for is not made"
+    single.configure({**co.SINGLE, "tasks": {"toy": {**co.TOY, "steps": 45}}})
+    assert set(co.dry(single)) == set(_follow(single, _of_stage(single, "train")))
+    co.succeed(single)
+    assert set(single.table("single", "runs")["steps"]) == {45}
 
 
 def test_one_more_seed_runs_its_jobs_and_the_tables(tiny: Checkout) -> None:

@@ -159,12 +159,14 @@ def benchmark_of(stage):
 
 
 def source_of(pattern):
-    """Keyed file that a published one is a copy of."""
+    """Keyed file that a published one is a copy of; a copy of another is made again, whatever Snakemake remembers of it."""
 
     def file(wildcards):
         name = pattern.format(**wildcards)
         if name not in PLAN.published:
             raise WorkflowError(str(publication.unknown(PLAN, name)))
+        if workflow.is_main_process and publication.is_of_another(PLAN, name):
+            workflow.dag.forcefiles.add(f"{RESULTS}/{name}")
         return f"{RESULTS}/{PLAN.published[name]}"
 
     return file

@@ -60,6 +60,14 @@ def test_a_copy_of_an_artifact_that_is_gone_says_itself_what_it_is(written):
     assert publication.remove_outdated(written) == [SVG]
 
 
+@pytest.mark.parametrize(("content", "of_another"), [("planned", False), ("0" * 12, True), (None, False), ("", False)])
+def test_a_copy_says_itself_whether_it_is_of_another_artifact(written, content, of_another):
+    key = written.published[SVG].split("/")[-2][-12:] if content == "planned" else content
+    if content is not None:
+        _publish(written, SVG, f"<svg>{verification.mark(key)}</svg>" if key else "mine")
+    assert publication.is_of_another(written, SVG) == of_another
+
+
 @pytest.mark.parametrize("made", [True, False])
 def test_a_strangers_file_in_the_place_of_a_result_is_refused_and_kept(written, made):
     if made:
