@@ -19,7 +19,7 @@ from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.planning import footprint
 from pipeline_lib.planning.declared import STAGES
 from pipeline_lib.planning.keys import fingerprint
-from pipeline_lib.planning.nodes import Node, Plan
+from pipeline_lib.planning.nodes import Node, Plan, on_device
 from pipeline_lib.planning.written.index import Lines
 from pipeline_lib.store import verification
 
@@ -65,6 +65,7 @@ def to_lines(plan: Plan, paths: Iterable[Path]) -> Iterable[str]:
     header = {"format": fingerprint.FORMAT, "inputs": _hashes(paths), "tasks": described, "data_root": root}
     header |= {"environment": vars(plan.place) if plan.place else None, "adopted": plan.kept, "plugins": plan.config.plugins}
     header |= {"brought": plan.config.brought, "keep": plan.config.keep, "sources": fingerprint.CODE.sources}
+    header["on_device"] = sorted(filter(on_device, {node.stage for node in plan.nodes.values()}))
     yield json.dumps(header | {"published": published(plan)})
     for node in plan.nodes.values():
         reads = {role: [n.folder for n in nodes] for role, nodes in plan.parents(node).items()}
