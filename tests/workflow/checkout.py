@@ -222,14 +222,18 @@ def succeed(checkout: Checkout, *arguments: str) -> str:
     return outcome.text
 
 
-def make(checkout: Checkout) -> None:
+def make(checkout: Checkout) -> str:
     """Make and publish all that the config asks for in one process, without a job each, and insist that it succeeds.
 
     For tests of what is made; those of how Snakemake runs it let it.
+
+    Returns:
+        What it said.
     """
     dry(checkout)  # writes the plan
     outcome = call(checkout.root, "-m", "pipeline_lib", "make", str(checkout.plan_file().relative_to(checkout.root)))
     assert outcome.code == 0, outcome.text
+    return outcome.text
 
 
 def job_counts(text: str) -> dict[str, int]:

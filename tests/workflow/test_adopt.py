@@ -77,10 +77,10 @@ def test_results_of_an_earlier_kind_are_made_once_more_and_told_once(single: Che
         record = json.loads(path.read_text(encoding="utf-8"))
         path.write_text(json.dumps({name: fact for name, fact in record.items() if name not in ("code", "format")}))
     single.edit("pipeline_lib/planning/keys/fingerprint.py", "FORMAT = 1 ", "FORMAT = 2 ")
-    for told in (True, False):
-        text = co.succeed(single)
-        command = f"rewind gc {single.config} --remove"
-        assert text.count(f"what is left over then is removed by: {command}") == told
+    told = f"what is left over then is removed by: rewind gc {single.config} --remove"
+    assert co.succeed(single, "--dry-run").count(told) == 1
+    co.make(single)
+    assert told not in co.succeed(single, "--dry-run")
     outcome = co.call(single.root, "-m", "pipeline_lib", "gc", str(single.config), "--remove", "--yes")
     assert "24 artifacts moved" in outcome.text
-    assert co.dry(single) == {}
+    assert set(co.dry(single)) == {"publish"}, "Snakemake's own records are of the copies that were there before"

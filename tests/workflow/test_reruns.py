@@ -89,7 +89,7 @@ def test_results_without_snakemakes_records_are_made_again_all_the_same(single: 
     assert co.dry(single, "results/single/figures/instability_sparse.svg") == {}, "what was not asked for is not made"
     single.configure({**co.SINGLE, "tasks": {"toy": {**co.TOY, "steps": 45}}})
     assert set(co.dry(single)) == set(_follow(single, _of_stage(single, "train")))
-    co.succeed(single)
+    co.succeed(single, "results/single/runs.parquet")
     assert set(single.table("single", "runs")["steps"]) == {45}
 
 
