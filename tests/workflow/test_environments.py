@@ -20,7 +20,9 @@ def test_a_run_says_in_one_line_which_tables_mix_environments(empty: Checkout) -
     empty.edit("pipeline_lib/store/environment.py", 'return _stated(_CPU, "model name") or', 'return "Another processor" or')
     empty.configure(_config(seeds=2))
     (line,) = [line for line in co.make(empty).splitlines() if "mix environments" in line]
-    assert line.partition(" ")[2].startswith("tables of results/small mix environments (curves, distances, instability, interpolation, ")
+    assert line.partition(" ")[2].startswith(
+        "tables of results/small mix environments (curves, distances, instability, interpolation, "
+    )
     assert "; train in " in line
     runs = empty.table("small", "runs").merge(pd.read_parquet(empty.results / "index.parquet"), on="key")
     assert runs.groupby("seed")["processor"].unique().map(list).to_dict() == {
