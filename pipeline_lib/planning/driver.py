@@ -97,12 +97,16 @@ def planned(paths: Sequence[Path], overrides: Mapping[str, Any], main: bool) -> 
 def _code(header: Mapping[str, Any], line: Mapping[str, Any]) -> tuple[str, bool]:
     """Give the digest of a node's code, and whether it computes on the device: as planned, where no source was edited since."""
     if header.get("sources") == fingerprint.CODE.sources:
-        return str(line["code"]), line["stage"] in header["on_device"]
+        return line["code"], line["stage"] in header["on_device"]
     return nodes.stage_code(line["stage"], line["spec"]), nodes.on_device(line["stage"])
 
 
-def _check_current(header: Mapping[str, Any], line: Mapping[str, Any], code: str, on_device: bool) -> None:
-    """Refuse a job whose config is not what was planned, or its code: all that it may import, as frozen at its start."""
+def _check_current(header: Mapping[str, Any], line: Mapping[str, Any]) -> tuple[str, bool]:
+    """Refuse a job whose config is not what was planned, or its code: all that it may import, as frozen at its start.
+
+    Returns:
+        The digest of its code, and whether it computes on the device.
+    """
     for name, planned in plan_file.inputs_of(header, line).items():
         path = config.ROOT / name
         if not config_files.is_as_noted(path, planned):
@@ -112,12 +116,14 @@ def _check_current(header: Mapping[str, Any], line: Mapping[str, Any], code: str
             f"artifact {line['folder']} must be left as other code made it, got a job to make it by this code; "
             "remove its folder and start the run again, which then makes it under a key of its own"
         )
+    code, on_device = _code(header, line)
     parents = {role: tuple(keys) for role, keys in line["parents"].items()}
     place = Environment(**header["environment"]).words(on_device) if header["environment"] else ""
     if nodes.node_key(line["stage"], line["spec"], code, parents, place) != line["key"]:
         raise ValueError(
             f"code of stage {line['stage']} must stay as it was planned during a run, got an edit; start the run again"
         )
+    return code, on_device
 
 
 def _environment(header: Mapping[str, Any], stage: str, computes: bool) -> Environment:
@@ -153,8 +159,7 @@ def _job(stage: str, folder: Path, path: Path) -> tuple[Job[Any], dict[str, Any]
         raise ValueError(f"node {folder.name} must be made by stage {line['stage']}, got {stage}; use that one")
     try:
         registry.plug([Path(file) for file in header["plugins"]])
-        code, on_device = _code(header, line)
-        _check_current(header, line, code, on_device)
+        code, on_device = _check_current(header, line)
         here = _environment(header, stage, on_device)
         brought = {digest: Path(path) for digest, path in header.get("brought", {}).items()}
     except (KeyError, TypeError, AttributeError) as error:

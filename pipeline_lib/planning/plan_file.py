@@ -112,6 +112,8 @@ def _checked(header: Any, line: Any, key: str) -> tuple[dict[str, Any], dict[str
     facts |= {"environment": (dict, type(None)), "plugins": list}
     if not all(isinstance(header[name], kind) for name, kind in facts.items()):
         raise ValueError("a header of another kind")
+    if not isinstance(header.get("on_device", []), list) or not isinstance(line.get("code", ""), str):
+        raise ValueError("code of another kind")
     if not all(isinstance(line[name], dict) for name in ("spec", "parents", "reads")):
         raise ValueError("a node of another kind")
     for folder in [line["folder"], *(folder for folders in line["reads"].values() for folder in folders)]:
