@@ -193,7 +193,7 @@ class Checkout:
 
 def environment(**more: str) -> dict[str, str]:
     """The environment of a user's shell: not inside a run."""
-    inherited = ("REWIND_PLAN_ID", "PIPELINE_DATA_ROOT", "PYTHONPATH")
+    inherited = ("REWIND_PLAN_ID", "PIPELINE_WORKER", "PIPELINE_DATA_ROOT", "PYTHONPATH")
     return {**{name: value for name, value in os.environ.items() if name not in inherited}, **more}
 
 

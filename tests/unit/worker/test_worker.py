@@ -124,6 +124,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     assert worker is not None
     found = Place(tmp_path, worker, Path(os.environ[client.VARIABLE]))
     yield found
+    os.environ.pop(client.VARIABLE)  # as `start.stop` does; runs of later tests would go without a worker
     assert worker.stdin is not None
     worker.stdin.close()
     worker.wait(30)
