@@ -239,12 +239,16 @@ def _restart_the_controller(cluster: slurm.Cluster) -> None:
     cluster.start()
 
 
+def _restarts(number: str) -> int:
+    """How often Slurm began a job again."""
+    return int(re.search(r"Restarts=(\d+)", slurm.run("scontrol", "show", "job", number))[1])
+
+
 def _lose_the_node(cluster: slurm.Cluster, driver: Driver, part: str) -> None:
     """Lose the node that a job runs on, until Slurm notices."""
     number, node = driver.job(part)
     cluster.lose(node)
-    slurm.wait_for(f"the loss of {node}", lambda: "down" in slurm.run("sinfo", "-hN", "-n", node, "-o", "%T"))
-    assert int(re.search(r"Restarts=(\d+)", slurm.run("scontrol", "show", "job", number))[1]) == 1
+    slurm.wait_for(f"the loss of {node}", lambda: _restarts(number) == 1)
     cluster.start()
 
 
@@ -252,7 +256,7 @@ def _preempt(driver: Driver, part: str) -> None:
     """Take a job's node away for a more urgent one."""
     number, node = driver.job(part)
     slurm.run("srun", "-p", "urgent", "-w", node, "true", seconds=120)
-    assert int(re.search(r"Restarts=(\d+)", slurm.run("scontrol", "show", "job", number))[1]) == 2
+    assert _restarts(number) == 2
 
 
 def _jobs(run_id: str) -> str:
