@@ -255,7 +255,7 @@ def _lose_the_node(cluster: slurm.Cluster, driver: Driver, part: str) -> None:
 def _preempt(driver: Driver, part: str) -> None:
     """Take a job's node away for a more urgent one."""
     number, node = driver.job(part)
-    slurm.run("srun", "-p", "urgent", "-w", node, "true", seconds=120)
+    slurm.run("srun", "-p", "urgent", "-w", node, "-c", "2", "true", seconds=120)
     assert _restarts(number) == 2
 
 
