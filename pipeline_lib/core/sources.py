@@ -140,12 +140,13 @@ class _Loader:
         exec(self.get_code(module.__name__), module.__dict__)
 
     def get_code(self, name: str) -> CodeType:
-        name, head, kept = shown(self._path), _HEAD + source_hash(self._content()), Path(cache_from_source(self._path))
+        content, file, kept = self._content(), shown(self._path), Path(cache_from_source(self._path))
+        head = _HEAD + source_hash(content)
         with suppress(OSError, ValueError, EOFError, TypeError):
             found = kept.read_bytes()
-            if found.startswith(head) and (code := marshal.loads(found[len(head) :])).co_filename == name:
+            if found.startswith(head) and (code := marshal.loads(found[len(head) :])).co_filename == file:
                 return code
-        code = compile(self._content(), name, "exec", dont_inherit=True)
+        code = compile(content, file, "exec", dont_inherit=True)
         if not sys.dont_write_bytecode and self._path not in _plugged:
             _keep(kept, head + marshal.dumps(code))
         return code

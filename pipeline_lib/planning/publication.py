@@ -25,10 +25,9 @@ def _recorded(results: Path, suffixes: Collection[str]) -> set[str]:
     return found
 
 
-def _key(copy: Path) -> str:
-    """Read off a published file which artifact it is a copy of; of a stranger's it is empty."""
-    content = copy.read_bytes()
-    return seals.key_in(content) if copy.suffix == ".parquet" else verification.marked(content)
+def _key(suffix: str, content: bytes) -> str:
+    """Read off a published file's content which artifact it is a copy of; of a stranger's it is empty."""
+    return seals.key_in(content) if suffix == ".parquet" else verification.marked(content)
 
 
 def is_of_another(written: Written, name: str) -> bool:
@@ -38,7 +37,7 @@ def is_of_another(written: Written, name: str) -> bool:
     made without it, have none.
     """
     copy = written.results / name
-    return copy.is_file() and _key(copy) not in ("", seals.key_of(Path(written.published[name]).parent))
+    return copy.is_file() and _key(copy.suffix, copy.read_bytes()) not in ("", seals.key_of(Path(written.published[name]).parent))
 
 
 class _Ours:
@@ -52,7 +51,8 @@ class _Ours:
         suffix = copy.suffix
         if suffix not in self._digests:
             self._digests[suffix] = _recorded(self._results, [suffix])
-        return hashlib.sha256(copy.read_bytes()).hexdigest() in self._digests[suffix] or bool(_key(copy))
+        content = copy.read_bytes()
+        return hashlib.sha256(content).hexdigest() in self._digests[suffix] or bool(_key(suffix, content))
 
 
 def is_current(results: Path, published: Mapping[str, str], name: str) -> bool:

@@ -48,6 +48,16 @@ class Code:
         return sources.everything(self.root)
 
     @cached_property
+    def _public(self) -> dict[str, list[str]]:
+        """The modules of each folder whose names do not begin with an underscore, by name."""
+        found: dict[str, list[str]] = {}
+        for path in sorted({*self._sources, *self._edits}):
+            folder, _, name = path.rpartition("/")
+            if not name.startswith("_"):
+                found.setdefault(folder, []).append(path)
+        return found
+
+    @cached_property
     def sources(self) -> str:
         """Hash what all modules say, to the letter: where nothing of it has changed, no digest of code has."""
         hashes = {path: hashlib.sha256(content).hexdigest() for path, content in self._sources.items()}
@@ -106,12 +116,8 @@ class Code:
 
     def _of(self, kind: str) -> list[str]:
         places = registry.folders(self._places.get(kind, kind))
-        found = [path for place in places for path in ([place] if place.endswith(".py") else self._files(place))]
+        found = [path for place in places for path in ([place] if place.endswith(".py") else self._public.get(place, []))]
         return [*found, *self._plugged(kind)]
-
-    def _files(self, folder: str) -> list[str]:
-        every = {*self._sources, *self._edits}
-        return sorted(path for path in every if path.rpartition("/")[0] == folder and not path.startswith(f"{folder}/_"))
 
     def _plugged(self, kind: str) -> list[str]:
         return [str(path.relative_to(sources.ROOT)) for path in registry.plugged(kind)] if self.root == sources.ROOT else []
@@ -120,7 +126,7 @@ class Code:
         """Read everything anew when it is asked for."""
         for known in (self._texts, self._modules, self._acting, self._homes, self._written, self._hashes):
             known.clear()
-        for name in ("_sources", "sources"):
+        for name in ("_sources", "_public", "sources"):
             self.__dict__.pop(name, None)
 
     def _resolve(self, full: str, trail: tuple[str, ...] = (), home: str = "") -> tuple[str, Reference | None, str]:
