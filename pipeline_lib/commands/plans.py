@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline_lib.commands.support import output
-from pipeline_lib.commands.support.requests import Configs, Files, Json, PrintConfig, Request, Results, Sets
+from pipeline_lib.commands.support.requests import Configs, Files, Json, Only, PrintConfig, Request, Results, Sets
 from pipeline_lib.planning import driver
 
 app = typer.Typer()
@@ -25,6 +25,7 @@ def plan(
     files: Files,
     config: Configs = [],
     sets: Sets = [],
+    experiment: Only = None,
     write: Annotated[bool, typer.Option("--write", help="write the plan file")] = False,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="train a few steps where no earlier job tells a task's speed")
@@ -38,7 +39,7 @@ def plan(
     """
     from pipeline_lib.planning import claims_asked, estimate
 
-    asked = Request(files, config, sets)
+    asked = Request(files, config, sets, experiment)
     if print_config:
         output.say(asked.told())
         return

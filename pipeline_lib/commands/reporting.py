@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline_lib.commands.support import output, snakemake
-from pipeline_lib.commands.support.requests import Configs, Files, Request, Sets
+from pipeline_lib.commands.support.requests import Configs, Files, Only, Request, Sets
 from pipeline_lib.core import terminal
 
 app = typer.Typer()
@@ -31,6 +31,7 @@ def report(
     files: Files,
     config: Configs = [],
     sets: Sets = [],
+    experiment: Only = None,
     open_it: Annotated[bool, typer.Option("--open", help="show it in the browser")] = False,
     own: Annotated[bool, typer.Option("--snakemake", help="write Snakemake's own report, too, and link to it")] = False,
 ) -> None:
@@ -40,7 +41,7 @@ def report(
     """
     from pipeline_lib.report import page, writing
 
-    asked = Request(files, config, sets)
+    asked = Request(files, config, sets, experiment)
     made = asked.plan()
     theirs = writing.snakemakes(made)
     refused = _snakemakes(asked, theirs) if own else None

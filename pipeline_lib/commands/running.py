@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pipeline_lib.commands.support import output, snakemake, view
-from pipeline_lib.commands.support.requests import Configs, Files, PrintConfig, Request, Sets
+from pipeline_lib.commands.support.requests import Configs, Files, Only, PrintConfig, Request, Sets
 from pipeline_lib.core import processors, registry, terminal
 from pipeline_lib.experiments.config import ROOT
 from pipeline_lib.planning import closing, driver, plan_file, standing
@@ -26,23 +26,17 @@ Profile = Annotated[str | None, typer.Option("--profile", help="a profile of Sna
 _FAILURES, _LINES = 3, 8  # failed jobs that are shown, and lines of the log of each
 
 
-def _targets(made: Plan, figure: str | None, experiment: str | None) -> list[str]:
+def _targets(made: Plan, figure: str | None) -> list[str]:
     """List the files that are asked for; none means all.
 
     Raises:
-        ValueError: there is no such experiment, or none of those that are asked for draws the figure.
+        ValueError: no experiment draws the figure.
     """
-    if experiment not in (None, *made.figures):
-        raise registry.unknown("experiment", experiment, list(made.figures))
-    if figure is None and experiment is None:
-        return []
-    asked = [name for name in made.figures if experiment in (None, name)]
     if figure is None:
-        files = [file for file in plan_file.published(made) if file.partition("/")[0] in asked]
-    else:
-        files = [f"{name}/figures/{figure}.svg" for name in asked if figure in made.figures[name]]
+        return []
+    files = [f"{name}/figures/{figure}.svg" for name, drawn in made.figures.items() if figure in drawn]
     if not files:
-        raise registry.unknown("figure", figure, sorted({each for name in asked for each in made.figures[name]}))
+        raise registry.unknown("figure", figure, sorted({each for drawn in made.figures.values() for each in drawn}))
     return [f"{made.config.results}/{file}" for file in files]
 
 
@@ -94,7 +88,6 @@ def _unlock(asked: Request, results: Path) -> None:
 def _make(
     asked: Request,
     figure: str | None = None,
-    experiment: str | None = None,
     profile: str | None = None,
     cores: int | None = None,
     together: int = 1,
@@ -105,7 +98,7 @@ def _make(
     made = asked.plan()
     if unlock:
         _unlock(asked, made.config.results)
-    targets = _targets(made, figure, experiment)
+    targets = _targets(made, figure)
     number = cores or (None if profile else processors.usable())
     more = [*(["--cores", str(number)] if number else []), *(["--profile", profile] if profile else [])]
     more += ["--group-components", f"train={together}"] if together > 1 else []
@@ -131,7 +124,7 @@ def run(
     config: Configs = [],
     sets: Sets = [],
     figure: Annotated[str | None, typer.Option("--figure", help="make this figure alone, and what it needs")] = None,
-    experiment: Annotated[str | None, typer.Option("--experiment", help="make this experiment alone")] = None,
+    experiment: Only = None,
     profile: Profile = None,
     cores: Cores = None,
     together: Together = 1,
@@ -145,11 +138,11 @@ def run(
 
     For example: rewind run config/experiments/lenet_mnist.yaml --set lenet_mnist.levels=15 --figure accuracy_by_density
     """
-    asked = Request(files, config, sets)
+    asked = Request(files, config, sets, experiment)
     if print_config:
         output.say(asked.told())
         return
-    code = _make(asked, figure, experiment, profile, cores, together, dry_run, unlock)
+    code = _make(asked, figure, profile, cores, together, dry_run, unlock)
     if not code and not dry_run:
         output.say(f"report: rewind report {shlex.join(asked.words())}")
     raise typer.Exit(code)

@@ -9,12 +9,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline_lib.core import registry
 from pipeline_lib.experiments import brought_files, config
 from pipeline_lib.experiments.experiment import Config
 from pipeline_lib.experiments.validation import read_yaml
 
 # What holds for a whole run. Other settings are each file's own.
-_SHARED = ("results", "data_root", "environment", "keep")
+_SHARED = ("only", "results", "data_root", "environment", "keep")
 _REMEDY = "give one of them another name, or use the files one after the other"
 
 
@@ -109,6 +110,14 @@ def _joined(configs: Mapping[str, Config]) -> Config:
     return replace(first, experiments=named, brought=brought)
 
 
+def _chosen(made: Config, only: Sequence[str]) -> Config:
+    """Leave out experiments that are not asked for."""
+    for name in only:
+        if name not in made.experiments:
+            raise registry.unknown("experiment of only", name, list(made.experiments))
+    return replace(made, experiments={name: e for name, e in made.experiments.items() if name in only})
+
+
 def _raws(paths: Sequence[Path]) -> dict[str, Mapping[str, Any]]:
     """Read files; the paths of plugins, checkpoints and masks are relative to the file that lists them."""
     found: dict[str, Mapping[str, Any]] = {}
@@ -146,6 +155,7 @@ def read(paths: Sequence[Path], overrides: Mapping[str, Any] | None = None) -> C
             _agree(key, said)
             shared[key] = next(iter(said.values()))
     made = _joined({file: config.resolve(raw | shared) for file, raw in whole.items()})
+    made = _chosen(made, shared["only"]) if "only" in shared else made
     if config.ROOT.is_relative_to(made.results.resolve()):
         raise ValueError(f"results must be a folder of its own, got {made.results}, which holds this checkout; name one in it")
     return made

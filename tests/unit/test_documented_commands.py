@@ -85,7 +85,8 @@ def _rewind(words: list[str]) -> None:
     given = command.make_context(words[1], rest).params
     files = [str(name) for name in given.get("files") or ()]
     if files and not any(OWN.fullmatch(name) for name in files):
-        asked = Request([ROOT / name for name in files], given.get("config") or (), given.get("sets") or ())
+        paths = [ROOT / name for name in files]
+        asked = Request(paths, given.get("config") or (), given.get("sets") or (), given.get("experiment"))
         drawn = {figure for each in asked.config().experiments.values() for figure in each.figures}
         assert {given.get("figure")} <= {None, *drawn}
 

@@ -116,6 +116,9 @@ class Whole:
     masks: Annotated[Any, Shape("a mapping from names to files", _MASKS)] = key(
         {}, "", "[masks that were made elsewhere](#mask), by names for starts: `k0 | mask(snip)`", "none"
     )
+    only: Annotated[tuple[str, ...], Items(1)] = key(
+        None, "", "the experiments that are asked for, as if there were no others; of one: `--experiment digits`", "all"
+    )
     results: Annotated[str, Shape("a folder's path, in plain characters", _FOLDER)] = key("results", "", "folder of all results")
     data_root: Annotated[str | None, Shape("a folder's path", {"type": ["string", "null"]})] = key(
         None, "", "folder of the data sets", "`PIPELINE_DATA_ROOT`, else downloads"

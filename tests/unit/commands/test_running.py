@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 import toys
+import yaml
 
 from pipeline_lib.commands import running
-from pipeline_lib.planning import nodes, plan_file
+from pipeline_lib.commands.support import requests
+from pipeline_lib.planning import nodes
 
 
 @pytest.fixture(scope="module")
@@ -17,34 +19,25 @@ def made() -> nodes.Plan:
 
 
 def test_without_a_choice_no_file_is_named_and_all_is_made(made):
-    assert running._targets(made, None, None) == []
+    assert running._targets(made, None) == []
 
 
-def test_an_experiment_alone_is_all_that_it_publishes(made):
-    every = {f"results/{file}" for file in plan_file.published(made)}
-    parts = [set(running._targets(made, None, name)) for name in ("tiny", "other")]
-    assert parts[0] | parts[1] == every
-    assert not parts[0] & parts[1]
-    assert {"results/other/runs.parquet", "results/other/figures/paths_dense.svg"} < parts[1]
-
-
-def test_a_figure_is_that_of_every_experiment_or_of_one(made):
+def test_a_figure_is_that_of_every_experiment(made):
     both = [f"results/{name}/figures/paths_dense.svg" for name in ("tiny", "other")]
-    assert running._targets(made, "paths_dense", None) == both
-    assert running._targets(made, "paths_dense", "other") == both[1:]
+    assert running._targets(made, "paths_dense") == both
+    assert running._targets(made, "instability_dense") == ["results/tiny/figures/instability_dense.svg"]
 
 
-@pytest.mark.parametrize(
-    ("asked", "error"),
-    [
-        (
-            ("paths_dens", None),
-            "figure must be one of instability_dense, paths_dense, got 'paths_dens'; did you mean",
-        ),
-        (("instability_dense", "other"), "figure must be one of paths_dense, got 'instability_dense'"),
-        ((None, "tinny"), "experiment must be one of other, tiny, got 'tinny'; did you mean 'tiny'?"),
-    ],
-)
-def test_what_there_is_not_is_refused(made, asked, error):
-    with pytest.raises(ValueError, match=error):
-        running._targets(made, *asked)
+def test_a_figure_that_there_is_not_is_refused(made):
+    with pytest.raises(ValueError, match="figure must be one of instability_dense, paths_dense, got 'paths_dens'; did you mean"):
+        running._targets(made, "paths_dens")
+
+
+def test_a_request_for_one_experiment_is_the_same_for_plan_run_and_words(tmp_path):
+    file, raw = tmp_path / "own.yaml", toys.raw_config(figures=["paths_dense"], levels=0)
+    raw["experiments"]["other"] = raw["experiments"]["tiny"] | {"rewind": [0, 2]}
+    file.write_text(yaml.safe_dump(raw))
+    asked = requests.Request([file], (), ("other.seeds=1",), "other")
+    assert list(asked.plan().figures) == ["other"]
+    assert asked.words() == [str(file), "--set", "other.seeds=1", "--experiment", "other"]
+    assert set(asked.plan().nodes) < set(requests.Request([file], (), ("other.seeds=1",)).plan().nodes), "keys are as they were"

@@ -53,6 +53,30 @@ def test_each_file_keeps_its_own_grouping(tmp_path):
         assert e["other"].grids["toy"].per_job == PerJob(seeds=1, orders=1)
 
 
+def test_only_some_experiments_are_asked_for_whichever_file_has_them(tmp_path):
+    files = [_file(tmp_path, "a"), _file(tmp_path, "b", experiments=_other())]
+    whole = config_files.read(files)
+    for name in ("tiny", "other"):
+        found = config_files.read(files, {"only": [name]})
+        assert found.experiments == {name: whole.experiments[name]}
+        assert found.results == whole.results
+    assert list(config_files.read([_file(tmp_path, "c", only=["tiny"])]).experiments) == ["tiny"]
+
+
+@pytest.mark.parametrize(
+    ("only", "error"),
+    [
+        (["tinny"], "experiment of only must be one of other, tiny, got 'tinny'; did you mean 'tiny'"),
+        ([], "only must"),
+        ("tiny", "only must"),
+        ([3], "only"),
+    ],
+)
+def test_what_is_asked_for_must_be_experiments(tmp_path, only, error):
+    with pytest.raises(ValueError, match=error):
+        config_files.read([_file(tmp_path, "a"), _file(tmp_path, "b", experiments=_other())], {"only": only})
+
+
 def test_what_files_agree_on_is_one_thing(tmp_path):
     first, second = _file(tmp_path, "a"), _file(tmp_path, "b")
     assert config_files.read([first, second]) == config_files.read([first])
