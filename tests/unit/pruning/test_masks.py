@@ -26,3 +26,14 @@ def test_a_mask_of_a_tensor_that_is_not_there_is_refused():
 def test_a_mask_of_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"mask of 'b\.weight' must have shape \(2, 2\), got \(4,\)"):
         masks.check_fit(MASK, FIT | {"b.weight": np.zeros((2, 2))})
+
+
+def test_a_diverged_ladder_stays_diverged_when_its_weights_run_out():
+    whole, none = {"a": np.ones(3, dtype=bool)}, {"a": np.zeros(3, dtype=bool)}
+    first = masks.ended([whole, none, none], [True, False, True])
+    assert first == {"diverged": [True, True, True], "empty": [False, True, False]}
+    assert masks.ended([none] * 3, first["diverged"], first["empty"]) == first
+
+
+def test_empty_layers_are_counted():
+    assert masks.num_empty({"a": np.zeros(3, dtype=bool), "b": np.eye(2, dtype=bool), "c": np.zeros((2, 2), dtype=bool)}) == 2

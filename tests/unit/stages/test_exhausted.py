@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import toys
 
 from pipeline_lib.experiments.figure_needs import FIGURES
 from pipeline_lib.planning import driver, nodes
-from pipeline_lib.pruning import masks
 from pipeline_lib.store import artifacts
 from pipeline_lib.tables import tabulation
 
@@ -70,14 +68,3 @@ def test_the_figures_are_drawn(done):
     for name in ("accuracy_by_density", "instability_sparse"):
         assert name in FIGURES
         assert (results / made.figures["tiny"][name].folder / "figure.png").stat().st_size > 10_000
-
-
-def test_a_diverged_ladder_stays_diverged_when_its_weights_run_out():
-    whole, none = {"a": np.ones(3, dtype=bool)}, {"a": np.zeros(3, dtype=bool)}
-    first = masks.ended([whole, none, none], [True, False, True])
-    assert first == {"diverged": [True, True, True], "empty": [False, True, False]}
-    assert masks.ended([none] * 3, first["diverged"], first["empty"]) == first
-
-
-def test_empty_layers_are_counted():
-    assert masks.num_empty({"a": np.zeros(3, dtype=bool), "b": np.eye(2, dtype=bool), "c": np.zeros((2, 2), dtype=bool)}) == 2

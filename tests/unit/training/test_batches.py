@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.torchvision_import import torchvision_functional
 from pipeline_lib.core.types import Dataset, Stream
 from pipeline_lib.datasets.image_folders import image_folder
@@ -138,6 +139,22 @@ def test_augmentation_agrees_with_torchvisions_transforms_in_distribution():
     assert ((ours.mean(0) - theirs.mean(0)).abs() < 5 * error).all()
 
 
+def test_a_batchs_crops_and_mirrorings_are_those_of_its_epochs_draws():
+    """Shifts from the top, then from the left, then mirrorings, for all of an epoch's batches at once."""
+    functional, data, order, epoch = torchvision_functional(), toys.dataset(num_train=20), (2, 1), 1
+    generator = torch_generator("augment", *order, "epoch", epoch)
+    tops, lefts = torch.randint(0, 5, (2, 3, 6), generator=generator)
+    mirrored = torch.randint(0, 2, (3, 6), generator=generator)
+    chosen = epoch_batches(order, epoch, 20, 6)
+    for i in range(3):
+        x, _ = _at(stream(data, order, 6, pad=2, flip=True), 3 * epoch + i)
+        for j in range(6):
+            padded = functional.pad(data.train.x[chosen[i, j]], [2])
+            expected = functional.crop(padded, int(tops[i, j]), int(lefts[i, j]), *data.train.x.shape[2:])
+            expected = functional.horizontal_flip(expected) if mirrored[i, j] else expected
+            assert torch.equal(x[j], Normaliser(data)(expected[None])[0])
+
+
 def test_all_25_crops_and_both_mirrorings_occur():
     x = torch.zeros(2000, 1, 5, 5, dtype=torch.uint8)
     x[:, :, 2, 2], x[:, :, 2, 3] = 200, 100
@@ -151,6 +168,7 @@ def test_channels_last_changes_the_layout_alone():
     assert _equal(plain, last)
     assert plain[0].is_contiguous()
     assert last[0].is_contiguous(memory_format=torch.channels_last)
+    assert _at(stream(toys.dataset(shape=(3, 4, 4)), (0, 0), 6), 3)[0].is_contiguous(), "plain unless it is asked for"
 
 
 def test_one_channel_is_the_innermost_where_images_are_cropped():
@@ -183,6 +201,17 @@ def test_streamed_batches_depend_on_order_and_step_alone(folder, steps):
     shared = stream(data, (0, 1), 4, flip=True)
     assert all(_equal(_at(shared, step), straight[step]) for step in steps)
     assert straight[0][0].shape == (4, 3, 8, 8)
+
+
+def test_of_steps_in_order_each_is_decoded_once_and_one_ahead(folder, monkeypatch):
+    data, decoded = _pets(folder), []
+    files, crops = type(data.train.x), type(data.train.x).random_crops
+    monkeypatch.setattr(files, "random_crops", lambda images, *more: decoded.append(images) or crops(images, *more))
+    batches = stream(data, (0, 0), 4)
+    for step in range(4):
+        _at(batches, step)
+    batches._pool.shutdown()
+    assert sum(images is data.train.x for images in decoded) == 4 + 1, "other streams may still be at work"
 
 
 def test_streamed_labels_belong_to_their_images(folder):

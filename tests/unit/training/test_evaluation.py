@@ -48,6 +48,7 @@ def test_evaluation_uses_the_running_statistics():
 def test_part_takes_the_names_under_a_prefix():
     tensors = {"stem.fc.weight": torch.zeros(1), "stemless": torch.zeros(2), "body.fc.weight": torch.zeros(3)}
     assert {name: len(t) for name, t in part(tensors, "stem").items()} == {"fc.weight": 1}
+    assert list(part({"encoder.fc.weight": torch.zeros(1)}, "encoder")) == ["fc.weight"], "a prefix of any length"
 
 
 def test_a_subset_is_the_same_each_time_in_order_and_everything_if_there_is_not_so_much():

@@ -17,7 +17,7 @@ from pipeline_lib.core import algebra
 from pipeline_lib.core.types import Progress, State
 from pipeline_lib.training.batches import stream
 from pipeline_lib.training.cuda_graphs import Replay
-from pipeline_lib.training.loop import CHECK_EVERY, Member, Recipe, _Run, train
+from pipeline_lib.training.loop import CHECK_EVERY, Member, Recipe, _counts, _Run, _Sums, train
 from pipeline_lib.training.optimisers.adam import adam
 from pipeline_lib.training.optimisers.sgd import sgd
 from pipeline_lib.training.precision import Numerics
@@ -182,6 +182,22 @@ def test_sums_are_means_since_they_were_last_taken():
     assert found[0][0] == pytest.approx(sum(losses[:3]) / 3, rel=1e-6)
     assert found[1][0] == pytest.approx(sum(losses[3:]) / (STEPS - 3), rel=1e-6)
     assert all(0 <= error <= 1 and (error * 6 * 3).is_integer() for _, error in found[:1])
+
+
+def test_a_prediction_is_wrong_if_it_is_another_class_above_or_below():
+    sums = _Sums(torch.device("cpu"), None)
+    predicted, y = torch.tensor([0, 2, 1, 1]), torch.tensor([1, 1, 1, 0])
+    sums.add(torch.tensor(0.5), F.one_hot(predicted, 3).double(), y)
+    sums.count()
+    assert sums.take() == (0.5, 3 / 4)
+
+
+def test_only_the_count_that_a_batchnorm_does_not_read_is_kept_by_the_host():
+    plain, cumulative = torch.nn.BatchNorm1d(2), torch.nn.BatchNorm1d(2, momentum=None)
+    plain.register_buffer("after", torch.zeros(1))
+    network = torch.nn.Sequential(plain, cumulative)
+    counted = [name for name, _ in network.named_buffers() if _counts(network, name)]
+    assert counted == ["0.num_batches_tracked"]
 
 
 def test_sums_go_on_from_where_they_were_copied():

@@ -94,12 +94,14 @@ def test_without_momentum_there_is_nothing_to_keep(make):
 def test_adams_options_are_torchs():
     group = adam(_start(), 0.01, beta1=0.8, beta2=0.99, eps=1e-4).param_groups[0]
     assert (group["lr"], group["betas"], group["eps"], group["weight_decay"]) == (0.01, (0.8, 0.99), 1e-4, 0)
+    assert group["fused"], "one kernel over all weights"
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_sgds_options_are_torchs(nesterov):
     group = sgd(_start(), 0.1, momentum=0.9, weight_decay=0.01, nesterov=nesterov).param_groups[0]
     assert [group[n] for n in ("lr", "momentum", "weight_decay", "dampening", "nesterov")] == [0.1, 0.9, 0.01, 0, nesterov]
+    assert group["fused"], "one kernel over all weights"
 
 
 @pytest.mark.parametrize("name", MAKERS)
