@@ -7,7 +7,7 @@ import torch
 import toys
 from torch.func import functional_call
 
-from pipeline_lib.analysis.paths import alphas, distances, paths, recomputed_paths, summarise, with_midpoint
+from pipeline_lib.analysis.paths import alphas, distances, layerwise, paths, recomputed_paths, summarise, with_midpoint
 from pipeline_lib.core import algebra
 from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.types import Dataset, Split, State
@@ -65,6 +65,26 @@ def test_statistics_are_mixed_too():
     frozen = State(first.params, algebra.lerp(second.buffers, first.buffers, 0.5))
     assert scores[1].loss == pytest.approx(evaluate(network, frozen, DATA.train, DATA).loss, rel=1e-5)
     assert scores[1].loss != pytest.approx(scores[2].loss, rel=1e-3)
+
+
+def test_block_by_block_only_that_blocks_tensors_move(network, ragged):
+    first, second = _states(network, 2)
+    found = layerwise(network, first, second, [0.0, 0.5, 1.0], DATA.train, DATA)
+    moved = {block: {name for name in _all(first) if name.startswith(f"{block}.")} for block in found}
+    assert set.union(*moved.values()) == {*_all(first)}, "every tensor is some block's"
+    for block, scores in found.items():
+        for alpha, score in zip([0.0, 0.5, 1.0], scores, strict=True):
+            parts = []
+            for own, other in zip(_parts(first), _parts(second), strict=True):
+                there = algebra.lerp(own, other, alpha)
+                parts.append({name: there[name] if name in moved[block] else tensor for name, tensor in own.items()})
+            expected = evaluate(network, State(*parts), DATA.train, DATA)
+            assert score.error == expected.error
+            assert score.loss == pytest.approx(expected.loss, rel=1e-5)
+
+
+def _all(state: State):
+    return {**state.params, **state.buffers}
 
 
 def test_a_pair_of_equal_states_has_no_instability(network):

@@ -114,7 +114,7 @@ def test_at_a_corner_the_mixture_is_that_corner_exactly(network):
     np.testing.assert_array_equal(plane.others(plane.places), np.eye(3))
 
 
-@pytest.mark.parametrize(("first", "second"), [(0, 1), (1, 1), (1, 0)])
+@pytest.mark.parametrize(("first", "second"), [(0, 1), (1, 1), (1, 0), (0, 0)])
 def test_three_networks_on_a_line_are_refused(first, second):
     start, ends = toys.double(toys.start(toys.dense_net())), []
     for step in (first, first + second):
