@@ -133,6 +133,14 @@ class Page:
         frame = self.rows("claims", setting=setting)
         return [dict(row) for _, row in frame[frame["verdict"] == verdict].iterrows()]
 
+    def agreement(self, table: str, other: str) -> dict[str, int]:
+        """Compare two tables of claims: how many verdicts there are in both, are the same, and are holds and fails."""
+        first, second = (self.rows(each).set_index(["claim", "setting"])["verdict"] for each in (table, other))
+        both = pd.concat([first, second], axis=1, keys=["one", "other"], join="inner")
+        both = both[(both != "not measured").all(axis=1)]
+        opposite = (both.isin(["holds", "fails"]).all(axis=1)) & (both["one"] != both["other"])
+        return {"judged": len(both), "same": int((both["one"] == both["other"]).sum()), "opposite": int(opposite.sum())}
+
     def board(self) -> str:
         """How many claims hold, fail, are undecided and were not measured, by paper."""
         words = ("holds", "fails", "undecided", "not measured")

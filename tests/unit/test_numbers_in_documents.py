@@ -67,6 +67,19 @@ def test_groups_of_rows_are_listed_in_their_order(page, text, expected):
     assert _rendered(page, text) == expected
 
 
+def test_verdicts_of_two_tables_are_compared_claim_by_claim(tmp_path):
+    names = [("a", "x"), ("b", "x"), ("c", "x"), ("d", "x"), ("d", "y"), ("e", "x")]
+    verdicts = {
+        "one": ["holds", "holds", "holds", "undecided", "fails", "holds"],
+        "other": ["holds", "fails", "undecided", "undecided", "fails", "not measured"],
+    }
+    for table, found in verdicts.items():
+        rows = [{"claim": claim, "setting": setting, "verdict": v} for (claim, setting), v in zip(names, found, strict=True)]
+        pd.DataFrame(rows[::-1] if table == "other" else rows).to_parquet(tmp_path / f"{table}.parquet")
+    text = '{% set found = agreement("one", "other") %}{{ found.judged }} {{ found.same }} {{ found.opposite }}'
+    assert _rendered(tmp_path / "page.md", text) == "5 3 1"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -104,6 +117,9 @@ def test_claims_that_fail_are_listed_with_what_we_think_of_them(table):
 
 # Tables of a further experiment beside a page's own, by what they are.
 FURTHER = {
+    "claims_jittered": "claims",
+    "claims_three": "claims",
+    "claims_three_jittered": "claims",
     "critical_period": "runs",
     "signs_small": "runs",
     "scales_curves": "curves",
