@@ -289,6 +289,11 @@ def test_products_that_are_not_finite_are_refused(bad):
         lanczos(_diagonal(torch.tensor([1.0, bad, 2.0])), torch.ones(3), 3)
 
 
+def test_products_of_some_starts_alone_are_refused():
+    with pytest.raises(ValueError, match="zip"):
+        side_by_side(lambda block: block[:1], _normal(2, 5), 3)
+
+
 def test_the_start_is_not_changed():
     start = _normal(5)
     before = start.clone()
