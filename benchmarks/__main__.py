@@ -1,4 +1,4 @@
-"""Run benchmarks: `python -m benchmarks [--full] [NAME ...]`."""
+"""Run benchmarks: `python -m benchmarks [--full] [--results FILE] [NAME ...]`."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ def _circumstances(full: bool) -> dict[str, str]:
     return {"date": now, "commit": _commit(), "mode": mode, "cpu": cpu_model(), "cores": str(os.cpu_count()), **versions}
 
 
-def _record(lines: Iterable[Line], circumstances: dict[str, str]) -> None:
-    """Append lines to the results file."""
+def _record(path: Path, lines: Iterable[Line], circumstances: dict[str, str]) -> None:
+    """Append lines to a results file."""
     rows = [{**vars(line), **circumstances} for line in lines]
-    new = not RESULTS.is_file()
-    with RESULTS.open("a", encoding="utf-8", newline="") as file:
+    new = not path.is_file()
+    with path.open("a", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         if new:
             writer.writeheader()
@@ -74,9 +74,11 @@ def _record(lines: Iterable[Line], circumstances: dict[str, str]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the named benchmarks, or all; print a line each and append it to `results.csv`."""
+    """Run the named benchmarks, or all; print a line each and append it to the results file."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure speed; see benchmarks/README.md.")
     parser.add_argument("--full", action="store_true", help="full sizes and more repeats")
+    told = "file to append lines to, where the checkout is thrown away (default: benchmarks/results.csv)"
+    parser.add_argument("--results", type=Path, default=RESULTS, metavar="FILE", help=told)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     args = parser.parse_args(arguments)
     for name in args.names:
@@ -93,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in lines:
             print(f"{line.name:34} {line.ours:8.3f} {line.usual:8.3f} {line.ratio:6.2f}  {line.note}".rstrip(), flush=True)
         if lines:
-            _record(lines, circumstances)
+            _record(args.results, lines, circumstances)
     return 0
 
 

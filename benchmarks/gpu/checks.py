@@ -26,6 +26,7 @@ from benchmarks.gpu.bench import Asked, apart, numerics, rate, trained, wait, wh
 from benchmarks.gpu.rows import Rows
 from pipeline_lib.planning import plan_file
 from pipeline_lib.planning.written import making
+from pipeline_lib.store import resumption
 from pipeline_lib.training import cuda_graphs
 from pipeline_lib.training.precision import Numerics
 
@@ -35,6 +36,14 @@ LOSS = {"fp32": 1e-5, "tf32": 1e-3, "bf16": 1e-2}
 GRADIENT = {"fp32": 3e-3, "tf32": 0.3, "bf16": 0.6}
 SECOND = 30  # times what the first step's loss may be off
 ON_DEVICE = ("train", "interpolate", "teach", "telemetry", "hessian", "connect", "slice")  # stages of the plan `check`
+SAVING = """
+import sys
+from pipeline_lib import __main__ as pipeline
+from pipeline_lib.store import resumption
+resumption.SAVE_SECONDS = 0.1
+sys.exit(pipeline.main(sys.argv[1:]))
+"""  # a job that keeps how far it is all the time
+TABLES = "tabulate"  # its last stage that is made: figures take longer than all else
 
 
 def place(rows: Rows, asked: Asked) -> None:
@@ -131,26 +140,29 @@ def _gradients(rows: Rows, asked: Asked) -> None:
 
 
 def resume(rows: Rows, asked: Asked) -> None:
-    """Every stage on the device; a job that is stopped in the middle goes on to the same tables."""
+    """Every stage on the device; a job that is stopped while it trains goes on to the same tables."""
     plan = carrying.plan_of(asked.work, "check")
     folders = [asked.work / "check" / name for name in ("straight", "stopped")]
     straight, stopped = (Path(shutil.copy(plan, _plans(folder))) for folder in folders)
-    begun = time.monotonic()
-    for stage in ON_DEVICE:
+    for stage in (*ON_DEVICE, TABLES):
         with rows.trying(check=f"stage {stage}", good=False):
             making.make(straight, until=stage)
             rows(check=f"stage {stage}", good=True)
-    with rows.trying(check="tables", good=False):
-        making.make(straight)
-    command = [sys.executable, "-m", "pipeline_lib", "make", str(stopped)]
+    command = [sys.executable, "-c", SAVING, "make", str(stopped), "--until", TABLES]
+
+    def kept() -> int:
+        return len(list(folders[1].glob(f"artifacts/train/*/{resumption.NAME}")))
+
     with subprocess.Popen(command) as job:
-        time.sleep((time.monotonic() - begun) / 2)
+        while job.poll() is None and not kept():
+            time.sleep(0.01)
         job.send_signal(signal.SIGTERM)
+    left = kept()
     again = subprocess.run(command, check=False)
-    tables = plan_file.Written(straight).published
-    same = [name for name in tables if name.endswith(".parquet") and _bytes(folders[0] / name) == _bytes(folders[1] / name)]
-    good = again.returncode == 0 and len(same) == sum(name.endswith(".parquet") for name in tables)
-    rows(check="stopped = straight", code=job.returncode, same=len(same), good=good)
+    tables = [f"{node['folder']}/table.parquet" for node in plan_file.nodes(plan) if node["stage"] == TABLES]
+    same = [name for name in tables if _bytes(folders[0] / name) == _bytes(folders[1] / name) is not None]
+    good = left > 0 and again.returncode == 0 and same == tables
+    rows(check="stopped = straight", code=job.returncode, kept=left, same=len(same), of=len(tables), good=good)
 
 
 def _plans(folder: Path) -> Path:

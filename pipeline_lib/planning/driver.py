@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,10 +10,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pipeline_lib.core import eager, files, processors, registry
+from pipeline_lib.core import files, processors, registry
 from pipeline_lib.experiments import config, config_files
 from pipeline_lib.experiments.experiment import Config
-from pipeline_lib.planning import adopted, footprint, ledger, nodes, plan, plan_file, publication, refinement
+from pipeline_lib.planning import adopted, footprint, ledger, nodes, plan, plan_file, publication, refinement, stage_work
 from pipeline_lib.planning.keys import fingerprint, known_code
 from pipeline_lib.planning.nodes import Plan
 from pipeline_lib.planning.plan_file import Written
@@ -177,12 +176,6 @@ def _job(stage: str, folder: Path, path: Path) -> tuple[Job[Any], dict[str, Any]
     return Job(line["key"], line["spec"], folder, reads, root, facts, plan_file.members(path), brought), line
 
 
-def _stage(name: str) -> ModuleType:
-    work = importlib.import_module(registry.modules("stages")[name])
-    eager.spare_the_compiler()
-    return work
-
-
 def _finish(work: ModuleType, job: Job[Any], line: Mapping[str, Any]) -> None:
     """Look at what a job wrote, and record it."""
     if hasattr(work, "check"):  # looks at what was written, and changes none of it: no part of keys
@@ -205,8 +198,8 @@ def run_node(stage: str, folder: Path, path: Path) -> None:
         ValueError: it is not part of the plan, config or code changed, or the stage refuses its inputs.
     """
     job, line = _job(stage, folder, path)
-    work = _stage(stage)
-    work.run(job)
+    work = stage_work.load(stage)
+    stage_work.run(work, job)
     _finish(work, job, line)
 
 
@@ -231,7 +224,7 @@ def run_together(stage: str, folders: Sequence[Path], path: Path, ended: Callabl
         else:
             alike = json.dumps([job.spec["task"], [str(at) for at in job.reads["data"]]], sort_keys=True)
             groups.setdefault(alike, []).append((job, line))
-    work = _stage(stage)
+    work = stage_work.load(stage)
     for group in groups.values():
 
         def finish(i: int, why: Exception | None, group: list[tuple[Job[Any], dict[str, Any]]] = group) -> None:

@@ -35,6 +35,14 @@ TIGHT = """set-resources:
 
 jobs: 200
 """
+# The jobs of the first level have less time than they need when one is slow.
+SHORT = """set-resources:
+  train:
+    runtime: "(1 if 'L0-o' in wildcards.node else 30) * attempt"
+    mem_mb: 2000 * attempt # a node has 16000
+
+jobs: 200
+"""
 FIELDS = ("JobIDRaw", "Comment", "State", "Timelimit", "TimelimitRaw", "ReqMem", "ReqTRES", "Partition", "Account")
 
 
@@ -85,12 +93,19 @@ def test_the_ladder_runs_through_sbatch_as_the_profile_says(
         assert (row["Partition"], row["Account"], row["State"]) == ("gpu", slurm.ACCOUNT, "COMPLETED"), row
 
 
-def test_jobs_that_do_not_wait_for_each_other_train_as_one_job_of_the_queue_on_one_gpu(
-    cluster: slurm.Cluster, ladder: Checkout, local: dict[str, str]
-) -> None:
+@pytest.fixture
+def groups(ladder: Checkout) -> Checkout:
+    """The ladder's checkout with a profile by which two jobs that train are one of the queue."""
     (ladder.root / "slurm" / "config.yaml").unlink()
     outcome = co.call(ladder.root, "workflow/profiles/install.py", f"account={slurm.ACCOUNT}", "gpu_partition=gpu", "together=2")
     assert outcome.code == 0, outcome.text
+    return ladder
+
+
+def test_jobs_that_do_not_wait_for_each_other_train_as_one_job_of_the_queue_on_one_gpu(
+    cluster: slurm.Cluster, groups: Checkout, local: dict[str, str]
+) -> None:
+    ladder = groups
     outcome = co.call(ladder.root, *_command(ladder))
     assert outcome.code == 0, outcome.text
     assert co.contents(ladder.results / "ladder") == local
@@ -147,12 +162,13 @@ class Driver:
     process: subprocess.Popen[bytes] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.log = self.checkout.root / f"driver-{len(list(self.checkout.root.glob('driver-*')))}.log"
+        root = self.checkout.root
+        self.log = root / f"driver-{len(list(root.glob('driver-*')))}.log"
         with self.log.open("wb") as file:
             # Tests that run in the background ignore Ctrl-C, and so would what they start.
             command = ["env", "--default-signal=INT", sys.executable, *_command(self.checkout)]
             self.process = subprocess.Popen(
-                command, cwd=self.checkout.root, stdout=file, stderr=file, env=co.environment(), start_new_session=True
+                command, cwd=root, stdout=file, stderr=file, env=co.environment(PYTHONPATH=str(root)), start_new_session=True
             )
 
     @property
@@ -320,3 +336,30 @@ def test_the_ladder_survives_what_goes_wrong(
     assert tries["L1-imp-o2"] == [("COMPLETED", 30, 4000)], "Slurm starts it again by itself"
     for part in ("L0-o2", "L1-imp-o2"):
         assert "going on at step" in _log(ladder, part)
+
+
+def test_jobs_that_are_one_of_the_queue_lose_nothing_when_it_is_stopped(
+    cluster: slurm.Cluster, groups: Checkout, local: dict[str, str], drive: Callable[[Checkout], Driver]
+) -> None:
+    """By its time limit, or for a more urgent job. Where their node is lost, that is what was not kept yet."""
+    shutil.copy(Path(__file__).parent / "trouble.py", groups.root / "sitecustomize.py")
+    groups.edit("slurm/config.yaml", "jobs: 200\n", SHORT)
+    _trouble(groups, "L0-o2", "slow 4 once")
+    _trouble(groups, "L1-imp-o2", "slow 1.5")
+    driver = drive(groups)
+    driver.wait_for_step("L1-imp-o2", 1)
+    _lose_the_node(cluster, driver, "train_toy_2")
+    (groups.root / "trouble" / "L1-imp-o2.step").unlink()
+    driver.wait_for_step("L1-imp-o2", 3)
+    _preempt(driver, "train_toy_2")
+    driver.end()
+    assert co.contents(groups.results / "ladder") == local
+    rows = [row for row in _submitted(_run_id(driver.text)) if _stage(row) == "train"]
+    assert [row["State"] for row in rows] == ["TIMEOUT", "COMPLETED", "COMPLETED"], rows
+    for part in ("L0", "L1-imp"):
+        ended, slow = (
+            [int(step) for step in re.findall(r"going on at step (\d+)", _log(groups, f"{part}-{o}"))] for o in ("o0", "o2")
+        )
+        assert ended in ([], [co.TOY["steps"]]), "at its end, or not begun: on a processor one trains after the other"
+        assert len(slow) == 1
+        assert 0 < slow[0] < co.TOY["steps"]

@@ -6,6 +6,8 @@ beside what the job needs; `once` after it: in its first try only. `trouble/PART
 
 from __future__ import annotations
 
+import os
+import runpy
 import sys
 import time
 from pathlib import Path
@@ -13,15 +15,16 @@ from pathlib import Path
 FOLDER = Path(__file__).parent / "trouble"
 
 
-def slow(seconds: float, seen: Path) -> None:
-    """Sleep at every step of training."""
+def slow(seconds: float, part: str) -> None:
+    """Sleep at every step of training; where jobs share a process, of those whose name has the part."""
     from pipeline_lib.stages.support import training
 
     report = training.Reporter.__call__
 
     def slowly(self, progress):
-        seen.write_text(str(progress.step), encoding="utf-8")
-        time.sleep(seconds)
+        if part in self._setting.job.folder.name:
+            (FOLDER / f"{part}.step").write_text(str(progress.step), encoding="utf-8")
+            time.sleep(seconds)
         report(self, progress)
 
     training.Reporter.__call__ = slowly
@@ -34,9 +37,25 @@ def hold(megabytes: float) -> bytes:
     return held
 
 
-for path in FOLDER.glob("*[!.step]"):
-    if "pipeline_lib" in sys.orig_argv and path.name in " ".join(sys.orig_argv):
-        kind, amount, *once = path.read_text(encoding="utf-8").split()
-        if once:
-            path.unlink()
-        held = slow(float(amount), FOLDER / f"{path.name}.step") if kind == "slow" else hold(float(amount))
+def begin(words: str) -> list[object]:
+    """Do to a job what is said of it; what it is to hold."""
+    held: list[object] = []
+    for path in FOLDER.glob("*[!.step]"):
+        if path.name in words:
+            kind, amount, *once = path.read_text(encoding="utf-8").split()
+            if once:
+                path.unlink()
+            held.append(slow(float(amount), path.name) if kind == "slow" else hold(float(amount)))
+    return held
+
+
+if "pipeline_lib" in sys.orig_argv and "PIPELINE_WORKER" not in os.environ:
+    held = begin(" ".join(sys.orig_argv))
+elif sys.orig_argv[1:2] and Path(sys.orig_argv[1]).name == "server.py":  # the worker of a group, whose forks are the jobs
+    run_module = runpy.run_module
+
+    def run_job(name: str, **options):
+        held = begin(" ".join(sys.argv))
+        return run_module(name, **options), held
+
+    runpy.run_module = run_job

@@ -81,6 +81,26 @@ def test_jobs_need_neither_snakemake_nor_what_only_planning_needs():
     assert not {"torch", "numpy", "snakemake", "jsonschema", "typer", "rewind-pipeline"} & listed
 
 
+def test_a_job_that_is_stopped_while_it_trains_is_found_to_have_gone_on(asked, tmp_path):
+    raw = toys.raw_config(tmp_path / "home", figures=["instability_dense"], levels=0, seeds=1, rewind=[0])
+    raw["tasks"]["toy"] |= {"steps": 1000, "evaluate_every": 500}
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    carrying.pack(tmp_path / "packed", {"check": path}, [])
+    carrying.collect(asked.work, tmp_path / "packed")
+    checks.resume(Rows(asked.out, "resume"), asked)
+    *stages, stopped = found.read(asked.out)
+    assert [(row["check"], row["good"]) for row in stages] == [(f"stage {s}", True) for s in (*checks.ON_DEVICE, checks.TABLES)]
+    assert stopped["good"], stopped
+    assert (stopped["code"], stopped["kept"]) == (143, 1)
+    assert stopped["same"] == stopped["of"] > 0
+
+
+def test_the_plan_of_checks_has_every_stage_that_computes_on_the_device():
+    made = driver.load([carrying.CONFIGS["check"]])
+    assert set(checks.ON_DEVICE) <= {node.stage for node in made.nodes.values()}
+
+
 def _digests(results: Path) -> dict[str, str]:
     files = sorted(path for path in (results / "artifacts").rglob("*") if path.is_file())
     return {str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

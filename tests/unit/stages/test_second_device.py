@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import every_stage
+import pandas as pd
 import pytest
 import torch
 import toys
@@ -121,6 +122,30 @@ def test_a_job_that_is_told_to_stop_saves_and_goes_on(usual, tmp_path, monkeypat
     assert (tmp_path / node.folder / resumption.NAME).is_file()
     _make(made, node)
     _assert_same(made, usual, node)
+
+
+def test_stages_take_smaller_chunks_where_memory_is_short(usual, tmp_path, monkeypatch):
+    made, sizes = every_stage.plan(tmp_path), []
+    shutil.copytree(usual.config.results / "artifacts", tmp_path / "artifacts", copy_function=os.link)
+    of = {node.stage: node for node in made.nodes.values() if node.spec.get("alignment") != "weights"}
+    forward = torch.nn.Conv2d.forward
+
+    def short(self: torch.nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(x))
+        if len(x) > 20:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return forward(self, x)
+
+    monkeypatch.setattr(torch.nn.Conv2d, "forward", short)
+    for stage in ("similarity", "align", "class_means"):
+        node = of[stage]
+        shutil.rmtree(tmp_path / node.folder)
+        sizes.clear()
+        _make(made, node)
+        assert max(sizes) > 20, "as many as usual at first"
+        for name in (name for name in declared.STAGES[stage].files if name.endswith(".parquet")):
+            found, whole = (tabulation.read(each.config.results / node.folder / name) for each in (made, usual))
+            pd.testing.assert_frame_equal(found, whole, rtol=1e-4, obj=f"{stage}/{name}")
 
 
 @pytest.mark.usefixtures("second")
