@@ -17,7 +17,7 @@ from pipeline_lib.planning import adopted, footprint, ledger, nodes, plan, plan_
 from pipeline_lib.planning.keys import fingerprint, known_code
 from pipeline_lib.planning.nodes import Plan
 from pipeline_lib.planning.plan_file import Written
-from pipeline_lib.planning.written import index
+from pipeline_lib.planning.written import index, times
 from pipeline_lib.store import artifacts, environment, verification
 from pipeline_lib.store.environment import Environment
 from pipeline_lib.store.job import Job, at_work
@@ -89,6 +89,7 @@ def planned(paths: Sequence[Path], overrides: Mapping[str, Any], main: bool) -> 
     written = Written(write_plan(made, paths))
     if main:
         publication.check(written)
+        times.put_in_order(made)
         os.environ[PLAN_ID] = made.identity()
     return written
 

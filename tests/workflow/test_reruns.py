@@ -150,3 +150,12 @@ def test_results_that_were_copied_without_their_times_are_not_made_again(single:
     profile = yaml.safe_load((single.root / "workflow/profiles/default/config.yaml").read_text(encoding="utf-8"))
     states = (single.results / "artifacts").glob("*/*/*.safetensors")
     assert profile["max-checksum-file-size"] > 100 * max(path.stat().st_size for path in states), "larger networks, too"
+
+
+def test_results_of_another_checkout_without_times_and_records_of_snakemake_train_nothing(single: Checkout) -> None:
+    shutil.rmtree(single.root / ".snakemake")
+    for age, path in enumerate(sorted(single.results.rglob("*.*"))):
+        os.utime(path, (1e9 - 1000 * age,) * 2)
+    assert set(co.dry(single)) <= {"publish"}
+    co.succeed(single)
+    assert co.dry(single) == {}
