@@ -11,7 +11,7 @@ import typer
 
 from pipeline_lib.commands.support import output, snakemake, view
 from pipeline_lib.commands.support.requests import Configs, Files, Only, PrintConfig, Request, Sets
-from pipeline_lib.core import processors, registry, terminal
+from pipeline_lib.core import locations, processors, registry, terminal
 from pipeline_lib.experiments.config import ROOT
 from pipeline_lib.planning import closing, driver, plan_file, standing
 from pipeline_lib.planning.nodes import Plan
@@ -96,6 +96,7 @@ def _make(
 ) -> int:
     """Run Snakemake on what is asked for, and show how far it is."""
     made = asked.plan()
+    locations.check_working_folder()
     if unlock:
         _unlock(asked, made.config.results)
     targets = _targets(made, figure)

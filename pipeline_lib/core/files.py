@@ -40,6 +40,18 @@ def _begin(path: Path) -> int:
         os.close(file)
 
 
+def unwritable(path: Path, error: Exception) -> ValueError:
+    """Say why a file could not be written.
+
+    Args:
+        path: the file.
+        error: what writing it raised.
+    """
+    why = (isinstance(error, OSError) and error.strerror) or error
+    remedy = "free space on its disk, check its folder's permissions, or set results in the config"
+    return ValueError(f"file {path} must be writable, got: {why}; {remedy}")
+
+
 def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     """Write a file under a private name in the same folder, then rename it into place.
 
@@ -65,8 +77,7 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     except Exception as error:
         if not isinstance(error, OSError) and type(error).__name__ != "SafetensorError":
             raise
-        remedy = "free space on its disk, check its folder's permissions, or set results in the config"
-        raise ValueError(f"file {path} must be writable, got: {error}; {remedy}") from error
+        raise unwritable(path, error) from error
     finally:
         with suppress(OSError):
             own.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from pathlib import Path
 
 # What the results folder holds beside a folder an experiment.
@@ -48,6 +49,31 @@ def check_experiment(name: str) -> None:
         raise ValueError(f"experiment must not be named {', '.join(RESERVED)}, got {name!r}; results has a folder of that name")
     if len(name) > LONGEST:
         raise ValueError(f"experiment's name must have at most {LONGEST} letters, got {len(name)} in {name!r}; shorten it")
+
+
+def refusal(folder: Path) -> str:
+    """Try to write into a folder, or the one that it would be made in, and say why that cannot be; empty if it can.
+
+    File modes do not tell it everywhere.
+    """
+    place = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            return ""
+    except OSError as error:
+        return str(error.strerror or error)
+
+
+def check_working_folder() -> None:
+    """Check that Snakemake can keep its records where it is started.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    records = Path.cwd() / ".snakemake"
+    if why := refusal(records):
+        rule = f"working folder must be writable, as Snakemake keeps its records in it, got {records}: {why}"
+        raise ValueError(f"{rule}; start the run in another folder, where results and config files are named by their paths")
 
 
 def _can_be_written(folder: Path) -> bool:

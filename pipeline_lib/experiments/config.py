@@ -115,7 +115,8 @@ def load_task(name: str, inline: Mapping[str, Any] | None = None) -> dict[str, A
     task.pop("title", None)  # words about it, which nothing that is made of it depends on
     for key in keys(Task):
         if key.default is REQUIRED and key.name not in task:
-            raise ValueError(f"task {name} must have {key.name!r}, got none; add it to config/tasks/{name}.yaml")
+            where = f"config/tasks/{name}.yaml" if name in task_files() else f"tasks.{name}, or name a base there"
+            raise ValueError(f"task {name} must have {key.name!r}, got none; add it to {where}")
     for part, (kind, supplied) in PARTS.items():
         if "name" not in task[part]:
             raise ValueError(f"{name}.{part} must have a name, got {task[part]!r}; add name: to it")

@@ -6,7 +6,6 @@ from functools import singledispatch
 from typing import Any
 
 import torch
-from torch import nn
 
 from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.rng import numpy_generator
@@ -14,6 +13,7 @@ from pipeline_lib.core.types import Mask, State
 from pipeline_lib.experiments import criteria
 from pipeline_lib.experiments.changes import Perturbation
 from pipeline_lib.experiments.starts import parse
+from pipeline_lib.notebook import given
 from pipeline_lib.notebook import own as of_modules
 from pipeline_lib.notebook.networks import initialise
 from pipeline_lib.perturbations.support import application
@@ -117,4 +117,4 @@ def perturb(world: World, start: State, change: str, mask: Mask | None = None, s
     return State(params, start.buffers, start.step)
 
 
-prune.register(nn.Module, of_modules.prune)
+given.answer(prune, of_modules.prune)

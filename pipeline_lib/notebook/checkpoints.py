@@ -5,10 +5,14 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from pipeline_lib.core.types import Mask
 from pipeline_lib.store import foreign
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and bool(tensor.isfinite().all())
 
 
 def checkpoint(network: nn.Module, file: str | Path) -> nn.Module:
@@ -25,15 +29,20 @@ def checkpoint(network: nn.Module, file: str | Path) -> nn.Module:
         A copy with these weights, in eval mode.
 
     Raises:
-        ValueError: the file cannot be read, or does not fit the network.
+        ValueError: the file cannot be read, does not fit the network, or has a value that is not finite.
 
     Example:
         >>> checkpoint(digits.network, "nowhere.pt")
         Traceback (most recent call last):
         ValueError: checkpoint nowhere.pt must exist, got no such file; check its path
     """
-    own = copy.deepcopy(network)
-    own.load_state_dict(foreign.fitted(foreign.tensors(Path(file)), network.state_dict(), Path(file)), strict=True)
+    own, expected = copy.deepcopy(network), network.state_dict()
+    found = foreign.fitted(foreign.tensors(Path(file)), expected, Path(file))
+    odd = [name for name, tensor in found.items() if expected[name].is_floating_point() and not _is_finite(tensor)]
+    if odd:
+        rule = f"checkpoint {file} must have finite floats where the network has"
+        raise ValueError(f"{rule}, got others in {foreign.listed(odd)}; take an earlier one")
+    own.load_state_dict(found, strict=True)
     return own.eval()
 
 

@@ -82,7 +82,7 @@ def _write(path: Path, write: Callable[[Path], None]) -> Path:
     return path
 
 
-def export(results: Path, key: str, member: int | None, to: Path) -> list[Path]:
+def export(results: str | Path, key: str, member: int | None, to: str | Path) -> list[Path]:
     """Write one network into a folder of its own: weights, mask, how to rebuild it, and a card.
 
     Args:
@@ -104,7 +104,7 @@ def export(results: Path, key: str, member: int | None, to: Path) -> list[Path]:
     """
     from safetensors.torch import save_file
 
-    home = Stored(results, key)
+    home, to = Stored(Path(results), key), Path(to)
     num = len(home.members)
     if (member is None and num > 1) or not 0 <= (member or 0) < num:
         raise ValueError(f"member must be one of {home.folder.name} ({home.listed()}), got {member}; name one by its number")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial, singledispatch
 
 import numpy as np
-from torch import nn
 
 from pipeline_lib.analysis import paths, planes, spectra
 from pipeline_lib.analysis.curvature import OPERATORS
@@ -16,6 +15,7 @@ from pipeline_lib.core import algebra
 from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.types import Mask, State
+from pipeline_lib.notebook import given
 from pipeline_lib.notebook import own as of_modules
 from pipeline_lib.stages.support.data import World
 from pipeline_lib.training.evaluation import Score, chunks, subset
@@ -158,6 +158,7 @@ def plane(
         >>> bool(found.sublevel_set(1.0).all())
         True
     """
+    given.check_grid(num, margin)
     one, two, three = (algebra.moved(state, world.device) for state in (solution, second, third))
     spanned = planes.through((one, two, three), prunable(world.network), follow=True)
     x, y = planes.covering(spanned, num, margin)
@@ -218,7 +219,7 @@ def hessian(
     return spectra.spectrum(product, gradient, iterations, [torch_generator("probe", seed, i) for i in range(probes)])
 
 
-path.register(nn.Module, of_modules.path)
-instability.register(nn.Module, of_modules.instability)
-plane.register(nn.Module, of_modules.plane)
-hessian.register(nn.Module, of_modules.hessian)
+given.answer(path, of_modules.path)
+given.answer(instability, of_modules.instability)
+given.answer(plane, of_modules.plane)
+given.answer(hessian, of_modules.hessian)

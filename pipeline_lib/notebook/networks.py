@@ -8,13 +8,15 @@ from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline_lib.core import algebra, registry
 from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.types import Dataset, Mask, Split, State
+from pipeline_lib.experiments import validation
 from pipeline_lib.experiments.config import load_task
 from pipeline_lib.experiments.plugins import plug
+from pipeline_lib.notebook import given
 from pipeline_lib.notebook import own as of_modules
 from pipeline_lib.pruning.masks import check_fit
 from pipeline_lib.stages.support.data import World, build
@@ -48,7 +50,8 @@ def load(task: str, data_root: str | Path | None = None, plugins: Sequence[str] 
     """
     if plugins:
         plug(plugins)
-    recipe: Any = load_task(task, {task: changes})
+    validation.validate({"experiments": {"x": {"tasks": [task]}}, "tasks": {task: changes}})
+    recipe: Any = load_task(task, {task: changes} if changes else None)
     dataset: Dataset = registry.call("datasets", recipe["dataset"], data_root=None if data_root is None else Path(data_root))
     place = pick(numerics(recipe))
     train, test = (
@@ -147,6 +150,6 @@ def evaluate(world: World, state: State, split: str = "test") -> Score:
     return evaluate_on(world.network, there, world.split(split), data, world.numerics)
 
 
-train.register(nn.Module, of_modules.train)
-evaluate.register(nn.Module, of_modules.evaluate)
-initialise.register(nn.Module, of_modules.initialise)
+given.answer(train, of_modules.train)
+given.answer(evaluate, of_modules.evaluate)
+given.answer(initialise, of_modules.initialise)

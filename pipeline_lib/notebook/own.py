@@ -29,6 +29,7 @@ from pipeline_lib.core.parameters import prunable
 from pipeline_lib.core.rng import numpy_generator, torch_generator
 from pipeline_lib.core.types import Mask, Schedule, State
 from pipeline_lib.experiments import criteria
+from pipeline_lib.notebook import given
 from pipeline_lib.pruning import masks, selection
 from pipeline_lib.training import fitting
 from pipeline_lib.training.evaluation import Score
@@ -65,7 +66,7 @@ def _batches(network: nn.Module, data: Any) -> Batches:
         raise ValueError(f"{rule}, got {type(data).__name__}; give a DataLoader or a list of batches")
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
-        parts = zip(*(part.split(_CHUNK) for part in data), strict=True) if pair else data
+        parts = zip(*(part.split(_CHUNK) for part in given.batch(data)), strict=True) if pair else map(given.batch, data)
         yield from ((x.to(place), y.to(place)) for x, y in parts)
 
     return batches
@@ -85,7 +86,8 @@ def initialise(network: nn.Module, seed: int = 0, draw: str = "W0") -> nn.Module
 def evaluate(network: nn.Module, data: Any, loss: Loss = F.cross_entropy) -> Score:
     """Compute a network's error and mean loss in eval mode."""
     state = _state(network)
-    return mixtures.scores(network, [lambda: {**state.params, **state.buffers}], _batches(network, data), loss)[0]
+    points = [lambda: {**state.params, **state.buffers}]
+    return mixtures.scores(network, points, _batches(network, data), given.of_classes(loss))[0]
 
 
 def path(first: nn.Module, second: nn.Module, data: Any, num: int = 30, loss: Loss = F.cross_entropy) -> dict[float, Score]:
@@ -103,7 +105,7 @@ def path(first: nn.Module, second: nn.Module, data: Any, num: int = 30, loss: Lo
     """
     weights, states = paths.with_midpoint(paths.alphas(num)), _states(first, second)
     points = [partial(mixtures.mixed, states, (a, 1 - a), (a, 1 - a), ()) for a in weights]
-    return dict(zip(weights, mixtures.scores(first, points, _batches(first, data), loss), strict=True))
+    return dict(zip(weights, mixtures.scores(first, points, _batches(first, data), given.of_classes(loss)), strict=True))
 
 
 def instability(first: nn.Module, second: nn.Module, data: Any, num: int = 30, loss: Loss = F.cross_entropy) -> Ends:
@@ -136,15 +138,16 @@ def plane(
             ones if not given, or all if none is.
 
     Raises:
-        ValueError: the three lie on one line, or differ in their tensors.
+        ValueError: the three lie on one line, or differ in their tensors; or the grid has no ends.
     """
+    given.check_grid(num, margin)
     one, two, three = _states(solution, second, third)
-    spanned = planes.through((one, two, three), list(names or prunable(solution) or one.params), follow=True)
+    spanned = planes.through((one, two, three), given.names(solution, names or prunable(solution) or one.params), follow=True)
     x, y = planes.covering(spanned, num, margin)
     places = np.concatenate([planes.grid_points(x, y), spanned.places[:1]])
     both = zip(spanned.mixture(places).tolist(), spanned.others(places).tolist(), strict=True)
     points = [partial(mixtures.mixed, spanned.corners, own, others, spanned.prunable) for own, others in both]
-    *errors, own = [score.error for score in mixtures.scores(solution, points, _batches(solution, data), loss)]
+    *errors, own = [score.error for score in mixtures.scores(solution, points, _batches(solution, data), given.of_classes(loss))]
     return Landscape(x, y, np.array(errors).reshape(len(y), len(x)), spanned.places[0], own)
 
 
@@ -171,9 +174,9 @@ def hessian(
         names: of the parameters that count; those of the mask if not given, without one the prunable ones, or all if none is.
     """
     state = _state(network)
-    counted = list(names or mask or prunable(network) or state.params)
+    counted = given.names(network, names or mask or prunable(network) or state.params)
     with mixtures.evaluating(network):
-        product, like = curvature.loss_product(loss, network, state, _batches(network, data), counted, mask)
+        product, like = curvature.loss_product(given.of_classes(loss), network, state, _batches(network, data), counted, mask)
         return spectra.spectrum(product, like, iterations, [torch_generator("probe", seed, i) for i in range(probes)])
 
 
@@ -201,6 +204,7 @@ def prune(
     kept = masks.ones({name: state.params[name].shape for name in prunable(network)}) if mask is None else mask
     if not kept:
         raise ValueError("network must have linear layers or 2-d convolutions, got none to prune; give it some, with names")
+    masks.check_fit(kept, {name: tensor.cpu().numpy() for name, tensor in state.params.items()})
     known: dict[str, Any] = {"weights": {name: state.params[name].cpu().numpy() for name in kept}}
     known["rng"] = numpy_generator("prune", criterion, seed)
     for name in criteria.derivatives(criterion):
@@ -244,12 +248,14 @@ def train(
         The trained network, in eval mode.
 
     Raises:
-        ValueError: the mask does not fit, `until` lies before `step`, the data have no numbers, or the run diverges.
+        ValueError: the mask does not fit, `until` lies before `step`, the data have no numbers, the optimiser is one already
+            instead of what makes one, or the run diverges.
     """
+    given.check_optimiser(optimiser)
     if until < step:
         raise ValueError(f"until must be at least the network's step {step}, got {until}; train only goes forward")
     own = copy.deepcopy(network)
     masks.check_fit(mask or {}, {name: tensor.detach().cpu().numpy() for name, tensor in own.named_parameters()})
-    how = fitting.Fit(loss, optimiser, schedule or (lambda step: 1.0), mask)
+    how = fitting.Fit(given.of_classes(loss), optimiser, schedule or (lambda step: 1.0), mask)
     fitting.fit(own, fitting.stream(data, (seed, order), batch_size), how, (seed, order), range(step, until))
     return own.eval()

@@ -44,7 +44,11 @@ Sizes = Callable[[dict[str, Any]], Size]
 
 
 def size(task: dict[str, Any]) -> Size:
-    """Count the entries of a task's network, without its data and without memory for it."""
+    """Count the entries of a task's network, without its data and without memory for it.
+
+    Raises:
+        ValueError: its function fails, or gives something else than a network with weights that can be pruned.
+    """
     import torch
 
     from pipeline_lib.core import registry
@@ -52,10 +56,21 @@ def size(task: dict[str, Any]) -> Size:
     from pipeline_lib.planning.task_list import examples
 
     shape, num_classes = examples(task["dataset"])
-    with torch.device("meta"):
-        network = registry.call("networks", task["network"], input_shape=shape, num_classes=num_classes)
-    entries = [*network.parameters(), *network.buffers()]
-    return Size(sum(t.numel() for t in entries), sum(network.get_parameter(name).numel() for name in prunable(network)))
+    try:
+        with torch.device("meta"):
+            network = registry.call("networks", task["network"], input_shape=shape, num_classes=num_classes)
+        entries = [*network.parameters(), *network.buffers()]
+        pruned = [network.get_parameter(name).numel() for name in prunable(network)]
+        found = "" if pruned else "none whose weights can be pruned"
+    except Exception as error:  # whatever a function of one's own may raise
+        found = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if found:
+        home = registry.entries("networks")[task["network"]["name"]].module
+        rule = (
+            f"function {task['network']['name']} of {home} must give a network for examples of {shape} and {num_classes} classes"
+        )
+        raise ValueError(f"{rule}, got {found}; mend it")
+    return Size(sum(t.numel() for t in entries), sum(pruned))
 
 
 def _with_task(plan: Plan, node: Node) -> Node:

@@ -32,9 +32,25 @@ def _load(file: Path) -> Any:
     except OSError as error:
         raise files.refusal(file, error, "checkpoint", "check its path") from None
     except (SafetensorError, *_FOREIGN) as error:
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        # What torch and pickle say of a file that is none of theirs is about themselves.
+        why = str(error).splitlines()[0] if isinstance(error, SafetensorError) else "more than tensors, or another kind of file"
         rule = f"checkpoint {file} must be a state dict, of torch's or in safetensors"
         raise ValueError(f"{rule}, got: {why}; save it as torch.save(network.state_dict(), file)") from None
+
+
+def _by_name(file: Path) -> dict[str, Tensor]:
+    """Read the tensors that a file has by name, as they stand there."""
+    import torch
+
+    found = _load(file)
+    for name in _WITHIN:
+        if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
+            found = found[name]
+            break
+    if not isinstance(found, Mapping) or not all(isinstance(each, torch.Tensor) for each in found.values()):
+        rule = f"checkpoint {file} must hold tensors by name, got {type(found).__name__}"
+        raise ValueError(f"{rule}; save it as torch.save(network.state_dict(), file)")
+    return {str(name): tensor for name, tensor in found.items()}
 
 
 def tensors(file: Path) -> dict[str, Tensor]:
@@ -46,17 +62,14 @@ def tensors(file: Path) -> dict[str, Tensor]:
     Raises:
         ValueError: it cannot be read, or holds no state dict, such as a whole pickled network.
     """
-    import torch
-
-    found = _load(file)
-    for name in _WITHIN:
-        if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
-            found = found[name]
-            break
-    if not isinstance(found, Mapping) or not all(isinstance(each, torch.Tensor) for each in found.values()):
-        rule = f"checkpoint {file} must hold tensors by name, got {type(found).__name__}"
-        raise ValueError(f"{rule}; save it as torch.save(network.state_dict(), file)")
-    return _unpruned({str(name): tensor for name, tensor in found.items()})
+    found = _by_name(file)
+    shapes = {name: tuple(each.shape) for name, each in found.items()}
+    for name, shape in shapes.items():
+        kept = shapes.get(name.removesuffix(_ORIGINAL) + _MASK, shape)
+        if name.endswith(_ORIGINAL) and kept != shape:
+            rule = f"checkpoint {file} must have masks of their tensors' shapes"
+            raise ValueError(f"{rule}, got {kept} for {name} of {shape}; prune and save it anew")
+    return _unpruned(found)
 
 
 def _unpruned(found: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -78,6 +91,8 @@ def fitted(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], file: Pa
     Raises:
         ValueError: a tensor is missing, has another shape, or there is one too many under the same prefix; they are listed.
     """
+    if not expected:
+        raise ValueError(f"network must have tensors to read {file} into, got none; build it as it was trained")
     first = next(iter(expected))
     starts = [name.removesuffix(first) for name in found if name == first or name.endswith(f".{first}")]
     for start in starts:
@@ -116,11 +131,11 @@ def mask(file: Path) -> dict[str, Any]:
     Raises:
         ValueError: it cannot be read, or has other values.
     """
-    import torch
-
-    found = _load(file)
-    marked = {str(name).removesuffix(_MASK): each for name, each in found.items() if str(name).endswith(_MASK)} or dict(found)
+    found = _by_name(file)
+    marked = {name.removesuffix(_MASK): each for name, each in found.items() if name.endswith(_MASK)} or found
+    if not marked:
+        raise ValueError(f"mask {file} must have tensors by parameter, got none; write what is kept of each")
     for name, each in marked.items():
-        if not isinstance(each, torch.Tensor) or not bool(((each == 0) | (each == 1)).all()):
+        if not bool(((each == 0) | (each == 1)).all()):
             raise ValueError(f"mask {file} must be true or false, 1 or 0, got another value in {name}; write what is kept")
     return {name: each.bool().numpy() for name, each in marked.items()}

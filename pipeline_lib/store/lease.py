@@ -90,12 +90,16 @@ class Lease:
         checkout: where the code is that works there, for others to read.
 
     Raises:
-        ValueError: another process holds it.
+        ValueError: another process holds it, or it cannot be written.
     """
 
     def __init__(self, results: Path, checkout: Path) -> None:
         self._path, self._own, self._process = results / FILE, uuid.uuid4().hex, os.getpid()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.with_suffix(".lock").touch()
+        except OSError as error:
+            raise files.unwritable(self._path, error) from None
         with _alone(results):
             other = holder(results)
             if other is not None:
@@ -143,7 +147,7 @@ def held(results: Path) -> Iterator[None]:
         results: the folder.
 
     Raises:
-        ValueError: another process holds it.
+        ValueError: another process holds it, or it cannot be written.
     """
     lease = Lease(results, Path.cwd())
     try:

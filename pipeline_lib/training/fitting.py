@@ -48,6 +48,8 @@ def _examples(data: object) -> tuple[int, Callable[[Tensor], tuple[Tensor, Tenso
         return len(data.dataset), lambda chosen: tuple(collate([loader.dataset[int(i)] for i in chosen]))
     if isinstance(data, tuple) and len(data) == 2 and all(isinstance(part, Tensor) for part in data):
         x, y = data
+        if len(x) != len(y):
+            raise ValueError(f"inputs must have a target each, got {len(x)} inputs and {len(y)} targets; leave the rest out")
         return len(y), lambda chosen: (x[chosen.to(x.device)], y[chosen.to(y.device)])
     rule = "data to train on must be two tensors (inputs, targets) or a DataLoader over a data set that has a length"
     raise ValueError(f"{rule}, got {type(data).__name__}; batch t is drawn from (seed, order, t), so examples need numbers")
@@ -62,13 +64,15 @@ def stream(data: object, order: Order, batch_size: int) -> Callable[[int], tuple
         batch_size: examples a batch; the last partial one of an epoch is dropped.
 
     Raises:
-        ValueError: the data have no numbers, or fewer examples than a batch.
+        ValueError: the data have no numbers, fewer examples than a batch, or not a target each.
     """
     num, collect = _examples(data)
+    if not 1 <= batch_size <= num:
+        raise ValueError(f"batch_size must be in [1, {num}], got {batch_size}; there are so many examples")
     drawn: dict[int, Tensor] = {}
 
     def batch(step: int) -> tuple[Tensor, Tensor]:
-        epoch, position = divmod(step, num // batch_size or 1)
+        epoch, position = divmod(step, num // batch_size)
         if epoch not in drawn:
             drawn.clear()
             drawn[epoch] = epoch_batches(order, epoch, num, batch_size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import checkout as co
@@ -31,3 +32,30 @@ def test_another_workflow_goes_on_from_a_table(outer: Path) -> None:
     rules = ("prepare", "pretrain", "train", "tabulate", "publish_table")
     assert co.job_counts(planned.text) == {"mine": 1, **{f"rewind_{rule}": 1 for rule in rules}}
     assert not (outer / "results" / "first").exists()
+
+
+# What snakedeploy 0.17 writes of a folder, but for the path of its Snakefile, which it leaves relative.
+DEPLOYED = """
+from snakemake.utils import min_version
+min_version("6.10.0")
+configfile: "config/config.yaml"
+module rewind:
+    snakefile:
+        "path/to/rewind/workflow/Snakefile"
+    config:
+        config
+use rule * from rewind
+"""
+
+
+def test_a_deployed_workflow_makes_what_its_copy_of_the_config_asks_for(tmp_path: Path) -> None:
+    (tmp_path / "workflow").mkdir()
+    (tmp_path / "workflow" / "Snakefile").write_text(DEPLOYED.replace("path/to/rewind", str(co.PROJECT)), encoding="utf-8")
+    shutil.copytree(co.PROJECT / "config", tmp_path / "config")
+    config = {"tasks": {"toy": co.TOY}, "experiments": {"first": GRID}}
+    (tmp_path / "config" / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    planned = co.call(tmp_path, "-P", "-m", "snakemake", "--dry-run", "--cores", "1")
+    assert planned.code == 0, planned.text
+    counts = co.job_counts(planned.text)
+    assert counts.pop("publish") == 4, planned.text
+    assert counts == {"prepare": 1, "pretrain": 1, "train": 1, "tabulate": 2, "derive": 1, "plot": 1}

@@ -3,7 +3,7 @@ import re
 import shlex
 
 import pipeline_lib
-from pipeline_lib.core import processors, terminal
+from pipeline_lib.core import locations, processors, terminal
 from pipeline_lib.experiments import figure_needs
 from pipeline_lib.planning import adopted, declared, driver
 from pipeline_lib.planning import closing, inventory, ledger, publication
@@ -22,6 +22,10 @@ def refused_by(check, *arguments, **named):
         return check(*arguments, **named)
     except (ValueError, OSError) as error:
         raise WorkflowError(terminal.printable(str(error))) from None
+
+
+if workflow.is_main_process:
+    refused_by(locations.check_working_folder)
 
 
 # In another's workflow, the config is what its `module` statement says, and no file of that workflow.

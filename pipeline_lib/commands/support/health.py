@@ -6,7 +6,6 @@ import importlib
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -123,17 +122,12 @@ def _disk(results: Path) -> Finding:
     )
 
 
-def _permission(results: Path) -> Finding:
-    """Try to write where results go: file modes do not tell it everywhere."""
-    place = _existing(results)
-    try:
-        with tempfile.TemporaryFile(dir=place):
-            pass
-    except OSError as error:
-        return Finding(
-            "results", MISSING, f"{results} cannot be written: {error.strerror or error}", "set results to another folder"
-        )
-    return Finding("results", OK, f"{results} can be written")
+def _permission(what: str, folder: Path, remedy: str) -> Finding:
+    """Try to write where a run does."""
+    why = locations.refusal(folder)
+    if why:
+        return Finding(what, MISSING, f"{folder} cannot be written: {why}", remedy)
+    return Finding(what, OK, f"{folder} can be written")
 
 
 def _workflow() -> Finding:
@@ -152,4 +146,6 @@ def examine(results: Path, data_root: Path | None = None) -> list[Finding]:
     packages = {"torch": lambda: importlib.import_module("torch"), "torchvision": _torchvision}
     packages |= {"snakemake": lambda: importlib.import_module("snakemake")}
     found = [_python(), *(_package(name, load) for name, load in packages.items())]
-    return [*found, _workflow(), _gpu(), _slurm(), _data(data_root), _disk(results), _permission(results)]
+    records = _permission("records", Path.cwd() / ".snakemake", "start runs in another folder: Snakemake keeps records there")
+    place = _permission("results", results, "set results to another folder")
+    return [*found, _workflow(), _gpu(), _slurm(), _data(data_root), _disk(results), place, records]

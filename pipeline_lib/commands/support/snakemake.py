@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline_lib.core import files as core_files
 from pipeline_lib.experiments.config import ROOT
 
 LOGS = "logs/runs"
@@ -46,9 +47,17 @@ def words(files: Sequence[Path], overrides: Mapping[str, Any], *more: str) -> li
 
 
 def new_log(results: Path) -> Path:
-    """Name a log file for a run that begins now."""
+    """Begin a log file for a run that begins now.
+
+    Raises:
+        ValueError: it cannot be written.
+    """
     path = results / LOGS / time.strftime("%Y%m%d-%H%M%S.log")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    except OSError as error:
+        raise core_files.unwritable(path, error) from None
     return path
 
 

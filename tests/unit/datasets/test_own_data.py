@@ -84,10 +84,33 @@ WRONG = {
     ),
     "labels": ({"y": LABELS / 2}, r"training labels of mine.npz must be whole numbers \(12,\), got float64 \(12,\)"),
     "few": ({"y": LABELS[:7]}, r"training labels of mine.npz must be whole numbers \(12,\), got int64 \(7,\)"),
+    "one-hot": (
+        {"y": np.eye(3, dtype=int)[LABELS]},
+        r"training labels of mine.npz must be whole numbers \(12,\), got int64 \(12, 3\)",
+    ),
+    "one label": ({"y_train": np.array(1)}, r"training labels of mine.npz must be whole numbers \(12,\), got int64 \(\)"),
+    "no images": (
+        {"x_test": BYTES[:0], "y_test": LABELS[:0]},
+        r"test images of mine.npz must be uint8 \(N, C, H, W\), got uint8 \(0, 3, 5, 4\)",
+    ),
+    "no fractions": (
+        {"x": BYTES[:0] / 255, "y": LABELS[:0]},
+        r"training images of mine.npz must be uint8 .*, got float64 \(0, 3",
+    ),
+    "channels last": (
+        {"x": np.ascontiguousarray(BYTES.transpose(0, 2, 3, 1))},
+        r"images of mine.npz must be \(N, C, H, W\), got \(12, 5, 4, 3\), .*; say layout: NHWC in the task's dataset",
+    ),
+    "objects": ({"y_test": np.array([0, None, 1, 2])}, r"mine.npz must be a whole .npz file without objects, got: Object arrays"),
     "classes": ({"y": LABELS + 1}, r"training labels of mine.npz must be in \[0, 2\], got 1 to 3; count classes from 0"),
     "shapes": ({"x_test": BYTES[:4, :, :3]}, r"images of mine.npz must have one shape, got \(3, 5, 4\) and \(3, 3, 4\)"),
     "constant": ({"x": np.full_like(BYTES, 7)}, r"channels of mine.npz must vary, got a deviation of 0 in channel 0"),
 }
+
+
+def test_labels_in_a_column_are_labels(tmp_path):
+    _save(tmp_path, y=LABELS[:, None])
+    assert _load(tmp_path).train.y.tolist() == LABELS.tolist()
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -99,10 +122,17 @@ def test_what_is_wrong_with_arrays_is_said(name, tmp_path):
 
 
 def test_what_is_no_such_file_is_said(tmp_path):
-    with pytest.raises(ValueError, match=r"mine.npz must be a whole .npz file, got: .*No such file.*; check data_root and file"):
+    with pytest.raises(ValueError, match=r"mine.npz must be a whole .npz file .*, got: .*No such file.*; check data_root and"):
         _load(tmp_path)
     with pytest.raises(ValueError, match=r"data_root must be set for mine.npz, got none; set it in the config or PIPELINE_DATA"):
         arrays(None, "mine.npz", 12, 3)
+    (tmp_path / "mine.npz").mkdir()
+    with pytest.raises(ValueError, match=r"mine.npz must be a whole .npz file .*, got: .*Is a directory"):
+        _load(tmp_path)
+    (tmp_path / "mine.npz").rmdir()
+    (tmp_path / "mine.npz").write_text("1,2,3\n")
+    with pytest.raises(ValueError, match=r"mine.npz must be a whole .npz file .*, got: another kind of file, or a part of one"):
+        _load(tmp_path)
     np.savez(tmp_path / "mine.npz", x_train=BYTES)
     with pytest.raises(ValueError, match=r"must have arrays x_train, .*, got no y_train but x_train; save them so"):
         _load(tmp_path)

@@ -179,6 +179,13 @@ def test_a_name_of_a_task_that_is_too_long_for_a_file(capsys, checkout):
     assert "tasks must be text of at most 80 characters, got 'aaa" in _refused(checkout / "config.yaml", capsys)
 
 
+def test_a_task_of_the_config_that_lacks_a_key_is_mended_in_the_config(checkout, capsys):
+    text = {"experiments": {"tiny": {"tasks": ["mine"]}}, "tasks": {"mine": {"network": {"name": "mlp"}}}}
+    (checkout / "config.yaml").write_text(yaml.safe_dump(text))
+    said = _refused(checkout / "config.yaml", capsys)
+    assert said == "error: task mine must have 'dataset', got none; add it to tasks.mine, or name a base there"
+
+
 def test_what_holds_itself_is_refused(checkout, capsys):
     (checkout / "config.yaml").write_text("experiments: &a {tiny: *a}\n")
     assert "must end somewhere" in _refused(checkout / "config.yaml", capsys)

@@ -17,7 +17,7 @@ import yaml
 import pipeline_lib
 from pipeline_lib.core import registry, sources
 from pipeline_lib.experiments import config_files
-from pipeline_lib.planning import driver, nodes, plan
+from pipeline_lib.planning import driver, footprint, nodes, plan
 from pipeline_lib.store import artifacts
 
 ROOT = Path(__file__).parents[3]
@@ -169,6 +169,14 @@ REFUSED = {
         "nets.py", f"from my_helpers import thing\n{NETS}",
         r"plugin .*/nets.py must import installed packages and pipeline_lib alone, got my_helpers; list that file under plugins",
     ),
+    "expression": (
+        "nets.py", NETS.replace("width: Count = 3", "width: Count = 3 * 8"),
+        r"defaults of narrow in pipeline_lib.plugins.nets must be written out, .*, got 3 \* 8; write values",
+    ),
+    "stars": (
+        "nets.py", NETS.replace("width: Count = 3", "**options"),
+        r"arguments of narrow in pipeline_lib.plugins.nets must be plain ones, .*, got \*, \*\* or /; write each out",
+    ),
     "relative": ("nets.py", f"from . import thing\n{NETS}", r"plugin .*/nets.py must import installed packages .*, got \.; list"),
 }  # fmt: skip
 
@@ -183,6 +191,23 @@ def test_what_cannot_be_used_is_refused_by_file_and_name(name, tmp_path):
         toys.make_plan(toys.raw_config() | {"plugins": [str(tmp_path / "bad" / file)]})
     registry.plug([])
     assert sources.plugged() == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("return None", "AttributeError: 'NoneType' object has no attribute 'parameters'"),
+        ("raise KeyError('width')", "KeyError: 'width'"),
+        ("return nn.Flatten()", "none whose weights can be pruned"),
+    ],
+)
+def test_a_network_that_cannot_be_meant_is_refused_by_what_is_planned(lab, line, found):
+    path = lab / "my_lab" / "nets.py"
+    path.write_text(path.read_text().replace("    stem = ", f"    {line}\n    stem = "))
+    made = _plan(lab)
+    rule = r"function narrow of pipeline_lib.plugins.nets must give a network for examples of \(1, 8, 8\) and 10 classes"
+    with pytest.raises(ValueError, match=f"{rule}, got {found}; mend it"):
+        footprint.of(made, made.nodes.values(), footprint.size)
 
 
 def test_two_of_one_name_and_lists_that_are_none_are_refused(tmp_path):

@@ -63,6 +63,15 @@ def test_what_torch_has_pruned_comes_as_it_was_used(tmp_path):
 def test_masks_of_ones_and_zeros_are_masks(tmp_path):
     torch.save({"fc.weight": torch.tensor([[1.0, 0.0]])}, tmp_path / "mask.pt")
     assert pipeline_lib.read_mask(tmp_path / "mask.pt")["fc.weight"].tolist() == [[True, False]]
+    torch.save({"state_dict": {"fc.weight_mask": torch.tensor([[0.0, 1.0]])}, "epoch": 3}, tmp_path / "mask.pt")
+    assert pipeline_lib.read_mask(tmp_path / "mask.pt")["fc.weight"].tolist() == [[False, True]]
+    for other, told in {torch.ones(2): "tensors by name, got Tensor", (): "tensors by name, got tuple"}.items():
+        torch.save(other, tmp_path / "mask.pt")
+        with pytest.raises(ValueError, match=told):
+            pipeline_lib.read_mask(tmp_path / "mask.pt")
+    torch.save({}, tmp_path / "mask.pt")
+    with pytest.raises(ValueError, match=r"mask .*mask.pt must have tensors by parameter, got none"):
+        pipeline_lib.read_mask(tmp_path / "mask.pt")
     torch.save({"fc.weight": torch.tensor([[1.0, 0.5]])}, tmp_path / "mask.pt")
     with pytest.raises(ValueError, match=r"mask .*mask.pt must be true or false, 1 or 0, got another value in fc.weight; write"):
         pipeline_lib.read_mask(tmp_path / "mask.pt")
@@ -87,6 +96,18 @@ def test_what_does_not_fit_or_is_no_state_dict_is_said(saved, tmp_path):
     with pytest.raises(
         ValueError, match=r"checkpoint .*a.pt must be a state dict, .*; save it as torch.save\(network.state_dict"
     ):
+        pipeline_lib.checkpoint(toys.norm_net(), file)
+    for value in (float("nan"), float("inf")):
+        torch.save({name: tensor * value for name, tensor in saved.state_dict().items()}, file)
+        with pytest.raises(ValueError, match=r"checkpoint .*a.pt must have finite floats .*, got others in stem.weight, "):
+            pipeline_lib.checkpoint(toys.norm_net(), file)
+    torch.save({name: tensor.long() for name, tensor in saved.state_dict().items()}, file)
+    with pytest.raises(ValueError, match=r"must have finite floats where the network has, got others in stem.weight"):
+        pipeline_lib.checkpoint(toys.norm_net(), file)
+    with pytest.raises(ValueError, match=r"network must have tensors to read .*a.pt into, got none"):
+        pipeline_lib.checkpoint(torch.nn.ReLU(), file)
+    torch.save({"fc.weight_orig": torch.ones(2, 3), "fc.weight_mask": torch.ones(3, 2)}, file)
+    with pytest.raises(ValueError, match=r"must have masks of their tensors' shapes, got \(3, 2\) for fc.weight_orig of"):
         pipeline_lib.checkpoint(toys.norm_net(), file)
     torch.save([1, 2], file)
     with pytest.raises(ValueError, match=r"checkpoint .*a.pt must hold tensors by name, got list; save it as"):

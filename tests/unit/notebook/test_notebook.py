@@ -69,6 +69,14 @@ def test_what_is_asked_for_wrongly_is_said(names):
         pipeline_lib.prune(digits, one, criterion="magnitud")
     with pytest.raises(ValueError, match=r"change must be perturbations alone, got 'lr_rewinding'; train or prune by"):
         pipeline_lib.perturb(digits, names["w0"], "lr_rewinding")
+    with pytest.raises(ValueError, match=r"first argument must be a world, which load makes, or a torch module .*, got State"):
+        pipeline_lib.evaluate(one)
+    with pytest.raises(ValueError, match=r"num must be at least 2, got 0; the grid needs both ends"):
+        pipeline_lib.plane(digits, one, one, one, num=0)
+    with pytest.raises(ValueError, match=r"key of tasks.digits_mlp must be one of .*, got 'stepss'; did you mean 'steps'\?"):
+        pipeline_lib.load("digits_mlp", stepss=3)
+    with pytest.raises(ValueError, match=r"task must be one of .*digits_mlp.*, got 'digits_mpl'; did you mean 'digits_mlp'\?"):
+        pipeline_lib.load("digits_mpl")
     with pytest.raises(ValueError, match=r"until must be at least the start's step 20, got 5"):
         pipeline_lib.train(digits, one, until=5)
     with pytest.raises(ValueError, match=r"mask must fit the network, got a mask of 'fc.weight', which it lacks"):

@@ -229,7 +229,64 @@ def test_what_is_given_wrongly_is_said():
         pipeline_lib.train(network, _points(), 30, partial(torch.optim.SGD, lr=1e30), loss=F.mse_loss, batch_size=8)
     with pytest.raises(ValueError, match=r"network must have linear layers or 2-d convolutions, got none to prune"):
         pipeline_lib.prune(nn.LayerNorm(3))
+    with pytest.raises(ValueError, match=r"batch_size must be in \[1, 40\], got 0; there are so many examples"):
+        pipeline_lib.train(network, _points(), 3, SGD, batch_size=0)
+    with pytest.raises(ValueError, match=r"optimiser must make one from parameters, .*, got SGD; give what makes it"):
+        pipeline_lib.train(network, _points(), 3, SGD(network.parameters()))
+    with pytest.raises(ValueError, match=r"first argument must be a world, .*, got str; checkpoint reads a module's weights"):
+        pipeline_lib.path("a.pt", "b.pt", _points())
+    with pytest.raises(ValueError, match=r"mask must fit the network, got a mask of 'other', which it lacks"):
+        pipeline_lib.prune(network, {"other": np.ones((2, 2), dtype=bool)})
+    with pytest.raises(ValueError, match=r"name of a parameter must be one of .*, got 'iner.weight'; did you mean 'inner.w"):
+        pipeline_lib.plane(network, network, network, _points(), names=["iner.weight"])
+    for grid, told in (({"num": 1}, "num must be at least 2, got 1"), ({"margin": -0.5}, "margin must be at least 0, got -0.5")):
+        with pytest.raises(ValueError, match=told):
+            pipeline_lib.plane(network, network, network, _points(), loss=F.mse_loss, **grid)
     with pytest.raises(ValueError, match=r"width must be positive, got -1.0; it is in units of the eigenvalues"):
         pipeline_lib.spectral_density(
             pipeline_lib.hessian(network, _points(), iterations=2, probes=1, loss=F.mse_loss), width=-1.0
         )
+
+
+def _classes(num: int = 40) -> tuple[nn.Module, tuple[Tensor, Tensor]]:
+    x, value = _points(num)
+    return nn.Sequential(nn.Linear(3, 2)), (x, (value > 0).long())
+
+
+def _without(x: Tensor, value: float) -> Tensor:
+    return x.index_fill(0, torch.tensor([3]), value)
+
+
+WRONG_DATA = {
+    "labels from 1": (
+        lambda x, y: (x, y + 1),
+        r"targets must be numbers of the network's 2 outputs, got: Target 2 .*Count",
+    ),
+    "no tensors": (lambda x, y: (x.numpy(), y.numpy()), r"two tensors \(inputs, targets\).*, got "),
+    "more inputs": (lambda x, y: (x, y[:30]), r"inputs must have a target each, got 40 inputs and 30 targets"),
+    "more targets": (lambda x, y: (x[:30], y), r"inputs must have a target each, got 30 inputs and 40 targets"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_DATA)
+def test_data_that_do_not_fit_are_refused_by_all_that_look_at_them(name):
+    network, data = _classes()
+    change, message = WRONG_DATA[name]
+    asked = (
+        lambda given: pipeline_lib.evaluate(network, given),
+        lambda given: pipeline_lib.instability(network, network, given, num=3),
+        lambda given: pipeline_lib.hessian(network, given, iterations=2, probes=1),
+        lambda given: pipeline_lib.train(network, given, 3, SGD, batch_size=20),
+    )
+    for ask in asked:
+        with pytest.raises(ValueError, match=message):
+            ask(change(*data))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_inputs_that_are_no_numbers_have_no_error(value):
+    """A network's outputs for them are none either, and their largest would count as a prediction."""
+    network, (x, y) = _classes()
+    for given in ((_without(x, value), y), [(x, y), (_without(x, value), y)]):
+        with pytest.raises(ValueError, match=r"inputs must be finite, got NaN or infinity; leave these examples out"):
+            pipeline_lib.evaluate(network, given)
