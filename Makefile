@@ -6,8 +6,8 @@ CORES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 CONFIG ?= config/config.yaml
-# Tests of a file share what they made, so a file is one process's.
-SIDE_BY_SIDE := --numprocesses $(CORES) --dist loadfile
+# Tests of a file share what they made, so a file is one process's; tests/conftest.py says which files begin.
+SIDE_BY_SIDE := --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
 .PHONY: quickstart report test test-fast test-all test-cluster lint format bench bench-full plan gc slurm-profile soak audit mutants docs docs-numbers
 

@@ -1,7 +1,8 @@
-"""Settings of all tests: one thread, checked shapes, laws tried on the same examples every time."""
+"""Settings of all tests: one thread, checked shapes, laws tried on the same examples every time, the longest first."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,14 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 ROOT = Path(__file__).resolve().parents[1]
+# The files that take longest, longest first, as the last one is waited for; two that share what one of them makes lie apart.
+LONGEST = (
+    "test_readable", "test_all_figures", "test_disturbed", "test_reruns", "test_bad_files", "test_stale", "test_rewind",
+    "test_mutations", "test_shared_results", "test_adopt", "test_every_claim", "test_end_to_end", "test_edits", "test_keep",
+    "test_walk", "test_unmasking", "test_early_phase", "test_second_device", "test_origin", "test_jobs_together",
+    "test_loose_ends", "test_homes", "test_environments", "test_installed", "test_growth", "test_growth_settings",
+    "test_growth_stages", "test_keys",
+)  # fmt: skip
 
 
 def modules_with_shapes() -> list[str]:
@@ -22,6 +31,19 @@ install_import_hook(modules_with_shapes(), "beartype.beartype")
 
 settings.register_profile("rewind", deadline=None, derandomize=True, database=None, max_examples=25)
 settings.load_profile("rewind")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest files begin."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the session, which its processes share if there are several."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(autouse=True, scope="session")

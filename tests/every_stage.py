@@ -1,14 +1,27 @@
-"""A plan that has all stages, in few steps of a network with BatchNorm."""
+"""A plan that has all stages, in few steps of a network with BatchNorm, and what it makes and runs."""
 
 from __future__ import annotations
 
+import cProfile
+import importlib
+import pickle
+import pkgutil
+import sys
+from functools import cache
 from pathlib import Path
-from typing import Any
+from types import CodeType
+from typing import Any, NamedTuple
 
+import pytest
 import toys
+from filelock import FileLock
 
+import pipeline_lib
+from pipeline_lib.core import registry
 from pipeline_lib.networks.resnet import resnet_cifar
-from pipeline_lib.planning import driver, nodes
+from pipeline_lib.planning import declared, driver, nodes
+from pipeline_lib.planning.keys.fingerprint import Named
+from pipeline_lib.store.job import Job
 
 TASK = {
     **{"base": "digits_resnet", "network": {"name": "resnet_cifar", "blocks": 1, "width": 2}, "steps": 6, "evaluate_every": 3},
@@ -58,3 +71,66 @@ def make(made: nodes.Plan, *wanted: nodes.Node, without: tuple[str, ...] = ()) -
     for node in wanted or made.nodes.values():
         if node.stage not in without:
             driver.run_node(node.stage, made.config.results / node.folder, plan_file)
+
+
+At = tuple[str, Named]  # a stage and the registered functions that a node of it names
+
+
+class Code(NamedTuple):
+    """A function that a stage ran."""
+
+    file: str
+    line: int
+    name: str
+    full_name: str
+
+
+class Made(NamedTuple):
+    """All artifacts of the plan, not to be changed, and what each stage ran to make them."""
+
+    plan: nodes.Plan
+    ran: dict[At, set[Code]]
+
+
+@cache
+def finished(base: Path) -> Made:
+    """Make all nodes once a session, whichever of its processes asks first."""
+    kept = base / "every_stage.pickle"
+    with FileLock(base / "every_stage.lock"):
+        if not kept.exists():
+            made = plan(base / "every_stage")
+            kept.write_bytes(pickle.dumps(Made(made, _watched(made))))
+    import_all()
+    return pickle.loads(kept.read_bytes())
+
+
+def import_all() -> None:
+    """Import all modules of the package."""
+    for found in pkgutil.walk_packages(pipeline_lib.__path__, "pipeline_lib."):
+        if not found.name.endswith("__main__"):
+            importlib.import_module(found.name)
+
+
+def _watched(made: nodes.Plan) -> dict[At, set[Code]]:
+    """Make all nodes, and give the code that each stage ran; imports are done before."""
+    import_all()
+    ran: dict[At, set[CodeType]] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        for stage in declared.STAGES:
+            module = importlib.import_module(registry.modules("stages")[stage])
+            patch.setattr(module, "run", _noting(stage, module.run, ran))
+        make(made)
+    return {at: {Code(c.co_filename, c.co_firstlineno, c.co_name, c.co_qualname) for c in codes} for at, codes in ran.items()}
+
+
+def _noting(stage: str, run: Any, ran: dict[At, set[CodeType]]) -> Any:
+    def noting(job: Job) -> None:
+        if sys.getprofile():  # a stage that calls another one's
+            run(job)
+            return
+        profile = cProfile.Profile(builtins=False)
+        profile.runcall(run, job)
+        codes = {entry.code for entry in profile.getstats() if isinstance(entry.code, CodeType)}
+        ran.setdefault((stage, nodes.named_functions(stage, job.spec)), set()).update(codes)
+
+    return noting

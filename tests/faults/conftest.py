@@ -5,6 +5,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
 
-from checkout_fixtures import base, empty, single, single_done, tiny, tiny_done
+from checkout_fixtures import empty, single, single_done, tiny, tiny_done
 
-__all__ = ["base", "empty", "single", "single_done", "tiny", "tiny_done"]
+__all__ = ["empty", "single", "single_done", "tiny", "tiny_done"]

@@ -5,6 +5,7 @@ One tiny experiment is run to its end once a session; tests work on copies of th
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +23,9 @@ from typing import Any
 import pandas as pd
 import yaml
 from filelock import FileLock
+
+from pipeline_lib.core import processors
+from pipeline_lib.worker import client, start
 
 PROJECT = Path(__file__).resolve().parents[2]
 FOLDERS = ("pipeline_lib", "workflow", "config")
@@ -197,8 +202,42 @@ def environment(**more: str) -> dict[str, str]:
     return {**{name: value for name, value in os.environ.items() if name not in inherited}, **more}
 
 
+@cache
+def _forks() -> subprocess.Popen[str]:
+    """The process that starts commands by a fork for this one, and ends with it."""
+    command = [sys.executable, str(Path(__file__).with_name("forked.py")), *start.LIBRARIES, "snakemake.cli"]
+    single_threaded = environment(**dict.fromkeys(processors.ARITHMETIC, "1"))
+    made = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=single_threaded)
+    atexit.register(made.communicate)
+    return made
+
+
+@cache
+def _worker() -> str:
+    """The folder of a worker that all runs of this process share; it ends with it."""
+    os.environ.pop(client.VARIABLE, None)
+    made = start.start(Path(tempfile.gettempdir()), start.FROM)
+    assert made
+    atexit.register(start.stop, made)
+    return os.environ.pop(client.VARIABLE)
+
+
+def _fork(root: Path, module: str, *words: str, **more: str) -> Outcome:
+    """Run a Python module in a checkout, without the second or two in which a Python loads the libraries."""
+    forks = _forks()
+    assert forks.stdin
+    assert forks.stdout
+    with tempfile.NamedTemporaryFile() as prints:
+        asked = {"module": module, "words": words, "folder": str(root), "prints": prints.name, "environment": environment(**more)}
+        forks.stdin.write(json.dumps(asked) + "\n")
+        forks.stdin.flush()
+        return Outcome(int(forks.stdout.readline()), prints.read().decode())
+
+
 def call(root: Path, *arguments: str, **options: Any) -> Outcome:
-    """Run a Python module in a checkout."""
+    """Run Python in a checkout: a module by a fork, all else, or with options for its start, by a start."""
+    if arguments[0] == "-m" and not options and sys.platform == "linux":
+        return _fork(root, *arguments[1:])
     options.setdefault("env", environment())
     command = [sys.executable, *arguments]
     done = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **options)
@@ -211,7 +250,9 @@ def snakemake_command(checkout: Checkout, *arguments: str, cores: int = 2) -> li
 
 
 def snakemake(checkout: Checkout, *arguments: str, **options: Any) -> Outcome:
-    """Run the workflow."""
+    """Run the workflow: if nothing is asked of its start, with a worker that does not have to load the libraries first."""
+    if not options and sys.platform == "linux":
+        return _fork(checkout.root, *snakemake_command(checkout, *arguments)[1:], **{client.VARIABLE: _worker()})
     return call(checkout.root, *snakemake_command(checkout, *arguments), **options)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import importlib
 import os
-import pkgutil
 import random
 import sys
 from collections.abc import Iterator
@@ -17,18 +16,17 @@ from typing import Any
 import every_stage
 import matplotlib.pyplot as plt
 import pytest
+from every_stage import At
 
-import pipeline_lib
 from pipeline_lib.core import registry
 from pipeline_lib.planning import driver, nodes, plan_file
 from pipeline_lib.planning.keys import fingerprint
-from pipeline_lib.planning.keys.fingerprint import CARRIERS, CODE, Named, code_of
+from pipeline_lib.planning.keys.fingerprint import CARRIERS, CODE, code_of
 from pipeline_lib.planning.keys.syntax import Reference
 from pipeline_lib.store.job import Job
 from pipeline_lib.store.verification import RECORD, record
 
 SAMPLE, BATCH = int(os.environ.get("REWIND_MUTATIONS", "120")), 6
-At = tuple[str, Named]
 Members = dict[str, list[list[int]]]
 
 
@@ -48,14 +46,9 @@ class Useless:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> nodes.Plan:
+def made(base: Path) -> nodes.Plan:
     """A plan of all stages, made to its end."""
-    for found in pkgutil.walk_packages(pipeline_lib.__path__, "pipeline_lib."):
-        if not found.name.endswith("__main__"):
-            importlib.import_module(found.name)
-    plan = every_stage.plan(tmp_path_factory.mktemp("mutated"))
-    every_stage.make(plan)
-    return plan
+    return every_stage.finished(base).plan
 
 
 @pytest.fixture(scope="module")
