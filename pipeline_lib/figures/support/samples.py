@@ -19,6 +19,12 @@ def _unit(frame: pd.DataFrame) -> str:
     return "run" if "noise_order" in frame and frame["noise_order"].nunique() > 1 else "seed"
 
 
+def _seeds(frame: pd.DataFrame, x: str, y: str) -> pd.Series[int]:
+    """Count the seeds behind the values at each place that has some: of pairs across seeds, both."""
+    of = [name for name in ("seed", "other_seed") if name in frame]
+    return frame.loc[frame[y].notna(), [x, *of]].melt(x, value_name="behind").groupby(x)["behind"].nunique()
+
+
 def summary(frame: pd.DataFrame, x: str, y: str) -> tuple[pd.DataFrame, Sample | None]:
     """Average by seed, then over seeds: pairs of one seed are not independent. Of one seed alone, over its rows.
 
@@ -38,7 +44,7 @@ def summary(frame: pd.DataFrame, x: str, y: str) -> tuple[pd.DataFrame, Sample |
     known = num > 0
     if not known.any():
         return found, None
-    in_all, by_seed = ((int(counts[known].min()), int(counts[known].max())) for counts in (num, seeds))
+    in_all, by_seed = ((int(counts.min()), int(counts.max())) for counts in (num[known], _seeds(frame, x, y)))
     return found, Sample(_unit(frame), in_all, by_seed)
 
 

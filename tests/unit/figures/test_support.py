@@ -41,6 +41,13 @@ def test_of_one_value_there_is_no_spread_and_what_has_none_counts_nothing():
     assert samples.summary(PAIRS.assign(value=float("nan")), "k", "value")[1] is None
 
 
+def test_pairs_across_seeds_are_of_both_seeds():
+    chain = pd.DataFrame({"k": [0, 0, 5, 5], "order_1": 0, "seed": [0, 1, 0, 1], "other_seed": [1, 2, 1, 2]})
+    assert samples.summary(chain.assign(value=1.0), "k", "value")[1] == samples.Sample("pair", (2, 2), (3, 3))
+    one_diverged = chain.assign(value=[1.0, 1.0, 1.0, None])
+    assert samples.summary(one_diverged, "k", "value")[1] == samples.Sample("pair", (1, 2), (2, 3))
+
+
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
