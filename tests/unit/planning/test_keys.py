@@ -161,8 +161,10 @@ def _anew(before: dict[tuple[str, Named], str], kinds: dict[str, Edits]) -> dict
     """Name the edits that make something anew: all are made at once, and one by one if that does."""
     together = {path: text for edits in kinds.values() for path, text in edits.items()}
     assert len(together) == sum(map(len, kinds.values())), "each edits its own files"
-    guilty = kinds if _changed(before, together) else {}
-    return {name: _changed(before, edits) for name, edits in guilty.items()}
+    if not _changed(before, together):
+        return {}
+    alone = {name: _changed(before, edits) for name, edits in kinds.items()}
+    return {name: changed for name, changed in alone.items() if changed} or {"all of them together": _changed(before, together)}
 
 
 def test_what_is_new_makes_nothing_anew(before):
