@@ -28,7 +28,7 @@ test: $(VENV)/.dev
 
 # What one runs while editing.
 test-fast: $(VENV)/.dev lint
-	$(BIN)/python -m pytest tests/unit $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest tests/unit -m "not long and not slow" $(SIDE_BY_SIDE)
 
 test-all: $(VENV)/.dev
 	$(BIN)/python -m pytest tests -m "not cluster" $(SIDE_BY_SIDE)

@@ -10,13 +10,16 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 ROOT = Path(__file__).resolve().parents[1]
-# The files that take longest, longest first, as the last one is waited for; two that share what one of them makes lie apart.
+# Files that take five seconds and more, longest first, as the last one is waited for; two that share what one of them makes lie
+# apart. `make test-fast` leaves them out.
 LONGEST = (
     "test_readable", "test_all_figures", "test_disturbed", "test_reruns", "test_bad_files", "test_stale", "test_rewind",
     "test_mutations", "test_shared_results", "test_adopt", "test_every_claim", "test_end_to_end", "test_edits", "test_keep",
     "test_walk", "test_unmasking", "test_early_phase", "test_second_device", "test_origin", "test_jobs_together",
     "test_loose_ends", "test_homes", "test_environments", "test_installed", "test_growth", "test_growth_settings",
-    "test_growth_stages", "test_keys",
+    "test_growth_stages", "test_processors", "test_gpu_day", "test_keys", "test_plugins", "test_alternatives", "test_hessian",
+    "test_syntax", "test_training", "test_eager", "test_slice", "test_garbage", "test_named_stages", "test_worker",
+    "test_spectra", "test_prepared_data", "test_epoch_draws", "test_unmasking_claims", "test_together", "test_bring",
 )  # fmt: skip
 
 
@@ -33,9 +36,13 @@ settings.register_profile("rewind", deadline=None, derandomize=True, database=No
 settings.load_profile("rewind")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the longest files begin."""
+    """Let the longest files begin, and mark them."""
     places = {name: place for place, name in enumerate(LONGEST)}
+    for item in items:
+        if item.path.stem in places:
+            item.add_marker(pytest.mark.long)
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 

@@ -229,3 +229,14 @@ def test_every_stage_takes_a_spec_of_its_own_and_reads_only_its_keys() -> None:
         for node in ast.walk(tree):
             if isinstance(node, ast.Subscript) and ast.unparse(node.value) in ("spec", "job.spec"):
                 assert not isinstance(node.slice, ast.Constant) or node.slice.value in keys, f"{stage}: {ast.unparse(node)}"
+
+
+def test_the_longest_files_of_tests_are_files() -> None:
+    assigned = ast.parse((ROOT / "tests" / "conftest.py").read_text(encoding="utf-8")).body
+    (listed,) = (
+        ast.literal_eval(each.value)
+        for each in assigned
+        if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == "LONGEST"
+    )
+    assert set(listed) <= {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    assert len(set(listed)) == len(listed)
