@@ -51,14 +51,18 @@ def check_experiment(name: str) -> None:
         raise ValueError(f"experiment's name must have at most {LONGEST} letters, got {len(name)} in {name!r}; shorten it")
 
 
+def existing(folder: Path) -> Path:
+    """Find a folder, or the nearest one above it that there is."""
+    return next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
+
+
 def refusal(folder: Path) -> str:
     """Try to write into a folder, or the one that it would be made in, and say why that cannot be; empty if it can.
 
     File modes do not tell it everywhere.
     """
-    place = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
     try:
-        with tempfile.TemporaryFile(dir=place):
+        with tempfile.TemporaryFile(dir=existing(folder)):
             return ""
     except OSError as error:
         return str(error.strerror or error)
@@ -77,9 +81,8 @@ def check_working_folder() -> None:
 
 
 def _can_be_written(folder: Path) -> bool:
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+    place = existing(folder)
+    return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
 
 
 def keep_caches(results: Path) -> None:

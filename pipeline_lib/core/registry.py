@@ -60,16 +60,16 @@ def unknown(what: str, value: object, valid: Sequence[str], remedy: str = "") ->
 
 
 def _entry(module: str, function: ast.FunctionDef) -> Entry:
-    arguments, more = function.args.args, function.args
-    if more.vararg or more.kwarg or more.kwonlyargs or more.posonlyargs:
+    asked, arguments = function.args, function.args.args
+    if asked.vararg or asked.kwarg or asked.kwonlyargs or asked.posonlyargs:
         rule = f"arguments of {function.name} in {module} must be plain ones, which a config can name"
         raise ValueError(f"{rule}, got *, ** or /; write each out")
-    with_default = arguments[len(arguments) - len(function.args.defaults) :]
+    with_default = arguments[len(arguments) - len(asked.defaults) :]
     try:
-        given = [ast.literal_eval(node) for node in function.args.defaults]
+        given = [ast.literal_eval(node) for node in asked.defaults]
     except ValueError:
         rule = f"defaults of {function.name} in {module} must be written out, as they are read without running it"
-        raise ValueError(f"{rule}, got {', '.join(map(ast.unparse, function.args.defaults))}; write values") from None
+        raise ValueError(f"{rule}, got {', '.join(map(ast.unparse, asked.defaults))}; write values") from None
     defaults = {a.arg: list(v) if isinstance(v, tuple) else v for a, v in zip(with_default, given, strict=True)}
     annotations = {a.arg: values.read(a.annotation) for a in arguments}
     return Entry(module, function.name, tuple(a.arg for a in arguments if a.arg not in defaults), defaults, annotations)

@@ -55,6 +55,11 @@ class Node:
         """Path under the results folder."""
         return f"artifacts/{self.stage}/{self.label}-{self.key}"
 
+    @property
+    def benchmark(self) -> str:
+        """Path of Snakemake's record of its job under the results folder."""
+        return f"benchmarks/{self.stage}/{self.label}-{self.key}.tsv"
+
     def files(self) -> list[str]:
         """Paths of its files under the results folder, its record included."""
         return [f"{self.folder}/{name}" for name in (*STAGES[self.stage].files, RECORD)]

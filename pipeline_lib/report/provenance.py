@@ -65,7 +65,7 @@ class Provenance:
 
 def _seconds(results: Path, node: Node) -> float | None:
     """Read how long a job took; None where no record tells."""
-    path = results / "benchmarks" / node.stage / f"{node.label}-{node.key}.tsv"
+    path = results / node.benchmark
     with suppress(OSError, ValueError, KeyError, csv.Error), path.open(encoding="utf-8") as file:
         return float(next(csv.DictReader(file, delimiter="\t"), {"s": "nan"})["s"])
     return None

@@ -110,12 +110,8 @@ def _data(data_root: Path | None) -> Finding:
     )
 
 
-def _existing(folder: Path) -> Path:
-    return next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
-
-
 def _disk(results: Path) -> Finding:
-    free = shutil.disk_usage(_existing(results)).free
+    free = shutil.disk_usage(locations.existing(results)).free
     fits = free > _LEAST
     return Finding(
         "disk", OK if fits else MISSING, f"{free / 1e9:.1f} GB free for {results}", "" if fits else "free some, or set results"

@@ -49,7 +49,7 @@ class Request:
 
     @property
     def _only(self) -> dict[str, Any]:
-        return {"only": [self.experiment]} if self.experiment else {}
+        return {} if self.experiment is None else {"only": [self.experiment]}
 
     def config(self) -> Config:
         """Read and check what is asked for."""
@@ -68,5 +68,5 @@ class Request:
     def words(self) -> list[str]:
         """Write it as words of a command line."""
         given = [("--config", each) for each in self.configs] + [("--set", each) for each in self.sets]
-        given += [("--experiment", self.experiment)] if self.experiment else []
+        given += [] if self.experiment is None else [("--experiment", self.experiment)]
         return [*map(str, self.files), *(word for pair in given for word in pair)]

@@ -35,7 +35,7 @@ def _make(written: Written, node: Node) -> None:
     folder = written.results / node.folder
     log.info("%s", node.folder)
     # Snakemake's note of an earlier job: it would take what is older than its inputs for outdated.
-    (written.results / "benchmarks" / node.stage / f"{folder.name}.tsv").unlink(missing_ok=True)
+    (written.results / node.benchmark).unlink(missing_ok=True)
     try:
         with progress.told(folder):
             driver.run_node(node.stage, folder, written.path)

@@ -17,8 +17,7 @@ def put_in_order(plan: Plan) -> None:
     newest: dict[str, int] = {}
     for key, node in plan.nodes.items():  # parents come before children
         files = [plan.config.results / name for name in node.files()]
-        took = plan.config.results / "benchmarks" / node.stage / f"{node.label}-{node.key}.tsv"
-        # Snakemake's record of the job, whose time counts as that of an output.
+        took = plan.config.results / node.benchmark  # whose time counts as that of an output
         files += [took] if took.is_file() else []
         with suppress(OSError):  # not made yet, or another's
             times = [path.stat().st_mtime_ns for path in files]

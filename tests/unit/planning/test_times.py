@@ -31,8 +31,7 @@ def _files(plan: nodes.Plan) -> list[Path]:
 def _of(plan: nodes.Plan, key: str) -> list[Path]:
     """An artifact's files, and the record of the job that Snakemake takes for one of its outputs."""
     node = plan.nodes[key]
-    stage, name = node.folder.split("/")[1:]
-    return [plan.config.results / each for each in (*node.files(), f"benchmarks/{stage}/{name}.tsv")]
+    return [plan.config.results / each for each in (*node.files(), node.benchmark)]
 
 
 def _time(plan: nodes.Plan, key: str, of=min) -> int:
