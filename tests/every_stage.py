@@ -96,15 +96,15 @@ class Made(NamedTuple):
 def finished(base: Path) -> Made:
     """Make all nodes once a session, whichever of its processes asks first."""
     kept = base / "every_stage.pickle"
+    _import_all()  # before what is run is noted
     with FileLock(base / "every_stage.lock"):
         if not kept.exists():
             made = plan(base / "every_stage")
             kept.write_bytes(pickle.dumps(Made(made, _watched(made))))
-    import_all()
     return pickle.loads(kept.read_bytes())
 
 
-def import_all() -> None:
+def _import_all() -> None:
     """Import all modules of the package."""
     for found in pkgutil.walk_packages(pipeline_lib.__path__, "pipeline_lib."):
         if not found.name.endswith("__main__"):
@@ -113,7 +113,6 @@ def import_all() -> None:
 
 def _watched(made: nodes.Plan) -> dict[At, set[Code]]:
     """Make all nodes, and give the code that each stage ran; imports are done before."""
-    import_all()
     ran: dict[At, set[CodeType]] = {}
     with pytest.MonkeyPatch.context() as patch:
         for stage in declared.STAGES:

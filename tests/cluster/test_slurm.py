@@ -275,6 +275,15 @@ def _preempt(driver: Driver, part: str) -> None:
     assert _restarts(number) == 2
 
 
+def _lose_the_node_and_preempt(cluster: slurm.Cluster, driver: Driver, job: str) -> None:
+    """Lose the node of the job in which `L1-imp-o2` trains, preempt it when it trains again, and wait for the run's end."""
+    _lose_the_node(cluster, driver, job)
+    (driver.checkout.root / "trouble" / "L1-imp-o2.step").unlink()
+    driver.wait_for_step("L1-imp-o2", 3)
+    _preempt(driver, job)
+    driver.end()
+
+
 def _jobs(run_id: str) -> str:
     return slurm.run("squeue", "-h", "--name", run_id, "-o", "%k").strip()
 
@@ -318,11 +327,7 @@ def test_the_ladder_survives_what_goes_wrong(
     driver = drive(ladder)
     driver.wait_for_step("L1-imp-o2", 1)
     _restart_the_controller(cluster)
-    _lose_the_node(cluster, driver, "L1-imp-o2")
-    (ladder.root / "trouble" / "L1-imp-o2.step").unlink()
-    driver.wait_for_step("L1-imp-o2", 3)
-    _preempt(driver, "L1-imp-o2")
-    driver.end()
+    _lose_the_node_and_preempt(cluster, driver, "L1-imp-o2")
     assert co.contents(ladder.results / "ladder") == local
     tries: dict[str, list[tuple[str, int, int]]] = {}
     for row in _submitted(_run_id(driver.text)):
@@ -348,11 +353,7 @@ def test_jobs_that_are_one_of_the_queue_lose_nothing_when_it_is_stopped(
     _trouble(groups, "L1-imp-o2", "slow 1.5")
     driver = drive(groups)
     driver.wait_for_step("L1-imp-o2", 1)
-    _lose_the_node(cluster, driver, "train_toy_2")
-    (groups.root / "trouble" / "L1-imp-o2.step").unlink()
-    driver.wait_for_step("L1-imp-o2", 3)
-    _preempt(driver, "train_toy_2")
-    driver.end()
+    _lose_the_node_and_preempt(cluster, driver, "train_toy_2")
     assert co.contents(groups.results / "ladder") == local
     rows = [row for row in _submitted(_run_id(driver.text)) if _stage(row) == "train"]
     assert [row["State"] for row in rows] == ["TIMEOUT", "COMPLETED", "COMPLETED"], rows

@@ -161,10 +161,11 @@ def _anew(before: dict[tuple[str, Named], str], kinds: dict[str, Edits]) -> dict
     """Name the edits that make something anew: all are made at once, and one by one if that does."""
     together = {path: text for edits in kinds.values() for path, text in edits.items()}
     assert len(together) == sum(map(len, kinds.values())), "each edits its own files"
-    if not _changed(before, together):
+    anew = _changed(before, together)
+    if not anew:
         return {}
     alone = {name: _changed(before, edits) for name, edits in kinds.items()}
-    return {name: changed for name, changed in alone.items() if changed} or {"all of them together": _changed(before, together)}
+    return {name: changed for name, changed in alone.items() if changed} or {"all of them together": anew}
 
 
 def test_what_is_new_makes_nothing_anew(before):
