@@ -37,8 +37,8 @@ def _set(folder: Path, mode: int) -> None:
 @pytest.fixture
 def work(tmp_path: Path):
     """A folder with a config, where a run may be started, and results."""
-    (tmp_path / "work").mkdir()
-    co.Checkout(tmp_path / "work", tmp_path / "work" / co.CONFIG_NAME).configure(SMALL | {"results": str(tmp_path / "results")})
+    (tmp_path / "here").mkdir()
+    co.Checkout(tmp_path / "here", tmp_path / "here" / co.CONFIG_NAME).configure(SMALL | {"results": str(tmp_path / "results")})
     yield tmp_path
     _set(tmp_path, 0o755)  # so that pytest can remove it
 
@@ -55,7 +55,7 @@ def test_results_that_may_not_be_written_are_named(work: Path, words: tuple[str,
     (work / "results" / "plans").mkdir(parents=True)
     _set(work / "results", 0o555)
     before = co.contents(work)
-    told = _call(work / "work", "pipeline_lib", words[0], co.CONFIG_NAME, *words[1:])
+    told = _call(work / "here", "pipeline_lib", words[0], co.CONFIG_NAME, *words[1:])
     _assert_refused(told, f"{work}/results/plans/", "set results in the config")
     assert co.contents(work / "results") == {}
     assert before.items() <= co.contents(work).items()
@@ -88,15 +88,15 @@ def test_finished_results_that_may_not_be_written_can_be_read(single: co.Checkou
 
 
 def test_a_run_is_not_started_where_snakemake_can_keep_no_records(work: Path) -> None:
-    _set(work / "work", 0o555)
-    began = _call(work / "work", "pipeline_lib", "run", co.CONFIG_NAME, "--cores", "1")
-    _assert_refused(began, f"working folder must be writable, as Snakemake keeps its records in it, got {work}/work/.snakemake: ")
-    config = (f"--configfile={work}/work/{co.CONFIG_NAME}", f"--snakefile={co.PROJECT}/workflow/Snakefile")
-    _assert_refused(_call(work / "work", "snakemake", "--cores", "1", *config), "working folder must be writable")
+    _set(work / "here", 0o555)
+    began = _call(work / "here", "pipeline_lib", "run", co.CONFIG_NAME, "--cores", "1")
+    _assert_refused(began, f"working folder must be writable, as Snakemake keeps its records in it, got {work}/here/.snakemake: ")
+    config = (f"--configfile={work}/here/{co.CONFIG_NAME}", f"--snakefile={co.PROJECT}/workflow/Snakefile")
+    _assert_refused(_call(work / "here", "snakemake", "--cores", "1", *config), "working folder must be writable")
     assert not (work / "results").exists(), "nothing is begun"
-    found = _call(work / "work", "pipeline_lib", "doctor", "--results", str(work / "results"))
+    found = _call(work / "here", "pipeline_lib", "doctor", "--results", str(work / "results"))
     assert found.code == 1
-    assert f"missing  records: {work}/work/.snakemake cannot be written: Permission denied; start runs in another" in found.text
+    assert f"missing  records: {work}/here/.snakemake cannot be written: Permission denied; start runs in another" in found.text
 
 
 def test_a_checkout_that_may_not_be_written_makes_results_elsewhere(work: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_checkout_that_may_not_be_written_makes_results_elsewhere(work: Path) 
     for words in (("plan", co.CONFIG_NAME, "--write"), ("make",)):
         plans = map(str, (work / "results" / "plans").glob("*.jsonl"))
         given = [*words, *(plans if words == ("make",) else ())]
-        outcome = co.call(work / "work", "-P", "-m", "pipeline_lib", *given, env=environment, preexec_fn=_bound)
+        outcome = co.call(work / "here", "-P", "-m", "pipeline_lib", *given, env=environment, preexec_fn=_bound)
         assert outcome.code == 0, outcome.text
     assert (work / "results" / "small" / "figures" / "learning_curves.svg").is_file()
     assert co.contents(checkout.root) == before
