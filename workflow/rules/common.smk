@@ -90,13 +90,10 @@ def threads_of(stage):
     """Threads of a node. Snakemake gives no more than there are cores."""
 
     def threads(wildcards):
-        try:
-            decodes = PLAN.decodes(f"{stage}/{wildcards.node}")
-        except ValueError as error:
-            raise WorkflowError(str(error)) from None
+        decodes = refused_by(PLAN.decodes, f"{stage}/{wildcards.node}")
         return DECODING_THREADS if decodes else 1
 
-    return threads
+    return threads if PLAN.any_decodes else 1
 
 
 def asked_by(stage):
