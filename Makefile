@@ -59,6 +59,7 @@ format: $(VENV)/.dev
 # What is written from declarations (stages, tables, config keys and their schema, the library, the gallery), and site/ of all pages.
 docs: $(VENV)/.dev $(VENV)/.docs
 	$(BIN)/python -m pipeline_lib.planning.documentation
+	$(BIN)/typer pipeline_lib.commands.app utils docs --name rewind --title Commands --output docs/commands.md
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Numbers in docs/reproductions, from the tables there.

@@ -1,4 +1,4 @@
-"""Planning the largest shipped experiment, 66,531 nodes, in a process of its own: CPU-seconds without the start of Python."""
+"""Planning the largest shipped experiment, 66,797 nodes, in a process of its own: CPU-seconds without the start of Python."""
 
 from __future__ import annotations
 

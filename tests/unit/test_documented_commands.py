@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import sys
 import tomllib
 from collections.abc import Callable
 from functools import cache
@@ -23,7 +24,9 @@ from pipeline_lib.experiments.experiment import Config
 from pipeline_lib.planning import declared
 
 TOP = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "config/README.md")
-PAGES = [*(ROOT / name for name in TOP), *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page.name != "page.md")]
+MADE = ROOT / "docs" / "commands.md"  # of the commands themselves
+WRITTEN = (page for page in sorted((ROOT / "docs").rglob("*.md")) if page.name != "page.md" and page != MADE)
+PAGES = [*(ROOT / name for name in TOP), *WRITTEN]
 COMMAND = re.compile(r"(?:\$ )?(?:[A-Z_]+=\S+ )*(?:[\w.]+/bin/)?(?P<tool>[a-z][a-z-]+3?|…)(?= (?! ))")
 # What other software does is not tried here.
 ELSEWHERE = ("apt-get", "apptainer", "cd", "docker", "git", "nvidia-smi", "scancel", "scontrol")
@@ -224,3 +227,20 @@ def test_commands_are_found_where_they_may_stand():
     )
     assert _collected(text) == ["cd x", "make docs", "$ rewind gc x.yaml --remove", "rewind plan FILE"]
     assert len([command for page in PAGES for command in _written_out(page)]) > 80
+
+
+def test_the_page_of_all_commands_is_up_to_date():
+    asked = [
+        sys.executable,
+        "-m",
+        "typer",
+        "pipeline_lib.commands.app",
+        "utils",
+        "docs",
+        "--name",
+        "rewind",
+        "--title",
+        "Commands",
+    ]
+    made = subprocess.run(asked, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert MADE.read_text(encoding="utf-8").rstrip() == made.stdout.rstrip(), "run: make docs"

@@ -82,7 +82,7 @@ class Pretraining:
 class Telemetry:
     """A dense run that is looked at closely."""
 
-    steps: Period = key(4000, "steps", "how long; not longer than the training")
+    steps: Period = key(4000, "steps", "how many of the first are looked at; not more than the training has")
     evaluate_every: Period = key(200, "steps", "how often the test split is evaluated")
 
     def checked(self, place: str, grid: Basics) -> Telemetry:
