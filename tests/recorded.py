@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -61,13 +62,13 @@ class Emulated(Replay):
 
     recording: Recording | None = None
 
-    def __call__(self) -> None:
+    def __call__(self, work: Callable[[], None]) -> None:
         if self._num_calls < WARM_UP:
-            self._work()
+            work()
         elif self.recording is None:
             self.recording = Recording()
             with self.recording:  # unlike a GPU's, this recording works
-                self._work()
+                work()
         else:
             self.recording.replay()
         self._num_calls += 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -17,11 +18,11 @@ from benchmarks.gpu.bench import NINE, Asked, members, rate, wait
 from benchmarks.resnet20_train import DECAY, MOMENTUM, RATE
 from pipeline_lib.core import algebra
 from pipeline_lib.core.types import Dataset, Tensors
-from pipeline_lib.training.cuda_graphs import WARM_UP, Replay
+from pipeline_lib.training.cuda_graphs import WARM_UP, Replay, undisturbed
 from pipeline_lib.training.loop import Member
 from pipeline_lib.training.precision import Numerics
 
-WAYS = ("recorded", "compiled", "vmap", "one graph")
+WAYS = ("recorded", "vmap", "one graph", "compiled")
 PIECES = 48  # torch's fused optimiser gives a block 65,536 numbers: in one piece, ResNet-20 fills 5 of 132 multiprocessors
 Forward = Callable[[Tensors, Tensors, Tensor, Tensor], Tensor]
 
@@ -121,6 +122,7 @@ class _Branches:
     def __init__(self, steps: list[_Step]) -> None:
         self._steps, self.loss = steps, steps[0].loss
         self._main, self._sides = torch.cuda.Stream(), [torch.cuda.Stream() for _ in steps]
+        self._main.wait_stream(torch.cuda.current_stream())
         self._graph: torch.cuda.CUDAGraph | None = None
         self._calls = 0
 
@@ -147,11 +149,10 @@ class _Branches:
             if self._calls <= WARM_UP:
                 self._work()
                 return
-        if self._graph is None:
-            self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph, stream=self._main, capture_error_mode="thread_local"):
-                self._work()
-        with torch.cuda.stream(self._main):
+            if self._graph is None:
+                self._graph = torch.cuda.CUDAGraph()
+                with undisturbed(), torch.cuda.graph(self._graph, stream=self._main, capture_error_mode="thread_local"):
+                    self._work()
             self._graph.replay()
 
 
@@ -169,17 +170,13 @@ def _works(way: str, num: int, dataset: Dataset, asked: Asked, how: Numerics) ->
 
 def _advance(way: str, works: list[Work], asked: Asked) -> Callable[[int], None]:
     recorded = way not in ("called", "one graph")
-    calls = [Replay(work, asked.place) if recorded else work for work in works]
+    queues = [Replay(asked.place) if recorded else None for _ in works]
 
     def advance(step: int) -> None:
-        for work, call in zip(works, calls, strict=True):
-            if isinstance(call, Replay):
-                with call.queue():
-                    work.load(step)
-                    call()
-            else:
+        for work, queue in zip(works, queues, strict=True):
+            with queue.queue() if queue else nullcontext():
                 work.load(step)
-                call()
+                queue(work) if queue else work()
 
     return advance
 

@@ -19,9 +19,9 @@ from pipeline_lib.planning import driver, plan_file
 from pipeline_lib.planning.written import making
 
 CONFIGS = {name: Path(__file__).parent / f"{name}.yaml" for name in ("check", "science")}
-PART = 60 * 2**20  # bytes of a part on the way there
-BACK, MOST_BACK = 15 * 2**20, 7  # bytes of a part on the way home, and how many; one file more has the rows
-INDEX, WHEELS = "index.json", "wheels.txt"
+PART = 48 * 2**20  # bytes of a part on the way there: 64 MiB go with it, and the checkout has up to 16
+BACK, MOST_BACK = 15 * 2**20, 4  # bytes of a part on the way home, and how many: 64 MiB come back, the rows among them
+INDEX, WHEELS, CARRIED = "index.json", "wheels.txt", "carried.json"
 AT_HOME = ("snakemake", "typer", "rich", "jsonschema", "platformdirs", "pygments")  # what no job loads
 
 
@@ -127,15 +127,19 @@ def collect(work: Path, source: Path) -> list[str]:
                 raise ValueError(f"part {name} must be what was packed, got another content; carry it again")
     lacking = [name for name in index["parts"] if not (work / name).is_file()]
     if not lacking:
-        _extract([work / name for name in index["parts"]], work / "results")
+        names = _extract([work / name for name in index["parts"]], work / "results")
+        whole = [name.removesuffix("/spec.json") for name in names if name.endswith("/spec.json")]
+        (work / CARRIED).write_text(json.dumps(whole), encoding="utf-8")
     return lacking
 
 
-def _extract(parts: Sequence[Path], results: Path) -> None:
+def _extract(parts: Sequence[Path], results: Path) -> list[str]:
+    """Unpack an archive that lies in parts; list what it had."""
     results.mkdir(parents=True, exist_ok=True)
     whole = io.BytesIO(b"".join(path.read_bytes() for path in parts))
     with tarfile.open(fileobj=whole, mode="r:gz") as archive:
         archive.extractall(results, filter="data")
+        return archive.getnames()
 
 
 def plan_of(work: Path, name: str) -> Path:
@@ -145,7 +149,7 @@ def plan_of(work: Path, name: str) -> Path:
 
 
 def bring_back(work: Path, out: Path, plan: Path) -> list[str]:
-    """Write what was made into parts that may come back, in the plan's order, instead of those of an earlier call.
+    """Write what was made there into parts that may come back, in the plan's order, instead of those of an earlier call.
 
     Args:
         work: the folder with results.
@@ -156,14 +160,15 @@ def bring_back(work: Path, out: Path, plan: Path) -> list[str]:
         Folders for which there was no room.
     """
     results, chosen, left, size = work / "results", list[str](), list[str](), 0
+    carried = set(json.loads((work / CARRIED).read_text(encoding="utf-8")))
     for name in _made(results, plan):
-        if name.startswith("artifacts/prepare/"):
-            continue
-        size += len(_packed(results, [name]))
-        (chosen if size < MOST_BACK * BACK else left).append(name)
+        if name not in carried:
+            size += len(_packed(results, [name]))
+            (chosen if size < MOST_BACK * BACK else left).append(name)
+    archive = _packed(results, chosen)
     for path in out.glob("back-*"):
         path.unlink()
-    _divide(_packed(results, chosen), out, BACK, "back")
+    _divide(archive, out, BACK, "back")
     return left
 
 

@@ -24,6 +24,7 @@ from benchmarks import cifar_shaped
 from benchmarks.gpu import alternatives, carrying
 from benchmarks.gpu.bench import Asked, apart, numerics, rate, trained, wait, whole
 from benchmarks.gpu.rows import Rows
+from pipeline_lib.core.types import Dataset
 from pipeline_lib.planning import plan_file
 from pipeline_lib.planning.written import making
 from pipeline_lib.store import resumption
@@ -64,14 +65,15 @@ def place(rows: Rows, asked: Asked) -> None:
         first, second = torch.randn(2, side, side, device=asked.place, dtype=kind)
         work = 2 * side**3
         rows(what="product, TFLOP/s", precision=precision, value=rate(partial(torch.matmul, first, second), work, asked) / 1e12)
+    dataset = asked.dataset()
     for precision, channels_last in itertools.product(("fp32", "bf16")[asked.tiny :], (True, False)[asked.tiny :]):
         with rows.trying(precision=precision, channels_last=channels_last):
-            _kernels(rows, asked, numerics(precision, channels_last))
+            _kernels(rows, asked, dataset, numerics(precision, channels_last))
 
 
-def _kernels(rows: Rows, asked: Asked, how: Numerics) -> None:
+def _kernels(rows: Rows, asked: Asked, dataset: Dataset, how: Numerics) -> None:
     """Count the kernels of a step: what two steps launch more than one."""
-    dataset, found = asked.dataset(), list[tuple[int, float]]()
+    found = list[tuple[int, float]]()
     kind = torch.profiler.ProfilerActivity
     for steps in (1, 2):
         with torch.profiler.profile(activities=[kind.CUDA if asked.place.type == "cuda" else kind.CPU]) as profile:
@@ -94,27 +96,40 @@ def _called() -> Iterator[None]:
 
 
 def correct(rows: Rows, asked: Asked) -> None:
-    """Recorded = called, to the bit; beside others = alone; alternatives = called, and the device = float64, within rounding."""
+    """The device = float64 within rounding; recorded = called, to the bit; beside others = alone; other ways within rounding.
+
+    What tells most comes first, and what the compiler has to make last.
+    """
     dataset, steps = asked.dataset(), 2 if asked.tiny else 24
+    with rows.trying(check="gradient = float64"):
+        _gradients(rows, asked)
     torch.backends.cudnn.deterministic = True
     for precision in asked.precisions:
-        how = numerics(precision)
-        with _called():
-            called = whole(trained(1, dataset, asked, how, steps)[0])
-        recorded = whole(trained(1, dataset, asked, how, steps)[0])
-        beside = whole(trained(3, dataset, asked, how, steps)[0])
-        for check, found, other in (("recorded = called", recorded, called), ("beside others = alone", beside, recorded)):
-            rows(check=check, precision=precision, apart=apart(found, other), good=torch.equal(found, other))
-        truth = alternatives.losses("called", dataset, asked, how)
-        for way in alternatives.WAYS if asked.place.type == "cuda" else ("vmap",):
-            with rows.trying(check=f"{way} = called", precision=precision):
-                first, second = ((alternatives.losses(way, dataset, asked, how) - truth) / truth).abs().tolist()
-                good = first < LOSS[precision] and second < SECOND * LOSS[precision]
-                rows(check=f"{way} = called", precision=precision, first=first, second=second, good=good)
+        with rows.trying(check="recorded = called", precision=precision):
+            _bits(rows, asked, dataset, precision, steps)
+    for way, precision in itertools.product(alternatives.WAYS if asked.place.type == "cuda" else ("vmap",), asked.precisions):
+        with rows.trying(check=f"{way} = called", precision=precision):
+            _way(rows, asked, dataset, way, precision)
     torch.backends.cudnn.deterministic = False
-    again = [whole(trained(1, dataset, asked, numerics("fp32"), steps)[0]) for _ in range(2)]
-    rows(check="twice the same without deterministic cuDNN, for information", apart=apart(*again))
-    _gradients(rows, asked)
+
+
+def _bits(rows: Rows, asked: Asked, dataset: Dataset, precision: str, steps: int) -> None:
+    """Hold recorded steps against called ones, those of three members against those of one, and both against themselves."""
+    how = numerics(precision)
+    with _called():
+        called = whole(trained(1, dataset, asked, how, steps)[0])
+    recorded, beside = (whole(trained(num, dataset, asked, how, steps)[0]) for num in (1, 3))
+    for check, found, other in (("recorded = called", recorded, called), ("beside others = alone", beside, recorded)):
+        rows(check=check, precision=precision, apart=apart(found, other), good=torch.equal(found, other))
+
+
+def _way(rows: Rows, asked: Asked, dataset: Dataset, way: str, precision: str) -> None:
+    """Hold the first two losses of another way against those of called steps."""
+    how = numerics(precision)
+    truth = alternatives.losses("called", dataset, asked, how)
+    first, second = ((alternatives.losses(way, dataset, asked, how) - truth) / truth).abs().tolist()
+    good = first < LOSS[precision] and second < SECOND * LOSS[precision]
+    rows(check=f"{way} = called", precision=precision, first=first, second=second, good=good)
 
 
 def _gradient(asked: Asked, place: torch.device, kind: torch.dtype, how: Numerics) -> tuple[float, Tensor]:

@@ -29,7 +29,7 @@ def speed(rows: Rows, asked: Asked) -> None:
     dataset = asked.dataset()
     sizes = [(num, precision, True) for num, precision in itertools.product((NINE, 1), PRECISIONS)]
     sizes += [(NINE, precision, False) for precision in PRECISIONS]
-    sizes += [(num, precision, True) for num, precision in itertools.product((3, 6, 18, 36), ("bf16", "tf32"))]
+    sizes += [(num, precision, True) for num, precision in itertools.product((18, 36), ("bf16", "tf32"))]
     for num, precision, channels_last in sizes[:1] if asked.tiny else sizes:
         what = {"members": num, "precision": precision, "channels_last": channels_last}
         with rows.trying(**what):
@@ -69,9 +69,9 @@ def _replayed(work: Callable[[], object], asked: Asked) -> Callable[[], None]:
 
     def call() -> None:
         with replay.queue():
-            replay()
+            replay(once)
 
-    replay = Replay(once, asked.place)
+    replay = Replay(asked.place)
     return call
 
 
@@ -93,29 +93,36 @@ def _host(rows: Rows, asked: Asked) -> None:
         if progress.step % num == 0:
             seen.append(time.thread_time())
 
-    with mock.patch.object(Replay, "__call__", lambda self: None):
+    with mock.patch.object(Replay, "__call__", lambda self, work: None):
         bench.trained(1, asked.dataset(), asked, numerics("fp32"), 2 * num, monitor)
     rows(what="host time of a step", us=1e6 * (seen[1] - seen[0]) / num)
 
 
 def micro(rows: Rows, asked: Asked) -> None:
     """The host's time; what a node of a graph costs, alone and beside others; the optimiser in pieces; grouped convolutions."""
-    _host(rows, asked)
+    with rows.trying(what="host time of a step"):
+        _host(rows, asked)
     for num in (1,) if asked.tiny else (1, 4, 9, 16, 32):
-        calls = [_replayed(partial(_chain, torch.zeros(1, device=asked.place)), asked) for _ in range(num)]
-        found = rate(partial(_all, calls), NODES * num, asked)
-        rows(what="empty nodes", streams=num, nodes_a_second=found)
+        with rows.trying(what="empty nodes", streams=num):
+            calls = [_replayed(partial(_chain, torch.zeros(1, device=asked.place)), asked) for _ in range(num)]
+            rows(what="empty nodes", streams=num, nodes_a_second=rate(partial(_all, calls), NODES * num, asked))
     for pieces in (1, 16, 48, 132):
-        vector, gradient = torch.randn(2, 272_474, device=asked.place)
-        size = -(-len(vector) // pieces)
-        parts = list(vector.split(size))
-        for part, own in zip(parts, gradient.split(size), strict=True):
-            part.grad = own
-        optimiser = torch.optim.SGD(parts, lr=0.1, momentum=0.9, weight_decay=1e-4, fused=True)
-        rows(what="fused SGD of 272,474", pieces=pieces, us=1e6 / rate(_replayed(optimiser.step, asked), 1, asked))
+        with rows.trying(what="fused SGD of 272,474", pieces=pieces):
+            _update(rows, asked, pieces)
     for (channels, side), precision in itertools.product(((16, 32), (32, 16), (64, 8))[2 * asked.tiny :], asked.precisions):
         for groups, channels_last in itertools.product((1, NINE), (True, False)):
             _convolution(rows, asked, channels, side, precision, groups, channels_last)
+
+
+def _update(rows: Rows, asked: Asked, pieces: int) -> None:
+    """Time an update of ResNet-20's parameters in so many pieces of one vector."""
+    vector, gradient = torch.randn(2, 272_474, device=asked.place)
+    size = -(-len(vector) // pieces)
+    parts = list(vector.split(size))
+    for part, own in zip(parts, gradient.split(size), strict=True):
+        part.grad = own
+    optimiser = torch.optim.SGD(parts, lr=0.1, momentum=0.9, weight_decay=1e-4, fused=True)
+    rows(what="fused SGD of 272,474", pieces=pieces, us=1e6 / rate(_replayed(optimiser.step, asked), 1, asked))
 
 
 def _convolution(rows: Rows, asked: Asked, channels: int, side: int, precision: str, groups: int, channels_last: bool) -> None:
@@ -146,16 +153,19 @@ def measure(rows: Rows, asked: Asked) -> None:
     states = [algebra.moved(asked.start(i), asked.place) for i in range(3)]
     split = dataset.train
     for precision, channels_last in itertools.product(asked.precisions, (True, False)):
-        how = numerics(precision, channels_last)
-        work = partial(evaluation.evaluate, network, states[0], split, dataset, how)
-        rows(what="evaluate", precision=precision, channels_last=channels_last, images_a_second=rate(work, len(split.y), asked))
+        what = {"what": "evaluate", "precision": precision, "channels_last": channels_last}
+        with rows.trying(**what):
+            work = partial(evaluation.evaluate, network, states[0], split, dataset, numerics(precision, channels_last))
+            rows(**what, images_a_second=rate(work, len(split.y), asked))
     for precision in asked.precisions:
-        how, weights = numerics(precision), paths.alphas(4)
-        begun = time.perf_counter()
-        paths.paths(network, states, [(0, 1), (1, 2)], weights, split, dataset, how)
-        rows(what="lines", precision=precision, images_a_second=7 * len(split.y) / (time.perf_counter() - begun))
+        with rows.trying(what="lines", precision=precision):
+            how, weights = numerics(precision), paths.alphas(4)
+            begun = time.perf_counter()
+            paths.paths(network, states, [(0, 1), (1, 2)], weights, split, dataset, how)
+            rows(what="lines", precision=precision, images_a_second=7 * len(split.y) / (time.perf_counter() - begun))
     for examples in (8,) if asked.tiny else (5_000, 25_000):
-        _products(rows, asked, examples)
+        with rows.trying(what="Hessian, block of 4", examples=examples):
+            _products(rows, asked, examples)
 
 
 def _products(rows: Rows, asked: Asked, examples: int) -> None:
@@ -167,6 +177,8 @@ def _products(rows: Rows, asked: Asked, examples: int) -> None:
         network, algebra.moved(asked.start(0), asked.place), batches, prunable(network), None
     )
     block = torch.randn(4, len(gradient), device=asked.place)
+    if asked.place.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
     product(block)
     wait(asked.place)
     begun = time.perf_counter()

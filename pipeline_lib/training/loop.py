@@ -141,7 +141,7 @@ class _Run:
             optimiser_state.divide(self._optimiser, vector)
         optimiser_state.set_slots(self._optimiser, dict(start.slots))
         self._set_rate = optimiser_state.rate_setter(self._optimiser, vector.device)
-        self._replay = Replay(self._update, vector.device)
+        self._replay = Replay(vector.device)
 
     def _losses(self, output: Tensor | tuple[Tensor, Tensor], y: Tensor) -> tuple[Tensor, Tensor]:
         if isinstance(output, tuple):
@@ -168,7 +168,7 @@ class _Run:
         with self._replay.queue():
             self._member.stream.load(self.step)
             self._set_rate(self._recipe.schedule(self.step))
-            self._replay()
+            self._replay(self._update)
             self.sums.count()
             self.step += 1
             if self._member.monitor:

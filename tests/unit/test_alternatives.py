@@ -69,7 +69,13 @@ def _graph(graph: Graph, stream: Stream, capture_error_mode: str) -> Iterator[No
 def as_on_a_gpu(monkeypatch):
     monkeypatch.setattr(vgg, "_WIDTHS", (4, 8, 8, 8, 8))
     monkeypatch.setattr(alternatives, "Replay", Emulated)
-    fake = {"Stream": Stream, "stream": lambda stream: nullcontext(), "CUDAGraph": Graph, "graph": _graph}
+    fake = {
+        "Stream": Stream,
+        "stream": lambda stream: nullcontext(),
+        "CUDAGraph": Graph,
+        "graph": _graph,
+        "current_stream": Stream,
+    }
     for name, stands in fake.items():
         monkeypatch.setattr(torch.cuda, name, stands)
 

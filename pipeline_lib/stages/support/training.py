@@ -180,6 +180,7 @@ def _train(places: Sequence[tuple[Cohort, int]]) -> list[Result]:
     # Outside the handler: its traceback would keep what the failed try had allocated.
     del ready
     if setting.device.type == "cuda":
+        torch.cuda.synchronize()  # what other queues still write into is free already
         torch.cuda.empty_cache()
     halves = places[: len(places) // 2], places[len(places) // 2 :]
     log.info("out of memory with %d runs side by side: going on with %d, then %d", len(places), len(halves[0]), len(halves[1]))

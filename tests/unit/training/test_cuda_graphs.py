@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -11,10 +12,10 @@ from pipeline_lib.training.cuda_graphs import WARM_UP, Replay
 
 def test_on_a_cpu_the_work_is_called_each_time():
     calls: list[int] = []
-    replay = Replay(lambda: calls.append(1), torch.device("cpu"))
+    replay = Replay(torch.device("cpu"))
     with replay.queue():
         for _ in range(5):
-            replay()
+            replay(lambda: calls.append(1))
     assert len(calls) == 5
 
 
@@ -51,9 +52,10 @@ def cuda(monkeypatch):
 
 
 def test_on_a_cuda_device_the_work_is_called_to_warm_up_recorded_once_and_replayed(cuda):
-    replay = Replay(lambda: cuda.append("work"), torch.device("cuda"))
+    replay = Replay(torch.device("cuda"))
     with replay.queue():
         for _ in range(WARM_UP + 3):
-            replay()
-    recorded = ["record", "work", "recorded"]
+            replay(lambda: cuda.append("work" if gc.isenabled() else "undisturbed work"))
+    recorded = ["record", "undisturbed work", "recorded"]
+    assert gc.isenabled()
     assert cuda == ["new queue", "wait", "in", *["work"] * WARM_UP, *recorded, *["replay"] * 3, "out"]

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -265,9 +268,9 @@ def test_a_step_never_waits_for_the_device(monkeypatch):
     """What a recording of a step needs: its work asks for no value."""
     calls = []
 
-    def replay(self: Replay) -> None:
+    def replay(self: Replay, work: Callable[[], None]) -> None:
         with _NoWaiting():
-            self._work()
+            work()
         calls.append(1)
 
     monkeypatch.setattr(Replay, "__call__", replay)
@@ -275,6 +278,23 @@ def test_a_step_never_waits_for_the_device(monkeypatch):
     begin = toys.masked(toys.start(toys.norm_net()), mask)
     _cohort([Member(begin, mask, stream(toys.dataset(), (0, 0), 6, pad=1, flip=True, channels_last=True))])
     assert len(calls) == STEPS
+
+
+def test_what_a_run_holds_is_freed_at_once(monkeypatch):
+    """On a GPU it holds a recording, and in a cycle that would go when Python looks for cycles: in the middle of another one."""
+    freed, prepare = list[int](), _Run.__init__
+
+    def prepared(self: _Run, *given: Any) -> None:
+        prepare(self, *given)
+        weakref.finalize(self, freed.append, 1)
+
+    monkeypatch.setattr(_Run, "__init__", prepared)
+    gc.disable()
+    try:
+        _cohort([_new(0, 0, monitor=lambda progress: None), _new(1, 0)])
+        assert len(freed) == 2
+    finally:
+        gc.enable()
 
 
 def test_a_steps_tensors_stay_where_they_are():

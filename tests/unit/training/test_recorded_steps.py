@@ -118,10 +118,10 @@ def test_an_optimiser_that_works_in_pieces_gives_the_same_bits(monkeypatch, opti
 def test_a_work_that_keeps_a_number_of_the_host_is_found_out():
     """The emulation can fail: it does not see what the host does between replays."""
     x, host = torch.zeros(()), [0.0]
-    emulated = Emulated(lambda: x.add_(host[0]), torch.device("cpu"))
+    emulated = Emulated(torch.device("cpu"))
     for _ in range(6):
         host[0] += 1
-        emulated()
+        emulated(lambda: x.add_(host[0]))
     assert float(x) == 1 + 2 + 3 + 4 + 4 + 4
 
 
