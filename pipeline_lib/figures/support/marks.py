@@ -25,6 +25,7 @@ Lines = list[tuple["pd.DataFrame", Look, str]]
 ANY, POSITIVE, SHARE, PERCENT = (-np.inf, np.inf), (0.0, np.inf), (0.0, 1.0), (0.0, 100.0)
 _MOST_BANDS = 3  # of more, one sees none: they become bars
 _MOST_MARKERS = 12  # of a line with more points, every few ones
+_BESIDE = 4.0  # points from the first bar to the last: less than a marker is wide
 
 
 def line(axes: Panel, frame: pd.DataFrame, x: str, y: str, look: Look, label: str, within: Range = ANY) -> None:
@@ -50,7 +51,7 @@ def line(axes: Panel, frame: pd.DataFrame, x: str, y: str, look: Look, label: st
 
 
 def _bars(axes: Panel, spreads: list[Spread]) -> None:
-    """Draw bars at some places of each line, side by side."""
+    """Draw bars at some places of each line, side by side within their markers."""
     from matplotlib.transforms import ScaledTranslation
 
     figure = axes.get_figure(root=True)
@@ -61,7 +62,7 @@ def _bars(axes: Panel, spreads: list[Spread]) -> None:
         every = 1 if num <= 16 else num // 8
         at = np.flatnonzero(np.isfinite(each.low))[(i * every // len(spreads)) % every :: every]
         bars = axes.vlines(each.x[at], each.low[at], each.high[at], color=each.line.get_color(), linewidth=1, alpha=0.8)
-        aside = 2.2 * (i - (len(spreads) - 1) / 2) * (every == 1)
+        aside = _BESIDE * (i / (len(spreads) - 1) - 0.5) * (every == 1)
         bars.set_transform(axes.transData + ScaledTranslation(aside / 72, 0, figure.dpi_scale_trans))
 
 
