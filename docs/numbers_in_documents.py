@@ -26,7 +26,7 @@ NOTICE = f"<!-- Written by `make docs-numbers` from {TEMPLATE} and the tables be
 
 
 class Page:
-    """What a page may ask of the tables in its folder.
+    """What a page may ask of the tables in its folder, or in one below it: `sparse/runs`.
 
     `of` is a column, or an expression of columns as pandas' `eval` reads it; `where` are columns and their value, or a list of
     values. Rows of one seed are averaged first, so that a deviation and an interval are over seeds.
@@ -114,23 +114,23 @@ class Page:
         """How many different values there are."""
         return int(self.rows(table, **where)[of].nunique())
 
-    def measured(self, claim: str, setting: str, digits: int = 2) -> str:
+    def measured(self, claim: str, setting: str, digits: int = 2, table: str = "claims") -> str:
         """A claim's value and interval, or that it was not measured."""
-        (row,) = self.rows("claims", claim=claim, setting=setting).to_dict("records")
+        (row,) = self.rows(table, claim=claim, setting=setting).to_dict("records")
         if row["verdict"] == "not measured":
             return "not measured"
         value, low, high = (_number(row[name], digits) for name in ("measured", "low", "high"))
         return f"{value} ({low} to {high})"
 
-    def verdict(self, claim: str, setting: str) -> str:
+    def verdict(self, claim: str, setting: str, table: str = "claims") -> str:
         """A claim's verdict, value and interval."""
-        (row,) = self.rows("claims", claim=claim, setting=setting).to_dict("records")
-        found = self.measured(claim, setting)
+        (row,) = self.rows(table, claim=claim, setting=setting).to_dict("records")
+        found = self.measured(claim, setting, table=table)
         return found if row["verdict"] == "not measured" else f"{row['verdict']}, {found}"
 
-    def claims(self, setting: str, verdict: str) -> list[dict[str, Any]]:
+    def claims(self, setting: str, verdict: str, table: str = "claims") -> list[dict[str, Any]]:
         """Claims with a verdict, in the paper's order."""
-        frame = self.rows("claims", setting=setting)
+        frame = self.rows(table, setting=setting)
         return [dict(row) for _, row in frame[frame["verdict"] == verdict].iterrows()]
 
     def agreement(self, table: str, other: str) -> dict[str, int]:
