@@ -13,7 +13,8 @@ from typing import Any
 from pipeline_lib.experiments import comparisons
 
 # Words for a rewind step, for a level, and where they may stand. `early` and `late` are the first and last step of `perturbed`;
-# where nothing is perturbed, the second and the last of `rewind`. `reference` is what pretraining is compared with.
+# where nothing is perturbed, the second and the last of `rewind`, if it has three. `reference` is what pretraining is compared
+# with.
 STEPS = ("first", "early", "late", "last", "reference")
 # Levels: `half` begins the second half of the ladder, `last_pair` is the first of its last two levels.
 LEVELS = ("sparse", "half", "last_pair", "deepest")
@@ -39,6 +40,8 @@ def roles(rewind: tuple[int, ...], perturbed: tuple[int, ...], levels: int, spar
     steps = dict(zip(STEPS, (rewind[0], special[0], special[-1], rewind[-1]), strict=False))
     if len(perturbed) == 1:  # what is said of the early step would be said again of the late one
         del steps["late"]
+    elif not perturbed and len(rewind) < 3:  # one later step is the late one: none comes early that may be too early
+        del steps["early"]
     return steps | dict(zip(LEVELS, (sparse_level, (levels + 1) // 2, max(levels - 1, 0), levels), strict=True))
 
 
@@ -81,7 +84,11 @@ def _worded(option: str, given: Any, words: Words) -> Any:
     for each in [*([word] if word else []), *braced(given)]:
         if each not in words:
             one = f"option pretraining with one pretext {each}" if each in BRACED else "option pretraining"
-            others = {"late": "a second step of perturbed", **dict.fromkeys(ROLES["durations"], "durations in epochs")}
+            others = {
+                "late": "a second step of perturbed",
+                "early": "a third rewind step",
+                **dict.fromkeys(ROLES["durations"], "durations in epochs"),
+            }
             raise ValueError(others.get(each, one))
     for each in braced(given):
         given = given.replace(each, words[each])

@@ -279,12 +279,21 @@ def test_words_for_steps_and_levels_are_each_tasks_own():
     assert wording.settled(measure, words) == settled
     assert wording.settled({"name": "margin"} | settled, words) == settled
     with pytest.raises(ValueError, match="early and late rewind steps that differ"):
-        wording.settled({"name": "margin_growth", "k": "early", "later": "late"}, wording.roles((0, 10), (), 3, 3))
+        wording.settled({"name": "margin_growth", "k": "early", "later": "late"}, words | {"early": 500})
 
 
 def test_without_an_own_step_the_early_one_is_the_second_and_the_late_one_the_last():
     words = wording.roles((0, 10, 50), (), 8, 8)
     assert [words[word] for word in ("first", "early", "late", "last")] == [0, 10, 50, 50]
+
+
+@pytest.mark.parametrize("rewind", [(0, 1000), (1000,)])
+def test_of_one_later_step_it_is_not_said_that_it_comes_too_early(rewind):
+    """Paper C's networks fail from the early step; judged at the only one, where they match, the claim failed."""
+    words = wording.roles(rewind, (), 4, 4)
+    assert words["late"] == 1000
+    with pytest.raises(ValueError, match="a third rewind step"):
+        wording.settled({"name": "start_margin", "start": "early"}, words)
 
 
 def test_with_one_perturbed_step_nothing_is_said_twice():
