@@ -106,7 +106,7 @@ def test_every_reproduction_is_a_page():
 PAPERS = {"paper A": "early_phase", "paper B": "mode_connectivity", "paper C": "unmasking"}
 
 
-@pytest.mark.parametrize("table", sorted(numbers.FOLDER.glob("*/claims.parquet")), ids=lambda table: table.parent.name)
+@pytest.mark.parametrize("table", sorted(numbers.FOLDER.rglob("claims.parquet")), ids=lambda table: table.parent.name)
 def test_claims_that_fail_are_listed_with_what_we_think_of_them(table):
     """In the document of their paper, or where those of several papers were judged together, in one of them."""
     said = "".join((config.ROOT / "docs" / "papers" / f"{name}.md").read_text(encoding="utf-8") for name in PAPERS.values())
