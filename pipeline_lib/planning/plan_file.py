@@ -66,10 +66,8 @@ def to_lines(plan: Plan, paths: Iterable[Path]) -> Iterable[str]:
     header |= {"environment": vars(plan.place) if plan.place else None, "adopted": plan.kept, "plugins": plan.config.plugins}
     header |= {"brought": plan.config.brought, "keep": plan.config.keep, "sources": fingerprint.CODE.sources}
     header["on_device"] = sorted(filter(on_device, {node.stage for node in plan.nodes.values()}))
-    in_files = registry.declared("datasets", "IN_FILES")
-    header["in_files"] = [
-        node.key for node in plan.nodes.values() if node.stage == "prepare" and node.spec["dataset"]["name"] in in_files
-    ]
+    data, names = (n for n in plan.nodes.values() if n.stage == "prepare"), registry.declared("datasets", "IN_FILES")
+    header["in_files"] = [node.key for node in data if node.spec["dataset"]["name"] in names]
     yield json.dumps(header | {"published": published(plan)})
     for node in plan.nodes.values():
         reads = {role: [n.folder for n in nodes] for role, nodes in plan.parents(node).items()}
@@ -226,7 +224,7 @@ class Written:
             self._header = _header(path)
             self.adopted = dict(self._header["adopted"])
             self.keep = self._header.get("keep", "all")
-            self._in_files = frozenset(map(str, self._header.get("in_files", ())))
+            self.in_files = frozenset(map(str, self._header.get("in_files", ())))  # keys of data that jobs decode
             self.published = {str(copy): str(source) for copy, source in self._header["published"].items()}
             self._lines = Lines(path)
         except _DAMAGE as error:
@@ -291,16 +289,11 @@ class Written:
             raise not_whole(self.path, error) from None
         return [f"{folder}/{file}" for folder in parents for file in (first[folder], verification.RECORD)]
 
-    @property
-    def any_decodes(self) -> bool:
-        """Whether images of any of its data sets stay in files: where not, `decodes` need not be asked."""
-        return bool(self._in_files)
-
     def decodes(self, name: str) -> bool:
         """Whether a node's images stay in files and are decoded while it works, or checked by it; asked as `node` is."""
         line = self.node(name)
         try:
             data = [line["key"]] if line["stage"] == "prepare" else line["parents"].get("data", ())
-            return not self._in_files.isdisjoint(data)
+            return not self.in_files.isdisjoint(data)
         except _DAMAGE as error:
             raise not_whole(self.path, error) from None

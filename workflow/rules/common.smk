@@ -93,7 +93,7 @@ def threads_of(stage):
         decodes = refused_by(PLAN.decodes, f"{stage}/{wildcards.node}")
         return DECODING_THREADS if decodes else 1
 
-    return threads if PLAN.any_decodes else 1
+    return threads if PLAN.in_files else 1
 
 
 def asked_by(stage):

@@ -133,14 +133,14 @@ def test_a_plan_file_that_is_torn_in_its_first_line_does_not_need_nothing(writte
 
 def test_nodes_decode_where_their_data_set_stays_in_files(written, tmp_path):
     made, found = written
-    assert not found.any_decodes
+    assert not found.in_files
     assert not any(found.decodes(node.folder.removeprefix("artifacts/")) for node in made.nodes.values())
     pictures = toys.task(dataset={"name": "image_folder", "num_train": 64, "num_classes": 2})
     raw = toys.raw_config(tmp_path) | {"tasks": {"toy": pictures}}
     made, path = toys.make_plan(raw), tmp_path / "plans" / "pictures.jsonl"
     path.write_text("\n".join(plan_file.to_lines(made, [])) + "\n")
     found = plan_file.Written(path)
-    assert found.any_decodes
+    assert found.in_files
     decoding = {node.stage for node in made.nodes.values() if found.decodes(node.folder.removeprefix("artifacts/"))}
     assert decoding == {"prepare"} | {node.stage for node in made.nodes.values() if "data" in node.parents}
     assert decoding.isdisjoint({"prune", "rewind", "tabulate", "plot"})
