@@ -176,7 +176,10 @@ def _advance(way: str, works: list[Work], asked: Asked) -> Callable[[int], None]
         for work, queue in zip(works, queues, strict=True):
             with queue.queue() if queue else nullcontext():
                 work.load(step)
-                queue(work) if queue else work()
+                if queue:
+                    queue(work)
+                else:
+                    work()
 
     return advance
 

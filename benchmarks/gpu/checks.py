@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -107,14 +107,17 @@ def correct(rows: Rows, asked: Asked) -> None:
     for precision in asked.precisions:
         with rows.trying(check="recorded = called", precision=precision):
             _bits(rows, asked, dataset, precision, steps)
+    truth = cache(lambda precision: alternatives.losses("called", dataset, asked, numerics(precision)))
     for way, precision in itertools.product(alternatives.WAYS if asked.place.type == "cuda" else ("vmap",), asked.precisions):
         with rows.trying(check=f"{way} = called", precision=precision):
-            _way(rows, asked, dataset, way, precision)
+            _way(rows, asked, dataset, way, precision, truth(precision))
     torch.backends.cudnn.deterministic = False
+    again = [whole(trained(1, dataset, asked, numerics("fp32"), steps)[0]) for _ in range(2)]
+    rows(check="twice the same without deterministic cuDNN, for information", apart=apart(*again))
 
 
 def _bits(rows: Rows, asked: Asked, dataset: Dataset, precision: str, steps: int) -> None:
-    """Hold recorded steps against called ones, those of three members against those of one, and both against themselves."""
+    """Hold recorded steps against called ones, and those of a member beside two others against those of it alone."""
     how = numerics(precision)
     with _called():
         called = whole(trained(1, dataset, asked, how, steps)[0])
@@ -123,10 +126,9 @@ def _bits(rows: Rows, asked: Asked, dataset: Dataset, precision: str, steps: int
         rows(check=check, precision=precision, apart=apart(found, other), good=torch.equal(found, other))
 
 
-def _way(rows: Rows, asked: Asked, dataset: Dataset, way: str, precision: str) -> None:
+def _way(rows: Rows, asked: Asked, dataset: Dataset, way: str, precision: str, truth: Tensor) -> None:
     """Hold the first two losses of another way against those of called steps."""
     how = numerics(precision)
-    truth = alternatives.losses("called", dataset, asked, how)
     first, second = ((alternatives.losses(way, dataset, asked, how) - truth) / truth).abs().tolist()
     good = first < LOSS[precision] and second < SECOND * LOSS[precision]
     rows(check=f"{way} = called", precision=precision, first=first, second=second, good=good)

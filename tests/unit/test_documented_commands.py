@@ -230,17 +230,6 @@ def test_commands_are_found_where_they_may_stand():
 
 
 def test_the_page_of_all_commands_is_up_to_date():
-    asked = [
-        sys.executable,
-        "-m",
-        "typer",
-        "pipeline_lib.commands.app",
-        "utils",
-        "docs",
-        "--name",
-        "rewind",
-        "--title",
-        "Commands",
-    ]
-    made = subprocess.run(asked, capture_output=True, text=True, check=True, cwd=ROOT)
+    asked = shlex.split("-m typer pipeline_lib.commands.app utils docs --name rewind --title Commands")
+    made = subprocess.run([sys.executable, *asked], capture_output=True, text=True, check=True, cwd=ROOT)
     assert MADE.read_text(encoding="utf-8").rstrip() == made.stdout.rstrip(), "run: make docs"
