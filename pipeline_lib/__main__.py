@@ -62,7 +62,7 @@ def _make_nodes(stage: str, folders: Sequence[Path], plan: Path, shared: Beside 
                 stack.enter_context(progress.told(folder))
             driver.run_together(stage, folders, plan, ended)
         return
-    for folder in folders:
+    for folder in job.in_turn(folders):
         try:
             with progress.told(folder):
                 driver.run_node(stage, folder, plan)

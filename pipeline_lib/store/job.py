@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any, Generic, TypeVar
 
 from pipeline_lib.store import environment
 
 log = logging.getLogger("pipeline_lib")
 _AT_WORK: ContextVar[Path | None] = ContextVar("at work", default=None)  # folder of the job
+_TOLD = Event()  # a job of this process was told to stop
+T = TypeVar("T")
 Spec_co = TypeVar("Spec_co", bound=Mapping[str, Any], covariant=True)
 
 
@@ -60,6 +64,35 @@ class Job(Generic[Spec_co]):
     def meta(self, **more: Any) -> dict[str, Any]:
         """Header of an artifact: its node, and how it was made."""
         return {"key": self.key, "spec": self.spec, **self.facts, **more}
+
+
+@contextmanager
+def told_by_sigterm(*stops: Callable[[], None]) -> Iterator[None]:
+    """Let SIGTERM ask in a block that what it does is stopped, where it would end the process."""
+
+    def told(*_: object) -> None:
+        _TOLD.set()
+        for stop in stops:
+            stop()
+
+    before = signal.signal(signal.SIGTERM, told)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def in_turn(jobs: Iterable[T]) -> Iterator[T]:
+    """Give jobs that this process does one after the other, and none after one that was told to stop when all of it was done.
+
+    Raises:
+        Preempted: that one has ended well, and another would begin.
+    """
+    _TOLD.clear()
+    for each in jobs:
+        if _TOLD.is_set():
+            raise Preempted("stopped before another artifact; run again to go on from there")
+        yield each
 
 
 @contextmanager

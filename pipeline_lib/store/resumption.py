@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from torch import Tensor
 from pipeline_lib.core import algebra
 from pipeline_lib.core.types import Progress, State, Tensors
 from pipeline_lib.store import artifacts
-from pipeline_lib.store.job import Job, Preempted, log
+from pipeline_lib.store.job import Job, Preempted, log, told_by_sigterm
 
 T = TypeVar("T")
 SAVE_SECONDS = 180.0
@@ -159,7 +158,7 @@ class Keeper:
         if self.members:
             _write(self.path, self.members, self.meta)
 
-    def stop(self, *_: object) -> None:
+    def stop(self) -> None:
         """Save at the next reports and end the job."""
         self._stopping = True
 
@@ -219,44 +218,34 @@ class Notes:
         if self._stopping:
             raise Preempted("stopped on the way; run again to go on from there")
 
-    def stop(self, *_: object) -> None:
+    def stop(self) -> None:
         """Save at the next chance and end the job."""
         self._stopping = True
 
 
 @contextmanager
-def _resumed(path: Path, read: Callable[[], None], stop: Callable[..., None]) -> Iterator[None]:
+def _resumed(path: Path, read: Callable[[], None], stop: Callable[[], None]) -> Iterator[None]:
     """Read what an earlier try of a job left, if it can be used, and let SIGTERM stop this one; the file goes at a good end."""
     if path.is_file():
         try:
             read()
         except ValueError as error:
             log.warning("starting anew, what was kept cannot be used: %s", error)
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
+    with told_by_sigterm(stop):
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
     path.unlink(missing_ok=True)
 
 
 @contextmanager
 def all_stopped(keepers: Sequence[Keeper]) -> Iterator[None]:
     """Let SIGTERM stop several jobs of this process whose members train side by side; when one of them ends, all are kept."""
-
-    def stop(*_: object) -> None:
-        for keeper in keepers:
-            keeper.stop()
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    except Preempted:
-        for keeper in keepers:
-            keeper.keep()
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with told_by_sigterm(*(keeper.stop for keeper in keepers)):
+        try:
+            yield
+        except Preempted:
+            for keeper in keepers:
+                keeper.keep()
+            raise
 
 
 def _header(job: Job[Any]) -> dict[str, Any]:

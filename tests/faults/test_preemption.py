@@ -73,6 +73,35 @@ def test_a_job_that_is_told_to_stop_goes_on_to_the_same_files(at, steps, tmp_pat
     assert _content(*stopped[:2]) == _content(*whole[:2])
 
 
+@pytest.fixture
+def told_at_its_end(steps, tmp_path):
+    """A plan whose training was made, and the same elsewhere, whose training is told to stop at its last report."""
+    whole = _plan(tmp_path / "whole")
+    before = steps["steps"]
+    assert _train(*whole) == 0
+    trained = steps["steps"] - before
+    stopped = _plan(tmp_path / "stopped")
+    steps.update(at=steps["steps"] + trained)
+    return whole, stopped
+
+
+def test_a_job_that_is_told_to_stop_when_all_is_done_ends_well(told_at_its_end, steps):
+    whole, stopped = told_at_its_end
+    assert _train(*stopped) == 0
+    assert steps["steps"] == steps["at"]
+    assert _content(*stopped[:2]) == _content(*whole[:2])
+
+
+def test_no_other_job_begins_after_one_that_was_told_to_stop(told_at_its_end, steps):
+    _, (made, _, plan_file) = told_at_its_end
+    assert command.main(["make", str(plan_file)]) == command.STOPPED
+    folders = [made.config.results / each.folder for each in made.nodes.values()]
+    assert {folder.parent.name for folder in folders if folder.exists()} == {"prepare", "pretrain", "train"}
+    assert command.main(["make", str(plan_file)]) == 0
+    assert steps["steps"] == steps["at"]
+    assert all(folder.is_dir() for folder in folders)
+
+
 @pytest.mark.parametrize("content", [b"", b"not a file of ours", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "])
 def test_a_resume_file_that_cannot_be_used_is_left_aside(content, tmp_path, caplog):
     caplog.set_level("INFO")

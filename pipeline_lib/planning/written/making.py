@@ -14,7 +14,7 @@ from pipeline_lib.planning.nodes import Node
 from pipeline_lib.planning.plan_file import Written
 from pipeline_lib.planning.written.index import Lines
 from pipeline_lib.store import lease, progress
-from pipeline_lib.store.job import log
+from pipeline_lib.store.job import in_turn, log
 
 
 def _missing(written: Written, until: str | None) -> list[Node]:
@@ -71,7 +71,7 @@ def make(path: Path, until: str | None = None) -> None:
         for name in publication.remove_outdated(written):
             log.info("removed outdated %s; its artifact is kept", written.results / name)
         try:
-            for node in _missing(written, until):
+            for node in in_turn(_missing(written, until)):
                 _make(written, node)
         finally:
             driver.write_index(written.results)
@@ -115,6 +115,6 @@ def again(results: Path, word: str) -> list[Path]:
     with lease.held(results):
         missing = footprint.to_make(written.nodes, {key}, results)
         todo = [node for own, node in written.nodes.items() if own in missing]
-        for node in todo:
+        for node in in_turn(todo):
             _make(written, node)
     return [results / node.folder for node in todo]
