@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 
 import numpy as np
 import torch
@@ -12,13 +13,15 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from pipeline_lib.core.hooks import watched
-from pipeline_lib.core.permutations import Axes, Moves, identity, permuted, places, sizes
+from pipeline_lib.core.permutations import Axes, Moves, drawn, identity, permuted, places, sizes
 from pipeline_lib.core.rng import numpy_generator
 from pipeline_lib.core.types import Dataset, Split, State
 from pipeline_lib.training.evaluation import chunks
 from pipeline_lib.training.precision import Numerics
 
 _LEAST = 1e-9  # gain, as a share of what the network's weights could give, below which an assignment is rounding
+_CONSTANT = 1e-6  # deviation of a unit, as a share of its mean, below which it is rounding
+_TIE = 1e-6  # what it costs in correlation that constant units which stand in one place have different values
 
 
 @dataclass(frozen=True)
@@ -79,10 +82,15 @@ def _gains(group: str, first: Mapping[str, Tensor], second: Mapping[str, Tensor]
 
 
 def _descend(
-    first: Mapping[str, Tensor], second: Mapping[str, Tensor], axes: Axes, orders: Iterator[Sequence[str]], least: float
+    first: Mapping[str, Tensor],
+    second: Mapping[str, Tensor],
+    axes: Axes,
+    begin: Moves,
+    orders: Iterator[Sequence[str]],
+    least: float,
 ) -> tuple[Moves, int]:
     """Assign one group after the other, again and again, until none gains any more than rounding."""
-    moves: dict[str, np.ndarray] = identity(sizes(axes, first))
+    moves = dict(begin)
     for sweep, order in enumerate(orders, start=1):
         settled = True
         for group in order:
@@ -99,15 +107,16 @@ def match_weights(first: State, second: State, axes: Axes, starts: int, draw: Se
     """Permute the second network so that its weights have the largest inner product with the first's.
 
     `max_P <W_1, P W_2>` over the parameters whose axes are units, by a linear assignment a group. One group's best order depends
-    on the others', so groups are gone through until none can gain. Each start begins with the units where they are, so none is
-    worse than that; the first goes through the groups in the network's order, others in orders that are drawn for each sweep.
+    on the others', so groups are gone through until none can gain. The first start begins with the units where they are and goes
+    through the groups in the network's order, so that none is worse than that; others begin with units in places that are drawn,
+    and go through the groups in orders that are drawn for each sweep.
 
     Args:
         first: stays.
         second: is permuted.
         axes: groups along the axes of tensors; running statistics go along and do not count.
-        starts: how many orders of the groups are tried; the best is kept.
-        draw: names the random orders.
+        starts: how many are tried; the best is kept.
+        draw: names the random places and orders.
 
     Returns:
         The permutation, and the cosine between the weights before and after.
@@ -117,18 +126,19 @@ def match_weights(first: State, second: State, axes: Axes, starts: int, draw: Se
     wanted = [name for name in first.params if any(axes.get(name, ()))]
     own = {name: axes[name] for name in wanted}
     one, two = ({name: state.params[name].detach().cpu().double() for name in wanted} for state in (first, second))
-    groups, scale = list(sizes(own, one)), _norm(one) * _norm(two)
+    num, scale = sizes(own, one), _norm(one) * _norm(two)
 
     def cosine(moves: Moves) -> float:
         there = permuted(two, own, moves)
         return sum(float((tensor * there[name]).sum()) for name, tensor in one.items()) / scale if scale else 0.0
 
-    def drawn(start: int) -> Iterator[Sequence[str]]:
-        rng = numpy_generator("alignment", *draw, start)
-        while True:
-            yield groups if start == 0 else [groups[i] for i in rng.permutation(len(groups))]
+    def tried_from(start: int) -> tuple[Moves, int]:
+        rng, groups = numpy_generator("alignment", *draw, start), list(num)
+        begin = drawn(num, rng) if start else identity(num)
+        orders = (([groups[i] for i in rng.permutation(len(groups))] if start else groups) for _ in count())
+        return _descend(one, two, own, begin, orders, _LEAST * scale)
 
-    tried = [_descend(one, two, own, drawn(start), _LEAST * scale) for start in range(starts)]
+    tried = [tried_from(start) for start in range(starts)]
     values = [cosine(moves) for moves, _ in tried]
     best = int(np.argmax(values))
     return Match(tried[best][0], cosine({}), values[best], tried[best][1])
@@ -139,23 +149,46 @@ def _norm(tensors: Mapping[str, Tensor]) -> float:
 
 
 class _Moments:
-    """Sums over all places and images of the units of two networks, and of their products."""
+    """Sums over all places and images of the units of two networks, less what each is at first, and of their products."""
 
     def __init__(self) -> None:
         self._sums: list[Tensor] = []
+        self._first: list[Tensor] = []
 
     def add(self, one: Tensor, two: Tensor) -> None:
         """Count (units, places) of each network."""
+        self._first = self._first or [one[:, :1], two[:, :1]]
+        one, two = (each - first for each, first in zip((one, two), self._first, strict=True))
         here = [one @ two.T, one.sum(1), two.sum(1), one.square().sum(1), two.square().sum(1), one.new_tensor(one.shape[1])]
         self._sums = [a + b for a, b in zip(self._sums, here, strict=True)] if self._sums else here
 
-    def correlations(self) -> np.ndarray:
-        """Compute the correlation of each unit of the first with each of the second; 0 where one is constant."""
-        products, one, two, one_squares, two_squares, num = self._sums
-        spread = [(s / num - (m / num) ** 2).clamp_min(0).sqrt() for s, m in ((one_squares, one), (two_squares, two))]
-        both = torch.outer(*spread)
-        found = (products / num - torch.outer(one, two) / num**2) / both
-        return np.asarray(torch.where(both > 0, found, 0).cpu())  # assignments are found on the CPU
+    def correlations(self) -> tuple[np.ndarray, np.ndarray]:
+        """Compute the correlation of each unit of the first with each of the second; 0 where one is constant.
+
+        Returns:
+            Correlations, and where both are constant how far apart their values are, from 0 to 1 for opposite signs. On the CPU,
+            where assignments are found.
+        """
+        products, *sums, one_squares, two_squares, num = self._sums
+        left = [each / num for each in sums]
+        deviations = [(s / num - m**2).clamp_min(0).sqrt() for s, m in zip((one_squares, two_squares), left, strict=True)]
+        means = [first[:, 0] + m for first, m in zip(self._first, left, strict=True)]
+        constant = [d <= _CONSTANT * m.abs() for d, m in zip(deviations, means, strict=True)]
+        found = (products / num - torch.outer(*left)) / torch.outer(*deviations)
+        either = constant[0][:, None] | constant[1]
+        apart = (means[0][:, None] - means[1]).abs() / (means[0].abs()[:, None] + means[1].abs()).clamp_min(
+            torch.finfo(found.dtype).tiny
+        )
+        both = constant[0][:, None] & constant[1]
+        return np.asarray(torch.where(either, 0, found).cpu()), np.asarray(torch.where(both, apart, 0).cpu())
+
+
+def _assign_alike(correlations: np.ndarray, apart: np.ndarray) -> np.ndarray:
+    """Choose units by their correlations, constant ones by their values; where that gains no more than rounding, none moves."""
+    gains, here = correlations - _TIE * apart, np.arange(len(correlations))
+    chosen = assign(gains)
+    gained = [(each[here, chosen] - each[here, here]).sum() for each in (gains, correlations)]
+    return chosen if gained[0] > _LEAST * len(gains) and gained[1] >= 0 else here
 
 
 @torch.no_grad()
@@ -171,7 +204,8 @@ def match_activations(
     """Permute the second network so that units which stand in one place correlate most over images, in eval mode.
 
     A group's correlations are means over the places where its units are seen: outputs of its normalisations, or of its layers if
-    they have none, before the nonlinearity. Groups do not depend on each other, so one assignment each is the best.
+    they have none, before the nonlinearity. Constant units correlate with none, and are told apart by their values. Groups do not
+    depend on each other, so one assignment each is the best.
 
     Args:
         network: template.
@@ -198,14 +232,14 @@ def match_activations(
                     functional_call(network, whole, (x.clone(),))
             for name in seen:
                 moments.setdefault(name, _Moments()).add(outputs[0][name], outputs[1][name])
-    gains: dict[str, np.ndarray] = {}
+    by_group: dict[str, list[np.ndarray]] = {}
     for name, group in seen.items():
-        share = moments[name].correlations() / list(seen.values()).count(group)
-        gains[group] = gains[group] + share if group in gains else share
-    moves = {group: assign(each) for group, each in gains.items()}
+        by_group.setdefault(group, []).append(np.stack(moments[name].correlations()))
+    means = {group: np.mean(each, axis=0) for group, each in by_group.items()}
+    moves = {group: _assign_alike(*each) for group, each in means.items()}
     num = sum(map(len, moves.values()))
-    before = sum(float(np.trace(each)) for each in gains.values())
-    after = sum(float(each[np.arange(len(each)), moves[group]].sum()) for group, each in gains.items())
+    before = sum(float(np.trace(each)) for each, _ in means.values())
+    after = sum(float(each[np.arange(len(each)), moves[group]].sum()) for group, (each, _) in means.items())
     return Match(moves, before / num, after / num)
 
 

@@ -59,7 +59,7 @@ SETTINGS = {
             "rule": "Annotated[Sequence[Literal['within', 'across', 'levels']], Items(1)]",
             "meaning": "orders of one seed, each seed and the next, or successive levels of ladders (with `connectivity`)",
         },
-        "starts": {"default": 5, "unit": "starts", "rule": "Count", "meaning": "of weight matching, orders of layers"},
+        "starts": {"default": 5, "unit": "starts", "rule": "Count", "meaning": "of weight matching, places of units and orders of layers"},
         "examples": {"default": 1000, "unit": "images", "rule": "Examples", "meaning": "training images that activations are of"},
     }
 }  # fmt: skip
@@ -72,7 +72,7 @@ class Spec(specs.Pairs):
         other_level: of the second runs, which are read apart if it is another.
         members: the second of each pair, a seed and an order.
         alignment: what units are matched by.
-        starts: orders of layers that weight matching tries.
+        starts: places of units and orders of layers that weight matching tries.
         examples: training images that activations are of.
     """
 

@@ -67,16 +67,19 @@ def test_a_layers_permutation_is_the_nearest_of_all():
 
 
 @pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("density", [1.0, 0.05])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_is_found_in_its_own_permutation(name, how):
+def test_a_network_is_found_in_its_own_permutation(name, density, how):
     network, axes = _made(name)
-    state = _state(network)
+    state = toys.masked(_state(network), toys.random_mask(network, density=density))
     drawn = permutations.drawn(permutations.sizes(axes, _all(state)), numpy_generator("own", name))
     other = permutations.permuted_state(state, axes, drawn)
     found = _match(how, network, state, other, axes)
     back = permutations.permuted_state(other, axes, found.moves)
     assert toys.same_state(back, state)
-    assert found.after == pytest.approx(1, abs=1e-9)
+    if density == 1:
+        assert found.after == pytest.approx(1, abs=1e-9)
+    assert found.after == pytest.approx(_match(how, network, state, state, axes).before, abs=1e-9)
     assert found.after > found.before
     data = toys.dataset(shape=SHAPE)
     line = paths(network, [state, back], [(0, 1)], [0.0, 0.5, 1.0], data.test, data)[0, 1]
@@ -122,7 +125,32 @@ def test_correlations_are_numpys_and_a_silent_unit_has_none():
     one[2] = 1.5
     for part in (slice(0, 11), slice(11, 30)):
         moments.add(torch.from_numpy(one[:, part]), torch.from_numpy(two[:, part]))
-    found = moments.correlations()
+    found, apart = moments.correlations()
     assert not found[2].any()
+    assert not apart.any()
     kept = [0, 1, 3]
     np.testing.assert_allclose(found[kept], np.corrcoef(one[kept], two)[:3, 3:], atol=1e-12)
+
+
+def test_constant_units_correlate_with_none_however_they_are_rounded_and_are_told_apart_by_their_values():
+    moments = alignment._Moments()
+    values = torch.tensor([0.1, 0.7, 0.45, -1e-7, 0.0], dtype=torch.float64)
+    for num in (*(130,) * 7, 90):
+        moments.add(*[values[:, None].expand(5, 64 * num).clone()] * 2)
+    found, apart = moments.correlations()
+    assert not found.any()
+    assert not np.diag(apart).any()
+    assert apart[0, 1] == pytest.approx(0.6 / 0.8)
+    assert (apart[~np.eye(5, dtype=bool)] > 0).all()
+    wobbling = alignment._Moments()
+    wobbling.add(*[(values[:, None] * (1 + 1e-7 * torch.randn(5, 500, generator=torch.Generator().manual_seed(0))))] * 2)
+    assert not wobbling.correlations()[0][:3].any()
+
+
+def test_correlations_of_small_and_far_values_are_numpys():
+    rng, moments = numpy_generator("far"), alignment._Moments()
+    one, two = (100 + rng.normal(size=(3, 400)) * [[1e-3], [1], [50]] for _ in range(2))
+    two[0] += one[1] / 1000
+    for part in np.array_split(np.arange(400), 7):
+        moments.add(torch.from_numpy(one[:, part]), torch.from_numpy(two[:, part]))
+    np.testing.assert_allclose(moments.correlations()[0], np.corrcoef(one, two)[:3, 3:], atol=1e-9)
