@@ -47,6 +47,31 @@ class Match:
         return float(np.concatenate(apart).mean())
 
 
+def check_axes(network: nn.Module, state: State, axes: Axes, x: Tensor) -> None:
+    """Hold the groups that a network declares against what it computes.
+
+    Args:
+        network: template.
+        state: of it, finite.
+        axes: groups along the axes of tensors.
+        x: some normalised inputs.
+
+    Raises:
+        ValueError: groups do not fit tensors, a tensor has none, or permuted units compute something else.
+    """
+    network.eval()
+    tensors = {name: each.double() for name, each in {**state.params, **state.buffers}.items() if each.dim()}
+    moves = drawn(sizes(axes, tensors), numpy_generator("axes"))
+    if left := [name for name in tensors if name not in axes]:
+        rule = f"symmetries must give groups along the axes of all tensors, or None, got nothing of {', '.join(left)}"
+        raise ValueError(f"{rule}; correct the network's symmetries")
+    before, after = (functional_call(network, each, (x.double(),)) for each in (tensors, permuted(tensors, axes, moves)))
+    if not torch.allclose(before, after, rtol=0, atol=1e-6 * float(before.abs().max())):
+        apart = float((after - before).abs().max() / before.abs().max())
+        rule = f"a network's outputs must be the same with its units permuted, got them off by {apart:.2g} of the largest"
+        raise ValueError(f"{rule}; correct the network's symmetries")
+
+
 def assign(gains: np.ndarray) -> np.ndarray:
     """Choose a unit for each place so that the sum of gains is largest.
 

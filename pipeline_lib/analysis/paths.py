@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from pipeline_lib.core import algebra
-from pipeline_lib.core.parameters import blocks
+from pipeline_lib.core.parameters import NORMS, blocks
 from pipeline_lib.core.rng import torch_generator
 from pipeline_lib.core.types import Dataset, Split, State, Tensors
 from pipeline_lib.training.batches import Normaliser
@@ -108,7 +108,7 @@ def _statistics(
 
     Chunks have one size on every device, as statistics depend on it.
     """
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in network.modules() if isinstance(module, NORMS)]
     kept, tensors = [module.momentum for module in norms], {name: tensor.clone() for name, tensor in mixture.items()}
     try:
         network.train()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ from torch.func import functional_call
 
 from pipeline_lib.core import algebra
 from pipeline_lib.core.hooks import watched
+from pipeline_lib.core.parameters import NORMS
 from pipeline_lib.core.types import Dataset, Split, State, Tensors
 from pipeline_lib.training.batches import Normaliser
 from pipeline_lib.training.evaluation import Score, Tally, chunks, subset
@@ -20,30 +22,43 @@ from pipeline_lib.training.room import fitting
 
 Pair = tuple[int, int]
 Moments = Mapping[str, tuple[Tensor, Tensor]]  # by module, the mean and deviation of each unit
-IMAGES = 1000  # that moments are taken over, in one go
+IMAGES = 1000  # that moments are taken over, in one go; fewer of large ones
+VALUES = 1000 * 3 * 32 * 32  # in as many images as those are
+FEWEST = 64
 
 
-def hidden(network: nn.Module) -> list[str]:
-    """List the modules whose outputs are rescaled: normalisations, or where there are none all layers but the last."""
+def hidden(network: nn.Module) -> dict[str, int]:
+    """List the modules whose outputs are rescaled: normalisations, or where there are none all layers but the last.
+
+    Returns:
+        By module, the axis of its output along which units lie.
+    """
     modules = dict(network.named_modules())
-    norms = [name for name, module in modules.items() if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d))]
-    return norms or [name for name, module in modules.items() if isinstance(module, (nn.Linear, nn.Conv2d))][:-1]
+    norms = [name for name, module in modules.items() if isinstance(module, NORMS)]
+    chosen = norms or [name for name, module in modules.items() if isinstance(module, (nn.Linear, nn.Conv2d))][:-1]
+    return {name: -1 if isinstance(modules[name], nn.Linear) else 1 for name in chosen}
 
 
-def _column(values: Tensor, out: Tensor) -> Tensor:
-    """Shape a value a unit as the units of an output (n, units, ...)."""
-    return values.to(out.dtype).view(1, -1, *[1] * (out.dim() - 2))
+def _looked_at(split: Split) -> Split:
+    """Choose the images that moments are taken over, so many that their activations fit where one chunk's of a data set do."""
+    return subset(split, min(IMAGES, max(FEWEST, VALUES // math.prod(split.x.shape[1:]))), "repair")
 
 
-def _of(out: Tensor) -> tuple[Tensor, Tensor]:
-    rows = out.movedim(1, 0).reshape(out.shape[1], -1).float()
+def _column(values: Tensor, out: Tensor, axis: int) -> Tensor:
+    """Shape a value a unit as the units along an axis of an output."""
+    return values.to(out.dtype).view([-1 if i == axis % out.dim() else 1 for i in range(out.dim())])
+
+
+def _of(out: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    rows = out.movedim(axis, 0).reshape(out.shape[axis], -1).float()
     return rows.mean(1), rows.std(1, correction=0)
 
 
 def moments(network: nn.Module, tensors: Tensors, x: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
     """Compute the mean and deviation of each hidden unit over inputs (n, C, H, W) and places."""
     found: dict[str, tuple[Tensor, Tensor]] = {}
-    with watched(network, hidden(network), lambda name, out: found.update({name: _of(out)})):
+    axes = hidden(network)
+    with watched(network, axes, lambda name, out: found.update({name: _of(out, axes[name])})):
         functional_call(network, dict(tensors), (x.clone(),))
     return found
 
@@ -54,20 +69,21 @@ def repairs(network: nn.Module, tensors: Tensors, wanted: Moments, x: Tensor) ->
     A unit that is constant keeps its scale.
     """
     found: dict[str, tuple[Tensor, Tensor]] = {}
+    axes = hidden(network)
 
     def repair(name: str, out: Tensor) -> Tensor:
-        (mean, deviation), (to_mean, to_deviation) = _of(out), wanted[name]
+        (mean, deviation), (to_mean, to_deviation) = _of(out, axes[name]), wanted[name]
         scale = torch.where(deviation > 0, to_deviation / deviation, 1)
         found[name] = scale, to_mean - scale * mean
-        return _rescaled(out, *found[name])
+        return _rescaled(out, *found[name], axes[name])
 
-    with watched(network, hidden(network), repair):
+    with watched(network, axes, repair):
         functional_call(network, dict(tensors), (x.clone(),))
     return found
 
 
-def _fixed(fixes: Moments, name: str, out: Tensor) -> Tensor:
-    return _rescaled(out, *fixes[name])
+def _fixed(fixes: Moments, axes: Mapping[str, int], name: str, out: Tensor) -> Tensor:
+    return _rescaled(out, *fixes[name], axes[name])
 
 
 def _mixed(start: Moments, end: Moments, weight: float) -> Moments:
@@ -77,8 +93,8 @@ def _mixed(start: Moments, end: Moments, weight: float) -> Moments:
     }
 
 
-def _rescaled(out: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    return out * _column(scale, out) + _column(shift, out)
+def _rescaled(out: Tensor, scale: Tensor, shift: Tensor, axis: int) -> Tensor:
+    return out * _column(scale, out, axis) + _column(shift, out, axis)
 
 
 @fitting
@@ -104,7 +120,7 @@ def repaired_paths(
     mixtures = algebra.Mixtures(wholes)
     points = [(pair, alpha) for pair in pairs for alpha in weights]
     tallies = {point: Tally() for point in points}
-    few = subset(dataset.train, IMAGES, "repair")
+    few, axes = _looked_at(dataset.train), hidden(network)
     x = numerics.lay(Normaliser(dataset, split.y.device)(few.x[:].to(split.y.device)))
 
     with numerics.autocast(split.y.device):
@@ -115,6 +131,6 @@ def repaired_paths(
             fixes[(i, j), alpha] = repairs(network, mixtures.at((i, j), alpha), wanted, x) if 0 < alpha < 1 else {}
         for inputs, y in chunks(split, dataset, numerics):
             for point, tally in tallies.items():
-                with watched(network, fixes[point], partial(_fixed, fixes[point])):
+                with watched(network, fixes[point], partial(_fixed, fixes[point], axes)):
                     tally.add(functional_call(network, mixtures.at(*point), (inputs.clone(),)), y)
     return {pair: [tallies[pair, alpha].score() for alpha in weights] for pair in pairs}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)  # layers that keep statistics of their units
 SPARED = "spared"  # attribute of a network: modules whose weights are not pruned
 
 

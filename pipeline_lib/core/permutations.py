@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from torch import Tensor, from_numpy, nn
 
+from pipeline_lib.core.parameters import NORMS
 from pipeline_lib.core.types import Mask, State, Tensors
 
 Axes = Mapping[str, tuple[str | None, ...]]  # by tensor, the group along each axis
@@ -78,11 +79,11 @@ def places(network: nn.Module, axes: Axes) -> dict[str, str]:
 
     A layer's output that is normalised shows the same units as the normalisation's.
     """
-    norms, layers = (nn.BatchNorm1d, nn.BatchNorm2d), (nn.Linear, nn.Conv2d)
     found: dict[str, str] = {}
-    for kind in (norms, layers):
+    for kind in (NORMS, (nn.Linear, nn.Conv2d)):
+        seen = set(found.values())
         for name, module in network.named_modules():
             group = axes.get(f"{name}.weight", (None,))[0]
-            if isinstance(module, kind) and group is not None and (kind is norms or group not in found.values()):
+            if isinstance(module, kind) and group is not None and group not in seen:
                 found[name] = group
     return found

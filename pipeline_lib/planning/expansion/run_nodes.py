@@ -37,12 +37,17 @@ def methods(e: Grid, pairs: str) -> list[str]:
     """List what pairs within seeds, across them, or of successive levels are matched by; nothing where that is not asked for.
 
     Raises:
-        ValueError: it is, and the task's network does not say which of its units may be permuted.
+        ValueError: it is, and the task's network does not say which of its units may be permuted, or takes other arguments than
+            the function that does.
     """
     option = e.asked.get("align")
     if option is None or pairs not in option["pairs"]:
         return []
-    registry.lookup("symmetries", e.task["network"]["name"], f"network.name of task {e.task['name']}, which is to be aligned,")
+    name, asks = e.task["network"]["name"], f"network.name of task {e.task['name']}, which is to be aligned,"
+    found, network = registry.lookup("symmetries", name, asks), registry.lookup("networks", name, asks)
+    if found.annotations.keys() != network.annotations.keys():
+        rule = f"symmetries of {name} must take the arguments of the network, {', '.join(network.annotations)}"
+        raise ValueError(f"{rule}, got {', '.join(found.annotations)}; give them the same")
     return list(option["methods"])
 
 

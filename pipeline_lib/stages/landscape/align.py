@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_lib.analysis.alignment import Match, match_activations, match_weights
+from pipeline_lib.analysis.alignment import Match, check_axes, match_activations, match_weights
 from pipeline_lib.core import registry
 from pipeline_lib.core.permutations import Axes, permuted_mask, permuted_state
 from pipeline_lib.core.types import Mask, State
@@ -17,6 +17,7 @@ from pipeline_lib.stages.landscape.interpolate import Trained, keys, members, tr
 from pipeline_lib.stages.support import data
 from pipeline_lib.store import artifacts, specs
 from pipeline_lib.store.job import Job, log
+from pipeline_lib.training.batches import Normaliser
 from pipeline_lib.training.evaluation import subset
 
 STAGE = {
@@ -46,6 +47,7 @@ STAGE = {
         },
     }
 }  # fmt: skip
+_FEW = 8  # images that symmetries are held against
 SETTINGS = {
     "align": {
         "about": "whether instability is more than a permutation of hidden units",
@@ -59,7 +61,7 @@ SETTINGS = {
             "rule": "Annotated[Sequence[Literal['within', 'across', 'levels']], Items(1)]",
             "meaning": "orders of one seed, each seed and the next, or successive levels of ladders (with `connectivity`)",
         },
-        "starts": {"default": 5, "unit": "starts", "rule": "Count", "meaning": "of weight matching, places of units and orders of layers"},
+        "starts": {"default": 5, "unit": "starts", "rule": "Count", "meaning": "of weight matching: places and orders"},
         "examples": {"default": 1000, "unit": "images", "rule": "Examples", "meaning": "training images that activations are of"},
     }
 }  # fmt: skip
@@ -100,9 +102,13 @@ class _Setting:
         return match_activations(world.network, first, second, self.axes, images, world.dataset, world.numerics)
 
 
-def _axes(world: data.World) -> Axes:
+def _axes(world: data.World, runs: dict[tuple[int, int], Trained]) -> Axes:
     shape = tuple(world.dataset.train.x.shape[1:])
-    return registry.call("symmetries", world.task["network"], input_shape=shape, num_classes=world.dataset.num_classes)
+    found: Axes = registry.call("symmetries", world.task["network"], input_shape=shape, num_classes=world.dataset.num_classes)
+    for run in [each for each in runs.values() if not each.diverged][:1]:
+        few = subset(world.dataset.train, _FEW, "align").x[:]
+        check_axes(world.network, run.state, found, Normaliser(world.dataset, world.device)(few.to(world.device)))
+    return found
 
 
 def _masks(folders: list[Path], runs: dict[tuple[int, int], Trained], names: list[str]) -> dict[int, Mask]:
@@ -118,8 +124,8 @@ def _masks(folders: list[Path], runs: dict[tuple[int, int], Trained], names: lis
 def run(job: Job[Spec]) -> None:
     """Permute the second run of each pair, its mask with it. One of a pair with a diverged run stays as it is."""
     spec, world = job.spec, data.world(job)
-    setting = _Setting(spec, world, _axes(world))
     runs, names = trained(job.reads["states"], world.device)
+    setting = _Setting(spec, world, _axes(world, runs))
     others = trained(job.reads["others"], world.device)[0] if "others" in job.reads else runs
     kept = _masks(job.reads.get("masks", []), others, names)
     which = {key: spec[key] for key in ("kind", "k", "level", "other_level", "alignment")} | {"task": spec["task"]["name"]}

@@ -154,3 +154,26 @@ def test_correlations_of_small_and_far_values_are_numpys():
     for part in np.array_split(np.arange(400), 7):
         moments.add(torch.from_numpy(one[:, part]), torch.from_numpy(two[:, part]))
     np.testing.assert_allclose(moments.correlations()[0], np.corrcoef(one, two)[:3, 3:], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"body.stage1_block1.bn1.runing_var": ("a",)}, "groups of 'body.stage1_block1.bn1.runing_var' must be one an axis"),
+        (
+            {"body.fc.bias": None},
+            "groups along the axes of all tensors, or None, got nothing of body.fc.bias",
+        ),
+        (
+            {"body.fc.weight": (None, None)},
+            r"must be the same with its units permuted, got them off by \d.*; correct the",
+        ),
+    ],
+)
+def test_groups_under_which_a_network_changes_are_refused(change, text):
+    network, axes = _made("resnet")
+    state, x = _state(network), torch.randn(5, *SHAPE, generator=torch.Generator().manual_seed(0))
+    alignment.check_axes(network, state, axes, x)
+    wrong = {name: groups for name, groups in (dict(axes) | change).items() if groups is not None}
+    with pytest.raises(ValueError, match=text):
+        alignment.check_axes(network, state, wrong, x)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import OrderedDict
 from unittest import mock
 
 import pytest
@@ -182,6 +183,19 @@ def test_recomputed_statistics_are_those_of_update_bn():
             assert score.error == expected.error
             assert score.loss == pytest.approx(expected.loss, rel=1e-6)
             assert score.loss != pytest.approx(evaluate(net, State(*mixture), data.test, data).loss, rel=1e-4)
+
+
+def test_statistics_of_layers_over_vectors_are_recomputed_too():
+    body = torch.nn.Sequential(torch.nn.Linear(16, 5), torch.nn.BatchNorm1d(5), torch.nn.ReLU(), torch.nn.Linear(5, toys.CLASSES))
+    net = torch.nn.Sequential(OrderedDict(stem=torch.nn.Flatten(), body=body))
+    generator = torch.Generator().manual_seed(0)
+    state = State({n: torch.randn(p.shape, generator=generator) for n, p in net.named_parameters()}, dict(net.named_buffers()))
+    found = recomputed_paths(net, [state, state], [(0, 1)], [1.0], DATA.test, DATA, Numerics())[0, 1]
+    images = [x for x, _ in chunks(DATA.train, DATA, Numerics())]
+    net.load_state_dict(state.params, strict=False)
+    torch.optim.swa_utils.update_bn(images, net)
+    own = State(state.params, {name: each.clone() for name, each in net.named_buffers()})
+    assert found[0].loss == pytest.approx(evaluate(net, own, DATA.test, DATA).loss, rel=1e-5)
 
 
 def test_statistics_come_from_images_of_all_classes_in_chunks_of_one_size_that_count_by_their_sizes():

@@ -210,6 +210,21 @@ def test_a_network_that_cannot_be_meant_is_refused_by_what_is_planned(lab, line,
         footprint.of(made, made.nodes.values(), footprint.size)
 
 
+def test_symmetries_take_what_their_network_takes(lab):
+    """Else the job would fail, once all is trained."""
+    raw = yaml.safe_load((lab / "config.yaml").read_text())
+    raw["plugins"] = [*raw["plugins"], "my_lab/groups.py"]
+    raw["experiments"]["tiny"] |= {"orders": 2, "align": {}, "figures": ["instability_aligned"]}
+    (lab / "config.yaml").write_text(yaml.safe_dump(raw))
+    text = 'KIND = "symmetries"\n\n\ndef narrow(input_shape, num_classes):\n    return {}\n'
+    (lab / "my_lab/groups.py").write_text(text)
+    asked = "of narrow must take the arguments of the network, input_shape, num_classes, width, got input_shape, num_classes;"
+    with pytest.raises(ValueError, match=asked):
+        _plan(lab)
+    (lab / "my_lab/groups.py").write_text(text.replace("num_classes)", "num_classes, width=3)"))
+    assert [node for node in _plan(lab).nodes.values() if node.stage == "align"]
+
+
 def test_two_of_one_name_and_lists_that_are_none_are_refused(tmp_path):
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()

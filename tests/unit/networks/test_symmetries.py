@@ -75,3 +75,15 @@ def test_a_network_without_symmetries_cannot_be_aligned():
 def test_axes_that_do_not_fit_are_refused(axes, text):
     with pytest.raises(ValueError, match=text):
         permutations.sizes(axes, {"a": torch.zeros(2, 3), "c": torch.zeros(3)})
+
+
+def test_every_layer_of_a_stream_that_is_not_normalised_shows_its_units():
+    """Of a residual perceptron: its blocks all lead back to the units of the stem."""
+    names = ("stem", "body.a1", "body.b1", "body.a2", "body.b2")
+    network = torch.nn.Module()
+    network.stem, network.body = torch.nn.Linear(4, 3), torch.nn.Module()
+    for name in names[1:]:
+        setattr(network.body, name.split(".")[1], torch.nn.Linear(3, 3))
+    groups = dict(zip(names, ("u", "r1", "u", "r2", "u"), strict=True))
+    axes = {f"{name}.weight": (group, None) for name, group in groups.items()}
+    assert permutations.places(network, axes) == groups
