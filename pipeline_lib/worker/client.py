@@ -43,7 +43,9 @@ def _ask(folder: str, words: list[str]) -> int | None:
         try:
             worker.connect(os.path.join(folder, SOCKET))  # noqa: PTH118 (pathlib is slow to load)
             descriptors = [d for d in DESCRIPTORS if _is_open(d)]
-            job = {"words": words, "folder": os.getcwd(), "environment": dict(os.environ), "descriptors": descriptors}  # noqa: PTH109
+            folder, umask = os.getcwd(), os.umask(0o077)  # noqa: PTH109
+            os.umask(umask)
+            job = {"words": words, "folder": folder, "umask": umask, "environment": dict(os.environ), "descriptors": descriptors}
             socket.send_fds(worker, [b"J"], descriptors)
             worker.sendall(json.dumps(job).encode() + b"\n")
             answers = worker.makefile("r")

@@ -1,11 +1,11 @@
 """A run's worker: a process that has loaded the libraries that jobs need, and forks a process for each job.
 
 Called as `python server.py FOLDER LISTENER LIBRARY...`, with a listening socket as a descriptor and a pipe as standard input
-whose other end the run's driver holds: when the driver ends, however it ends, the worker stops its jobs and ends with them. It
-loads nothing of this project: each job imports that by itself, as it would in a Python of its own. Jobs that may share a
-process wait a moment for each other.
+whose other end the run's driver holds: when that ends, however it does, the worker stops its jobs and ends with them. It loads
+nothing of this project: each job imports that by itself. Jobs that may share a process wait a moment for each other.
 """
 
+import ctypes
 import fcntl
 import gc
 import importlib
@@ -33,9 +33,7 @@ MOMENT = 5.0  # seconds that a job waits for others to share its process
 DESCRIPTORS = range(4)  # the most that a client passes on
 MOST = 2**22  # bytes of a job's words and environment
 STOPPED = 128 + signal.SIGTERM
-
-
-Asked = dict[str, Any]  # words, folder, environment and descriptors of a job, as client.py sends them
+Asked = dict[str, Any]  # words, folder, umask, environment and descriptors of a job, as client.py sends them
 
 
 @dataclass(eq=False)
@@ -59,7 +57,8 @@ class Job:
 
     def like(self, other: "Job") -> bool:
         """Tell whether another job differs in its artifact alone."""
-        return _but_artifact(self.asked) == _but_artifact(other.asked)
+        own, its = (asked | {"words": asked["words"][:1] + asked["words"][2:]} for asked in (self.asked, other.asked))
+        return own == its
 
     def drop(self) -> None:
         """Close the client's descriptors, which are its job's."""
@@ -70,10 +69,6 @@ class Job:
         """Close all that is open for the job here."""
         self.client.close()
         self.drop()
-
-
-def _but_artifact(asked: Asked) -> Asked:
-    return asked | {"words": asked["words"][:1] + asked["words"][2:]}
 
 
 def _above(descriptor: int) -> int:
@@ -87,6 +82,9 @@ def _settle(jobs: list[Job], told: int) -> None:
     for which in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(which, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: nothing goes on that nobody waits for
+    if os.getppid() != os.getsid(0):  # the worker leads its session; it has died meanwhile
+        os._exit(STOPPED)
     asked, words = jobs[0].asked, jobs[0].asked["words"]
     # First above all numbers that are asked for, as one may be that of a descriptor which is still to be moved.
     above = [_above(descriptor) for descriptor in jobs[0].descriptors]
@@ -102,6 +100,9 @@ def _settle(jobs: list[Job], told: int) -> None:
         os.dup2(source, target)
         os.close(source)
     os.chdir(asked["folder"])
+    os.umask(asked["umask"])
+    if (numbers := sys.modules.get("numpy.random")) is not None:
+        numbers.seed()  # anew, as each Python draws its own
     os.environ.clear()
     os.environ.update(environment)
     paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
@@ -150,16 +151,12 @@ class Worker:
         self.selector.register(client, selectors.EVENT_READ, lambda: self._hear(job))
 
     def _hear(self, job: Job) -> None:
-        """Take what a client says; one that is gone has no use for its job, which is killed as the client was.
-
-        Where others share its process, that is told to stop, so that they keep what they have.
-        """
+        """Take what a client says; the job of one that is gone is killed, or told to stop where others share its process."""
         if job not in self.jobs:
             return
-        try:
+        said, descriptors = b"", list[int]()
+        with suppress(OSError):
             said, descriptors, _, _ = socket.recv_fds(job.client, 2**16, len(DESCRIPTORS))
-        except OSError:
-            said, descriptors = b"", []
         job.descriptors += descriptors
         job.said += said
         if not said or len(job.said) > MOST:
@@ -188,16 +185,19 @@ class Worker:
             self._start(alike)
 
     def _start(self, jobs: list[Job]) -> None:
-        heard, told = os.pipe()
-        number = os.fork()
+        try:
+            heard, told = os.pipe()
+            number = os.fork()
+        except OSError:  # no more processes or descriptors: their clients do them
+            for job in jobs:
+                self._forget(job)
+            return
         if not number:
-            for end in (self.listener, self.rang, self.bell):
-                end.close()
+            others = [other.close for other in self.jobs if other not in jobs]
+            for close in (self.listener.close, self.rang.close, self.bell.close, *others):
+                close()
             for descriptor in (heard, *self.begun):
                 os.close(descriptor)
-            for other in self.jobs:
-                if other not in jobs:
-                    other.close()
             _do(jobs, told)
         for job in jobs:
             job.number, job.shares = number, len(jobs) > 1

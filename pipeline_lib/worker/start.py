@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from pipeline_lib.core import locations, processors
@@ -17,7 +19,22 @@ from pipeline_lib.worker.client import SOCKET, VARIABLE
 TOGETHER, ALL_OR_NONE = "PIPELINE_TOGETHER", "PIPELINE_ALL_OR_NONE"
 TRAINING = ("yaml", "numpy", "pyarrow.parquet", "torch", "safetensors.torch")
 LIBRARIES = (*TRAINING, "pandas", "matplotlib.pyplot", "seaborn")
+SHORT = "/tmp"
 FROM = 4  # jobs for which it pays to load all libraries once
+
+
+def _listening() -> tuple[Path, socket.socket] | None:
+    """Listen in a new folder of this user alone, in a short one if the usual is too long for a socket's name, or takes none."""
+    for place in (None, SHORT):
+        with suppress(OSError), ExitStack() as stack:
+            folder = Path(tempfile.mkdtemp(prefix="rewind-", dir=place))
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            listener.bind(str(folder / SOCKET))
+            listener.listen(128)
+            stack.pop_all()
+            return folder, listener
+    return None
 
 
 def start(results: Path, num_jobs: int, libraries: Sequence[str] = LIBRARIES) -> subprocess.Popen[bytes] | None:
@@ -31,22 +48,20 @@ def start(results: Path, num_jobs: int, libraries: Sequence[str] = LIBRARIES) ->
         libraries: what to load, as far as it is there.
 
     Returns:
-        Its process, if one is of use: on Linux, where a process may be forked whatever libraries it has loaded, for several jobs.
+        Its process, if one is of use: on Linux, where a process may be forked whatever libraries it has loaded, for several jobs,
+        and where a socket can be made; else each job starts by itself.
     """
-    if sys.platform != "linux" or num_jobs < FROM or VARIABLE in os.environ:
+    if sys.platform != "linux" or num_jobs < FROM or VARIABLE in os.environ or not (found := _listening()):
         return None
-    folder = tempfile.mkdtemp(prefix="rewind-")  # for this user alone
+    folder, listener = found
     locations.keep_caches(results)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(str(Path(folder, SOCKET)))
-    listener.listen(128)
     environment = os.environ | dict.fromkeys(processors.ARITHMETIC, "1")
-    command = [sys.executable, str(Path(__file__).with_name("server.py")), folder, str(listener.fileno()), *libraries]
+    command = [sys.executable, str(Path(__file__).with_name("server.py")), str(folder), str(listener.fileno()), *libraries]
     with listener:
         made = subprocess.Popen(
             command, stdin=subprocess.PIPE, start_new_session=True, env=environment, pass_fds=[listener.fileno()]
         )
-    os.environ[VARIABLE] = folder
+    os.environ[VARIABLE] = str(folder)
     return made
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ if word == "say":
     print(sys.argv[1:], Path.cwd().name, os.environ.get("COLOUR"), "PIPELINE_WORKER" in os.environ, __name__)
     print("error", file=sys.stderr)
     os.write(3, b"terminal")
+elif word == "draw":
+    import numpy
+    print(numpy.random.randint(2**31), oct(os.umask(0)))
 elif word == "fail":
     raise ValueError("no luck")
 elif word == "end":
@@ -109,20 +113,20 @@ def _is_going(number: int) -> bool:
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+@contextmanager
+def _placed(root: Path, monkeypatch: pytest.MonkeyPatch, libraries: list[str]) -> Iterator[Place]:
     if sys.platform != "linux":
         pytest.skip("workers are for Linux")
     monkeypatch.setenv("TMPDIR", "/tmp")
     monkeypatch.delenv(client.VARIABLE, raising=False)
     monkeypatch.setattr(start.tempfile, "tempdir", None)
-    project = tmp_path / "pipeline_lib"
+    project = root / "pipeline_lib"
     project.mkdir()
     (project / "__init__.py").touch()
     (project / "__main__.py").write_text(PROJECT)
-    worker = start.start(tmp_path / "results", start.FROM, ["json", "no_such_library"])
+    worker = start.start(root / "results", start.FROM, libraries)
     assert worker is not None
-    found = Place(tmp_path, worker, Path(os.environ[client.VARIABLE]))
+    found = Place(root, worker, Path(os.environ[client.VARIABLE]))
     yield found
     os.environ.pop(client.VARIABLE)  # as `start.stop` does; runs of later tests would go without a worker
     assert worker.stdin is not None
@@ -133,11 +137,36 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
         each.communicate()
 
 
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    with _placed(tmp_path, monkeypatch, ["json", "no_such_library"]) as found:
+        yield found
+
+
 def test_a_job_finds_what_it_would_find_by_itself(place):
     status, printed, errors = place.do("say", "two words", COLOUR="blue")
     assert (status, errors) == (0, "error\n")
     assert printed == f"['say', 'two words'] {place.root.name} blue False __main__\n"
     assert (place.root / "terminal").read_text() == "terminal"
+
+
+def test_jobs_draw_numbers_of_their_own_under_their_commands_umask(tmp_path, monkeypatch):
+    with _placed(tmp_path, monkeypatch, ["numpy.random"]) as place:
+        before = os.umask(0o027)
+        try:
+            drawn = [place.do("draw")[1].split() for _ in range(3)]
+        finally:
+            os.umask(before)
+    assert [mask for _, mask in drawn] == ["0o27"] * 3
+    assert len({number for number, _ in drawn}) == 3
+
+
+def test_jobs_for_which_there_is_no_process_are_done_plainly(tmp_path, monkeypatch):
+    (tmp_path / "no_more.py").write_text("import os\ndef fork():\n    raise BlockingIOError(11, 'none left')\nos.fork = fork\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with _placed(tmp_path, monkeypatch, ["no_more"]) as place:
+        assert [place.do("end", "3")[1] for _ in range(2)] == ["none", "none"]
+        assert place.worker.poll() is None
 
 
 @pytest.mark.parametrize("status", [0, 1, 7])
@@ -193,11 +222,11 @@ def test_the_worker_ends_with_its_driver_and_stops_its_jobs(place):
     assert not place.folder.exists()
 
 
-def test_of_a_worker_that_is_killed_the_command_says_so(place):
+def test_of_a_worker_that_is_killed_the_command_says_so_and_its_job_is_stopped(place):
     began, number = place.waiting()
     place.worker.kill()
     assert began.wait(30) == 1
-    os.kill(number, signal.SIGKILL)
+    _until(lambda: (place.root / "stopped").exists() and not _is_going(number))
     assert began.communicate()[1] == "error: the run's worker must outlive its jobs, got none; run again\n"
     assert place.do("end", "3")[1] == "none", "later jobs are done plainly"
 
@@ -214,6 +243,21 @@ def test_few_jobs_and_runs_that_want_none_get_no_worker(monkeypatch, tmp_path):
     assert start.start(tmp_path, start.FROM - 1) is None
     monkeypatch.setenv(client.VARIABLE, "")
     assert start.start(tmp_path, 100) is None
+
+
+def test_a_worker_listens_where_a_sockets_name_is_short_enough_or_there_is_none(monkeypatch, tmp_path):
+    monkeypatch.delenv(client.VARIABLE, raising=False)
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setenv("TMPDIR", str(long))
+    monkeypatch.setattr(start.tempfile, "tempdir", None)
+    worker = start.start(tmp_path, start.FROM, [])
+    assert os.environ[client.VARIABLE].startswith(f"{start.SHORT}/rewind-")
+    start.stop(worker)
+    monkeypatch.setattr(start, "SHORT", str(long))
+    assert start.start(tmp_path, start.FROM, []) is None
+    assert list(long.iterdir()) == []
+    assert client.VARIABLE not in os.environ
 
 
 def _ends(clients: list[subprocess.Popen[str]]) -> list[tuple[int, str, str]]:
