@@ -55,9 +55,17 @@ def _tell_failures(log: Path) -> None:
             terminal.tell(f"    {line}")
 
 
+def _let_go(written: plan_file.Written) -> list[str]:
+    """Do what a run does at its end also where Snakemake had nothing to make, and ended without it; not in the way of another run."""
+    if written.keep == "all" or lease.holder(written.results):
+        return []
+    with lease.held(written.results):
+        return driver.let_go(written)
+
+
 def _end(code: int, asked: Request, plan: Path, log: Path) -> int:
     """Say how a run ended: its summary, or what failed and what is kept."""
-    watch, published = standing.Watch(plan), plan_file.Written(plan).published
+    watch, written = standing.Watch(plan), plan_file.Written(plan)
     now = watch.look()
     if code:
         _tell_failures(log)
@@ -67,7 +75,7 @@ def _end(code: int, asked: Request, plan: Path, log: Path) -> int:
             on = f"another run works in this checkout, or one was killed; if so, {on} --unlock"
         terminal.tell(f"the run ended with exit code {code}; {kept}; {on}")
     else:
-        for line in closing.lines(watch.results, published):
+        for line in [*closing.lines(watch.results, written.published), *_let_go(written)]:
             output.say(line)
     output.say(f"log: {log}")
     return code

@@ -268,7 +268,9 @@ def refined(made: Plan, raw: Mapping[str, Any], level: int, until: float) -> dic
 
 
 def let_go(written: Written) -> list[str]:
-    """Remove states and masks that all is measured of, if the config says so; those of plans that keep all stay.
+    """Remove states and masks that all is measured of, if the config says so.
+
+    What other plans of the folder keep stays, and what they have to read for what they have not made yet.
 
     Returns:
         A line that says what went, or none.
@@ -276,7 +278,9 @@ def let_go(written: Written) -> list[str]:
     if written.keep == "all":
         return []
     others = [path for path in (written.results / "plans").glob("*.jsonl") if path != written.path and plan_file.is_current(path)]
-    kept = {folder for path in others if Written(path).keep == "all" for folder in plan_file.folders(path)}
+    kept = set[str]()
+    for other in map(Written, others):
+        kept |= set(plan_file.folders(other.path)) if other.keep == "all" else other.waited_for()
     number, size = footprint.let_go(written.nodes, written.results, kept)
     return [f"keep: measured: {number} files of states and masks are removed, {size / 1e6:.1f} MB"] if number else []
 

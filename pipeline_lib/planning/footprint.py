@@ -8,6 +8,7 @@ what is there needs nothing (`to_make`), so states that are made again bring no 
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -21,9 +22,10 @@ from pipeline_lib.store import artifacts, verification
 BLOCK = 4096  # bytes that a file takes at least
 _RECORDS = 2  # a job's log and benchmark record
 _TABLE = 30_000  # bytes of a measurement, or of a figure in two formats, give or take
-_STATES = ("pretrain", "teach", "rewind", "perturb", "train", "trace")
-_MASKS = ("prune", "adapt")
-_PASSING = (*_STATES, *_MASKS, "score")  # stages whose tensors only others read
+_STATES = ("pretrain", "teach", "rewind", "perturb", "train", "trace", "align", "bring")
+_MASKS = ("prune", "adapt", "align", "bring_mask")
+_BROUGHT = ("bring", "bring_mask")  # what is the user's own stays
+_PASSING = {*_STATES, *_MASKS, "score"}.difference(_BROUGHT)  # stages whose tensors only others read
 _TENSORS = ".safetensors"
 
 
@@ -99,11 +101,9 @@ def _bytes(plan: Plan, node: Node, sizes: dict[str, Size], sized: Sizes) -> int:
     if task["name"] not in sizes:
         sizes[task["name"]] = sized(task)
     network, members = sizes[task["name"]], _members(plan, node)
-    if node.stage in _MASKS:
-        return members * network.mask
-    if node.stage == "score":
-        return members * network.mask * 8
-    return 4 * network.state * (members + _kept(plan, node))
+    states = 4 * network.state * (members + _kept(plan, node)) if node.stage in _STATES else 0
+    masks = network.mask * members if node.stage in _MASKS else 0
+    return states + masks + (8 * network.mask * members if node.stage == "score" else 0)
 
 
 def of(plan: Plan, nodes: Iterable[Node], sized: Sizes = size) -> tuple[int, int]:
@@ -158,7 +158,9 @@ def to_make(nodes: Mapping[str, Node], wanted: Iterable[str], results: Path) -> 
 
 
 def missing(nodes: Mapping[str, Node], wanted: Iterable[str], results: Path, keep: str) -> set[str]:
-    """Find the keys of what a run would make: all that is not there, or with `keep: measured` what `to_make` finds.
+    """Find the keys of what a run would make: with `keep: measured` what `to_make` finds, else all that is not there.
+
+    To that belongs what it has to read and what was let go, when the config said otherwise.
 
     Args:
         nodes: those of the plan, by key.
@@ -168,7 +170,20 @@ def missing(nodes: Mapping[str, Node], wanted: Iterable[str], results: Path, kee
     """
     if keep == "measured":
         return to_make(nodes, wanted, results)
-    return {key for key, node in nodes.items() if not verification.is_whole(results / node.folder, STAGES[node.stage].files)}
+    found = {key for key, node in nodes.items() if not verification.is_whole(results / node.folder, STAGES[node.stage].files)}
+    left = list(found)
+    while left:
+        node = nodes[left.pop()]
+        parents = {each for keys in node.parents.values() for each in keys} if node.stage != "tabulate" else set()
+        more = {key for key in parents - found if not _is_there(results, nodes[key], tensors=True)}
+        found |= more
+        left += more
+    return found
+
+
+def were_let_go(results: Path, first: Mapping[str, str]) -> bool:
+    """Tell whether files of some artifacts, a file of each folder, were let go."""
+    return any(not (results / folder / name).is_file() and verification.gone(results / folder) for folder, name in first.items())
 
 
 def let_go(nodes: Mapping[str, Node], results: Path, kept: Collection[str] = ()) -> tuple[int, int]:
@@ -187,17 +202,25 @@ def let_go(nodes: Mapping[str, Node], results: Path, kept: Collection[str] = ())
         if node.stage != "tabulate" and not _is_there(results, node, tensors=False):
             waiting |= dict.fromkeys((parent for parents in node.parents.values() for parent in parents), True)
     going = [node for key, node in nodes.items() if node.stage in _PASSING and node.folder not in kept and not waiting[key]]
-    gone = [size for node in going if _is_there(results, node, tensors=True) for size in _without_tensors(results / node.folder)]
+    gone = [size for node in going if _is_there(results, node, tensors=False) for size in _without_tensors(results / node.folder)]
     return len(gone), sum(gone)
 
 
 def _without_tensors(folder: Path) -> list[int]:
-    """Remove an artifact's tensors, after its record says that they are gone on purpose; give the sizes of their files."""
-    record = verification.record(folder)
+    """Remove an artifact's tensors, after its record says that they are gone on purpose; give the sizes of their files.
+
+    The record looks as old as it did, so that nothing seems to be older than what it was made from. What a killed run left of
+    them goes, too.
+    """
+    record, path = verification.record(folder), folder / verification.RECORD
     names = [name for name in record["sha256"] if name.endswith(_TENSORS)]
-    record[verification.LET_GO] = {name: record["sha256"].pop(name) for name in names}
-    artifacts.write_text(folder / verification.RECORD, json.dumps(record, indent=1) + "\n")
-    sizes = [(folder / name).stat().st_size for name in names]
-    for name in names:
-        (folder / name).unlink()
+    if names:
+        times = path.stat()
+        record[verification.LET_GO] = verification.gone(folder) | {name: record["sha256"].pop(name) for name in names}
+        artifacts.write_text(path, json.dumps(record, indent=1) + "\n")
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    left = [folder / name for name in verification.gone(folder) if (folder / name).is_file()]
+    sizes = [each.stat().st_size for each in left]
+    for each in left:
+        each.unlink()
     return sizes

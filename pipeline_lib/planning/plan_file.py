@@ -244,8 +244,13 @@ class Written:
 
     @cached_property
     def _to_make(self) -> set[str]:
-        """Keys of what is missing of the published, and of what that reads."""
-        return footprint.to_make(self.nodes, self.wanted, self.results)
+        """Keys of what a run would make."""
+        return footprint.missing(self.nodes, self.wanted, self.results, self.keep)
+
+    def waited_for(self) -> set[str]:
+        """List the folders of what is read by what is still to be made."""
+        parents = [each for key in self._to_make for keys in self.nodes[key].parents.values() for each in keys]
+        return {self.nodes[each].folder for each in parents}
 
     def mark_begun(self) -> None:
         """Make the file the newest of its folder, by which those who watch know which plan is run."""
@@ -267,19 +272,11 @@ class Written:
         return line
 
     def reads(self, name: str) -> list[str]:
-        """List the files that a node reads: of each parent the first, or its part of a table, and its record.
+        """List the files that a node reads, asked as `node` is: of each parent the first, or its part of a table, and its record.
 
-        With `keep: measured`, what is there reads nothing: it stays as it is if what it was made from is gone, or made again.
-
-        Args:
-            name: `<stage>/<label>-<key>`.
-
-        Raises:
-            ValueError: there is no such node.
+        What is there reads nothing with `keep: measured`, or where what it was made from was let go: it stays as it is.
         """
         line = self.node(name)
-        if self.keep == "measured" and line["key"] not in self._to_make:
-            return []
         try:
             part = f"{line['spec']['table']}.parquet" if line["stage"] == "tabulate" else None
             parents = [folder for folders in line["reads"].values() for folder in folders]
@@ -287,6 +284,8 @@ class Written:
             first = {folder: part if part and stage != "tabulate" else STAGES[stage].files[0] for folder, stage in stages.items()}
         except _DAMAGE as error:
             raise not_whole(self.path, error) from None
+        if (self.keep == "measured" or footprint.were_let_go(self.results, first)) and line["key"] not in self._to_make:
+            return []
         return [f"{folder}/{file}" for folder in parents for file in (first[folder], verification.RECORD)]
 
     def decodes(self, name: str) -> bool:

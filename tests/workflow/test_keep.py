@@ -44,3 +44,23 @@ def test_states_go_and_an_edit_then_makes_what_it_reads_and_nothing_else(single:
     assert _states(single) == set()
     assert _verified(single)
     assert co.dry(single) == {}
+
+
+def test_states_go_where_nothing_has_to_run_and_are_not_made_again_for_what_is_there(single: Checkout) -> None:
+    before = len(_states(single))
+    single.configure({**co.SINGLE, "keep": "measured"})
+    outcome = co.call(single.root, "-m", "pipeline_lib", "run", co.CONFIG_NAME, "--cores", "1")
+    assert outcome.code == 0, outcome.text
+    assert f"keep: measured: {before} files of states and masks are removed" in outcome.text
+    assert _states(single) == set()
+
+    single.configure(co.SINGLE)
+    assert co.dry(single) == {}
+    stages = Counter(node["stage"] for node in single.nodes().values())
+    single.edit("pipeline_lib/analysis/paths.py", "algebra.distance(first.params, second.params, prunable)", "12.5")
+    jobs = co.dry(single)
+    again = ("pretrain", "rewind", "train", "prune", "interpolate")
+    assert {stage: jobs[stage] for stage in again} == {stage: stages[stage] for stage in again}
+    co.succeed(single)
+    assert len(_states(single)) == before, "all is kept again"
+    assert co.dry(single) == {}

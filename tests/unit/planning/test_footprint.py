@@ -7,7 +7,7 @@ import pytest
 import toys
 
 from pipeline_lib.experiments import config
-from pipeline_lib.planning import driver, estimate, footprint, nodes, plan_file
+from pipeline_lib.planning import declared, driver, estimate, footprint, nodes, plan_file
 from pipeline_lib.planning.footprint import BLOCK, Size
 from pipeline_lib.planning.written import making
 from pipeline_lib.store import artifacts, verification
@@ -134,6 +134,75 @@ def test_what_is_missing_asks_for_what_it_reads_and_for_no_more(whole):
     others = {node.key for node in whole.nodes.values() if node.stage == "interpolate"} - {pair.key}
     assert others
     assert not others & found
+
+
+def test_every_stage_that_writes_tensors_is_said_to_be_of_states_or_masks():
+    """Else what it takes is not counted, and stays for ever."""
+    tensors = {stage.name for stage in declared.STAGES.values() if any(name.endswith(".safetensors") for name in stage.files)}
+    assert tensors - {"prepare"} == {*footprint._STATES, *footprint._MASKS, "score"}
+    for stage in tensors - {"prepare", "score"}:
+        files = declared.STAGES[stage].files
+        assert ("state.safetensors" in files) == (stage in footprint._STATES)
+        assert ("mask.safetensors" in files) == (stage in footprint._MASKS)
+
+
+def test_what_a_run_was_killed_over_when_it_let_it_go_goes_with_the_next(whole, monkeypatch):
+    results = whole.config.results
+    number, size = len(list(results.glob("artifacts/*/*/*.safetensors"))), len("anything")
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Path, "unlink", lambda path, **_: (_ for _ in ()).throw(KeyboardInterrupt))
+        footprint.let_go(whole.nodes, results)
+    kept = len(list(results.glob("artifacts/prepare/*/*.safetensors")))
+    assert footprint.let_go(whole.nodes, results) == (number - kept, (number - kept) * size)
+    assert _tensors(whole) == {"prepare"}
+    assert verification.verify(results) == (len(whole.nodes), [])
+
+
+def test_records_of_what_was_let_go_look_as_old_as_they_did(whole):
+    paths = sorted(whole.config.results.glob(f"artifacts/*/*/{verification.RECORD}"))
+    before = [path.stat().st_mtime_ns for path in paths]
+    footprint.let_go(whole.nodes, whole.config.results)
+    assert [path.stat().st_mtime_ns for path in paths] == before
+
+
+def test_where_all_is_kept_what_was_let_go_is_made_for_what_has_to_read_it_alone(tmp_path):
+    made = toys.make_plan(toys.raw_config(tmp_path, orders=2, levels=1))
+    _by_hand(made, {node.stage for node in made.nodes.values()})
+    footprint.let_go(made.nodes, tmp_path)
+
+    def written() -> plan_file.Written:
+        return plan_file.Written(driver.write_plan(made, []))
+
+    names = [node.folder.removeprefix("artifacts/") for node in made.nodes.values()]
+    assert footprint.missing(made.nodes, _wanted(made), tmp_path, "all") == set()
+    readers = {name for name in names if not name.startswith(("prepare", "tabulate", "derive", "plot", "judge"))}
+    assert {name for name in readers if any("state.safe" in file for file in written().reads(name))} == set()
+
+    pair = next(node for node in made.nodes.values() if node.stage == "interpolate")
+    (tmp_path / pair.folder / "interpolation.parquet").unlink()
+    found = footprint.missing(made.nodes, _wanted(made), tmp_path, "all")
+    assert found == footprint.to_make(made.nodes, {pair.key}, tmp_path)
+    asking = {name for name in readers if any("state.safe" in file for file in written().reads(name))}
+    assert {name.rpartition("-")[2] for name in asking} <= found
+    assert pair.folder.removeprefix("artifacts/") in asking
+
+
+def test_what_another_plan_has_to_read_for_what_it_has_not_made_stays(tmp_path):
+    measured = {"keep": "measured"}
+    made = toys.make_plan(toys.raw_config(tmp_path, orders=2, levels=1) | measured)
+    _by_hand(made, {node.stage for node in made.nodes.values()})
+    first = plan_file.Written(driver.write_plan(made, []))
+    more = toys.make_plan(toys.raw_config(tmp_path, orders=3, levels=1) | measured)
+    other = driver.write_plan(more, [])
+    driver.let_go(first)
+    missing = [node for node in more.nodes.values() if node.stage in ("train", "interpolate") and node.key not in made.nodes]
+    read = {more.nodes[key].folder for node in missing for keys in node.parents.values() for key in keys if key in made.nodes}
+    left = {str(path.parent.relative_to(tmp_path)) for path in tmp_path.glob("artifacts/*/*/*.safetensors")}
+    assert left == {folder for folder in read if "/tabulate/" not in folder}
+    assert any("/train/" in folder for folder in left)
+    other.unlink()
+    driver.let_go(first)
+    assert _tensors(made) == {"prepare"}
 
 
 def test_a_file_that_is_gone_by_accident_is_missing(whole):
