@@ -44,11 +44,14 @@ def plan(
         output.say(asked.told())
         return
     made = asked.plan()
-    told = [] if as_json else [estimate.report(made, _calibrate if calibrate else None), *claims_asked.report(made)]
+    measure = _calibrate if calibrate else None
+    numbers = estimate.summary(made, measure) if as_json else {}
+    told = [] if as_json else [estimate.report(made, measure), *claims_asked.report(made)]
     if write:
         told.append(str(driver.write_plan(made, files)))
+        numbers["file"] = told[-1]
     if as_json:
-        output.as_json(estimate.summary(made))
+        output.as_json(numbers)
     else:
         output.say("\n".join(told))
 

@@ -56,7 +56,7 @@ def _tell_failures(log: Path) -> None:
 
 
 def _let_go(written: plan_file.Written) -> list[str]:
-    """Do what a run does at its end also where Snakemake had nothing to make, and ended without it; not in the way of another run."""
+    """Do what a run does at its end also where Snakemake had nothing to make, and ended without it; not beside another run."""
     if written.keep == "all" or lease.holder(written.results):
         return []
     with lease.held(written.results):

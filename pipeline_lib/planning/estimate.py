@@ -20,7 +20,7 @@ from pipeline_lib.experiments import brought, starts
 from pipeline_lib.planning import adopted, footprint
 from pipeline_lib.planning.declared import STAGES
 from pipeline_lib.planning.nodes import Node, Plan
-from pipeline_lib.store import verification
+from pipeline_lib.store import environment, verification
 from pipeline_lib.store.verification import RECORD
 
 # What a record that is missing, empty, damaged or of an older version can raise.
@@ -91,16 +91,17 @@ def kind_of(stage: str, spec: Mapping[str, Any]) -> str:
     return json.dumps([STAGES[stage].rate, parts], sort_keys=True)
 
 
-def _rate(record: Path, described: Path) -> tuple[str, float, float]:
-    """Read of a finished job what kind of work it did, how many seconds a unit took, and how much it was."""
-    spec = json.loads(described.read_text(encoding="utf-8"))["spec"]
+def _rate(record: Path, described: Path) -> tuple[str, str, float, float]:
+    """Read of a finished job what kind of work it did, on what processor, how many seconds a unit took, and how much it was."""
+    made = json.loads(described.read_text(encoding="utf-8"))
+    spec = made["spec"]
     with record.open(encoding="utf-8") as file:
         row = next(csv.DictReader(file, delimiter="\t"), {})
     stage, seconds = described.parent.parent.name, float(row["s"])
     if not 0 <= seconds < math.inf:
         raise ValueError(f"seconds must be finite, got {seconds}; the record says nothing")
     work = max(work_of(stage, spec), 1.0)
-    return kind_of(stage, spec), seconds / work, work
+    return kind_of(stage, spec), str(made.get("processor", "")), seconds / work, work
 
 
 def _typical(jobs: list[tuple[float, float]]) -> float:
@@ -113,16 +114,25 @@ def _typical(jobs: list[tuple[float, float]]) -> float:
 def rates_of(results: Path) -> dict[str, float]:
     """Give seconds a unit of work by its kind: from benchmark records of finished jobs, and what stages declare that only start.
 
-    What is damaged tells nothing.
+    Jobs of another processor count where there are none of this one. What is damaged tells nothing.
     """
-    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    return _rates(results)[0]
+
+
+def _rates(results: Path) -> tuple[dict[str, float], set[str]]:
+    """Give what `rates_of` does, and of which kinds only jobs of another processor tell."""
+    here, found = (
+        environment.planned().processor,
+        defaultdict[str, dict[bool, list[tuple[float, float]]]](lambda: defaultdict(list)),
+    )
     for stage in STAGES:
         records = sorted((results / "benchmarks" / stage).glob("*.tsv"), key=lambda path: path.stat().st_mtime)
         for record in records[-_KEPT_RECORDS:]:
             with suppress(*_DAMAGE):
-                kind, rate, work = _rate(record, results / "artifacts" / stage / record.stem / RECORD)
-                found[kind].append((rate, work))
-    return _startup() | {kind: _typical(jobs) for kind, jobs in found.items()}
+                kind, processor, rate, work = _rate(record, results / "artifacts" / stage / record.stem / RECORD)
+                found[kind][processor in ("", here)].append((rate, work))
+    rates = {kind: _typical(jobs.get(True) or jobs[False]) for kind, jobs in found.items()}
+    return _startup() | rates, {kind for kind, jobs in found.items() if True not in jobs}
 
 
 def _calibrated(
@@ -170,19 +180,22 @@ def report(plan: Plan, calibrate: Calibrate | None = None, sized: footprint.Size
     """
     missing = _missing(plan)
     made = plan.nodes.keys() - {node.key for node in missing}
-    rates = rates_of(plan.config.results)
+    rates, elsewhere = _rates(plan.config.results)
     measured, unknown = _calibrated(plan, missing, rates, calibrate)
     seconds = _seconds(missing, rates)
     lines = _by_stage(plan.nodes.values(), made, seconds)
     lines += adopted.report(plan.config.results, plan.kept.values())
-    return "\n".join([*lines, *_shared(plan), _disk(plan, missing, sized), _time(sum(seconds.values()), measured, unknown)])
+    foreign = not elsewhere.isdisjoint(kind_of(node.stage, node.spec) for node in missing)
+    left = _time(sum(seconds.values()), measured, unknown, foreign)
+    return "\n".join([*lines, *_shared(plan), _disk(plan, missing, sized), left])
 
 
-def summary(plan: Plan, sized: footprint.Sizes = footprint.size) -> dict[str, Any]:
+def summary(plan: Plan, calibrate: Calibrate | None = None, sized: footprint.Sizes = footprint.size) -> dict[str, Any]:
     """Give what `report` writes as numbers: nodes and hours left by stage, runs and steps, and bytes; unknown hours are NaN."""
     missing = _missing(plan)
-    made = plan.nodes.keys() - {node.key for node in missing}
-    seconds = _seconds(missing, rates_of(plan.config.results))
+    made, rates = plan.nodes.keys() - {node.key for node in missing}, rates_of(plan.config.results)
+    _calibrated(plan, missing, rates, calibrate)
+    seconds = _seconds(missing, rates)
     stages = {
         stage: {"nodes": len(keys), "exist": len(made.intersection(keys)), "hours_left": seconds[stage] / 3600}
         for stage in STAGES
@@ -251,9 +264,10 @@ def _disk(plan: Plan, missing: list[Node], sized: footprint.Sizes) -> str:
     )
 
 
-def _time(seconds: float, measured: set[str], unknown: set[str]) -> str:
+def _time(seconds: float, measured: set[str], unknown: set[str], foreign: bool) -> str:
     if unknown:
         return f"time left: unknown, since no earlier job tells how fast {', '.join(sorted(unknown))} is; --calibrate measures it"
     cores = os.cpu_count() or 1
     source = f"a short calibration of {', '.join(sorted(measured))}" if measured else "records of earlier jobs"
+    source += ", some of them another processor's" if foreign else ""
     return f"time left: {seconds / 3600:.2f} core-hours, {seconds / 3600 / cores:.2f} h on {cores} cores, by {source}"

@@ -14,6 +14,7 @@ import toys
 import yaml
 
 from pipeline_lib import commands
+from pipeline_lib.commands import plans
 from pipeline_lib.commands.support import health
 from pipeline_lib.experiments.config import ROOT
 from pipeline_lib.planning import driver
@@ -52,6 +53,15 @@ def test_no_command_lacks_a_test_of_its_help(capsys):
     listed = re.findall(r"^│ (\w+) ", capsys.readouterr().out.partition("Commands")[2], re.MULTILINE)
     parameters = test_the_help_of_each_command_has_an_example.pytestmark[0].args[1]
     assert sorted(listed) == sorted(words[0] for words in parameters)
+
+
+def test_a_plan_as_json_measures_and_names_what_it_writes_where_told_to(config, capsys, monkeypatch):
+    monkeypatch.setattr(plans, "_calibrate", lambda task, root: (3600.0, 0.0))
+    assert _read(capsys, "plan", str(config))["core_hours_left"] is None
+    found = _read(capsys, "plan", str(config), "--calibrate", "--write")
+    assert found["core_hours_left"] > found["stages"]["train"]["hours_left"] > 0
+    assert Path(found["file"]).name == f"{found['plan']}.jsonl"
+    assert Path(found["file"]).is_file()
 
 
 def test_a_version_is_said(capsys):

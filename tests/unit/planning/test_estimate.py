@@ -9,7 +9,7 @@ import toys
 from pipeline_lib.planning import estimate, nodes
 from pipeline_lib.planning.declared import STAGES
 from pipeline_lib.planning.footprint import Size
-from pipeline_lib.store import artifacts
+from pipeline_lib.store import artifacts, environment
 
 
 @pytest.fixture
@@ -56,6 +56,24 @@ def test_records_of_earlier_jobs_come_first(made):
     assert _row(report, "train")[-1] == "40.00"
     assert _row(report, "interpolate")[-1] == "24.00"
     assert "records of earlier jobs" in report
+
+
+def test_jobs_of_another_processor_count_only_where_there_are_none_of_this_one(made, monkeypatch):
+    results = made.config.results
+    _record(made, 3600.0)
+    for path in results.glob("artifacts/*/*/spec.json"):
+        artifacts.write_text(path, json.dumps(json.loads(path.read_text()) | {"processor": "theirs"}))
+    monkeypatch.setenv(environment.NAME, "theirs")
+    assert estimate.report(made, _no_calibration).endswith("by records of earlier jobs")
+    monkeypatch.setenv(environment.NAME, "mine")
+    report = estimate.report(made, _no_calibration)
+    assert _row(report, "train")[-1] == "40.00"
+    assert report.endswith("by records of earlier jobs, some of them another processor's")
+    node = next(each for each in made.nodes.values() if each.stage == "train")
+    artifacts.write_text(results / node.folder / "spec.json", json.dumps({"spec": node.spec, "processor": "mine"}))
+    work = estimate.work_of("train", node.spec)
+    artifacts.write_text(results / "benchmarks/train" / f"{node.folder.rpartition('/')[2]}.tsv", f"s\n{work * 1800}\n")
+    assert _row(estimate.report(made, _no_calibration), "train")[-1] == "20.00"
 
 
 def test_small_jobs_do_not_tell_how_fast_large_ones_are(made):
