@@ -181,9 +181,10 @@ def missing(nodes: Mapping[str, Node], wanted: Iterable[str], results: Path, kee
     return found
 
 
-def were_let_go(results: Path, first: Mapping[str, str]) -> bool:
-    """Tell whether files of some artifacts, a file of each folder, were let go."""
-    return any(not (results / folder / name).is_file() and verification.gone(results / folder) for folder, name in first.items())
+def was_let_go(results: Path, folder: str, name: str) -> bool:
+    """Tell whether a file of an artifact was let go."""
+    record, file = (results / folder / each for each in (verification.RECORD, name))
+    return record.is_file() and not file.is_file() and bool(verification.gone(results / folder))
 
 
 def let_go(nodes: Mapping[str, Node], results: Path, kept: Collection[str] = ()) -> tuple[int, int]:

@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import fields
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,7 @@ class Written:
 
     def __init__(self, path: Path) -> None:
         self.path, self.results = path, path.parent.parent
+        self._was_let_go = cache(partial(footprint.was_let_go, self.results))
         try:
             self._header = _header(path)
             self.adopted = dict(self._header["adopted"])
@@ -284,7 +286,7 @@ class Written:
             first = {folder: part if part and stage != "tabulate" else STAGES[stage].files[0] for folder, stage in stages.items()}
         except _DAMAGE as error:
             raise not_whole(self.path, error) from None
-        if (self.keep == "measured" or footprint.were_let_go(self.results, first)) and line["key"] not in self._to_make:
+        if (self.keep == "measured" or any(starmap(self._was_let_go, first.items()))) and line["key"] not in self._to_make:
             return []
         return [f"{folder}/{file}" for folder in parents for file in (first[folder], verification.RECORD)]
 
