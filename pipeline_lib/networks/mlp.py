@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Annotated
 
 from torch import nn
 
-from pipeline_lib.core.values import Count
+from pipeline_lib.core.values import Count, Items
 
 
-def mlp(input_shape: Sequence[int], num_classes: int, widths: Sequence[Count] = (300, 100)) -> nn.Sequential:
+def mlp(
+    input_shape: Sequence[int], num_classes: int, widths: Annotated[Sequence[Count], Items(1, repeated=True)] = (300, 100)
+) -> nn.Sequential:
     """Build a fully connected ReLU network; the default widths make LeNet-300-100.
 
     Args:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from pipeline_lib.core.values import Count
+from pipeline_lib.core.values import Count, Items
 from pipeline_lib.networks.symmetries._layers import Axes, linear
 
 
-def mlp(input_shape: Sequence[int], num_classes: int, widths: Sequence[Count] = (300, 100)) -> Axes:
+def mlp(
+    input_shape: Sequence[int], num_classes: int, widths: Annotated[Sequence[Count], Items(1, repeated=True)] = (300, 100)
+) -> Axes:
     """Permute the units of each hidden layer."""
     found, inputs = Axes(), None
     for i in range(len(widths)):

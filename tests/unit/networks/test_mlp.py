@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.func import functional_call
 
-from pipeline_lib.core import algebra
+from pipeline_lib.core import algebra, registry
 from pipeline_lib.networks.mlp import mlp
 
 
@@ -54,3 +54,9 @@ def test_forward_is_the_formula():
     hidden = (x.reshape(3, 6) @ w1.T + b1).clamp(min=0)
     expected = (hidden @ w2.T + b2).clamp(min=0) @ w3.T + b3
     torch.testing.assert_close(network(x), expected, rtol=0, atol=1e-13)
+
+
+def test_a_perceptron_without_hidden_units_is_refused_before_it_is_trained():
+    """It has no body, which lines between networks and alignment look at."""
+    with pytest.raises(ValueError, match=r"widths of network mlp must be a list of at least 1.*got \[\]"):
+        registry.bind("networks", {"name": "mlp", "widths": []}, ["input_shape", "num_classes"], "network")
