@@ -63,9 +63,8 @@ _WITHIN = {True: "within seeds", False: "across seeds"}
 
 
 def _instability(axes: Panel, own: pd.DataFrame) -> None:
-    """Draw a line for each alignment, once more where statistics were not only averaged."""
-    other = next((each for each in ("repaired", "recomputed") if (own["batchnorm"] == each).any()), None)
-    for batchnorm, dash in (("averaged", style.SOLID), (other, style.DASHED)):
+    """Draw a line for each alignment, once more for what else than averaging was done with statistics."""
+    for batchnorm, dash in (("averaged", style.SOLID), ("repaired", style.DASHED), ("recomputed", style.DOTTED)):
         for alignment, look in _LOOKS.items():
             rows = selection.where(own, batchnorm=batchnorm, alignment=alignment)
             if len(rows):
