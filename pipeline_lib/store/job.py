@@ -9,14 +9,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
 from typing import Any, Generic, TypeVar
 
 from pipeline_lib.store import environment
 
 log = logging.getLogger("pipeline_lib")
 _AT_WORK: ContextVar[Path | None] = ContextVar("at work", default=None)  # folder of the job
-_TOLD = Event()  # a job of this process was told to stop
+_TOLD: ContextVar[bool] = ContextVar("told to stop", default=False)  # a job of this process was
 T = TypeVar("T")
 Spec_co = TypeVar("Spec_co", bound=Mapping[str, Any], covariant=True)
 
@@ -71,7 +70,7 @@ def told_by_sigterm(*stops: Callable[[], None]) -> Iterator[None]:
     """Let SIGTERM ask in a block that what it does is stopped, where it would end the process."""
 
     def told(*_: object) -> None:
-        _TOLD.set()
+        _TOLD.set(True)
         for stop in stops:
             stop()
 
@@ -88,9 +87,9 @@ def in_turn(jobs: Iterable[T]) -> Iterator[T]:
     Raises:
         Preempted: that one has ended well, and another would begin.
     """
-    _TOLD.clear()
+    _TOLD.set(False)
     for each in jobs:
-        if _TOLD.is_set():
+        if _TOLD.get():
             raise Preempted("stopped before another artifact; run again to go on from there")
         yield each
 

@@ -233,6 +233,12 @@ def test_an_edit_of_a_registered_function_is_about_what_names_it(before, at):
     assert {each for each, _ in changed} <= {stage, "cut", "adapt"}  # which prune, too
 
 
+def test_few_modules_count_as_a_whole():
+    """One that calls something at its import does: all that it uses is in all keys then, as with a flag of `store.job`."""
+    whole = {each.module for stage in declared.STAGES for each in fingerprint.reached(stage) if each.name == "*"}
+    assert whole == {f"pipeline_lib.core.{name}" for name in ("registry", "sources", "values")}
+
+
 def test_a_format_makes_all_anew(before, monkeypatch):
     monkeypatch.setattr(fingerprint, "FORMAT", fingerprint.FORMAT + 1)
     assert _changed(before, {}) == set(before)
