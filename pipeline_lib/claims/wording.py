@@ -57,6 +57,8 @@ def lesson_roles(reference: int, pretexts: Sequence[str], durations: Sequence[st
     named = {name: pretext for name, pretext in zip(families, pretexts, strict=True) if families.count(name) == 1}
     found = {"reference": reference} | {f"{{{name}}}": named[name] for name in _LESSONS if name in named}
     found |= {f"{{{name}}}": durations[i] for name, i in zip(_LENGTHS, (0, -1), strict=True)}
+    if len(durations) == 1:  # it would be compared with itself
+        del found["{shortest}"]
     epochs = [float(each.removesuffix("ep")) for each in durations if each.endswith("ep")]
     return found | ({"every": epochs} if len(epochs) == len(durations) else {})
 
@@ -87,6 +89,7 @@ def _worded(option: str, given: Any, words: Words) -> Any:
             others = {
                 "late": "a second step of perturbed",
                 "early": "a third rewind step",
+                "{shortest}": "a second duration of pretraining",
                 **dict.fromkeys(ROLES["durations"], "durations in epochs"),
             }
             raise ValueError(others.get(each, one))

@@ -320,6 +320,13 @@ def test_a_claim_on_a_pretext_that_is_not_there_once_says_what_it_needs(pretexts
         wording.settled(LESSON, words)
 
 
+def test_a_duration_is_not_compared_with_itself():
+    words = wording.roles((0, 50), (), 2, 2) | wording.lesson_roles(50, ["rotation(true)"], ["2ep"])
+    assert wording.settled(LESSON, words) == {"start": "k0 | rotation(true) for 2ep", "against": "k50"}
+    with pytest.raises(ValueError, match="a second duration of pretraining"):
+        wording.settled(LESSON | {"against": "first | {rotation} for {shortest}"}, words)
+
+
 def test_an_unknown_word_in_braces_is_refused():
     given = GIVEN | {"measure": {"name": "margin", "start": "first | {rotations} for 2ep", "against": "first"}}
     with pytest.raises(ValueError, match=r"rotations.*\{rotation\}"):
