@@ -201,9 +201,8 @@ class _Moments:
         constant = [d <= _CONSTANT * m.abs() for d, m in zip(deviations, means, strict=True)]
         found = (products / num - torch.outer(*left)) / torch.outer(*deviations)
         either = constant[0][:, None] | constant[1]
-        apart = (means[0][:, None] - means[1]).abs() / (means[0].abs()[:, None] + means[1].abs()).clamp_min(
-            torch.finfo(found.dtype).tiny
-        )
+        sizes_of_both = (means[0].abs()[:, None] + means[1].abs()).clamp_min(torch.finfo(found.dtype).tiny)
+        apart = (means[0][:, None] - means[1]).abs() / sizes_of_both
         both = constant[0][:, None] & constant[1]
         return np.asarray(torch.where(either, 0, found).cpu()), np.asarray(torch.where(both, apart, 0).cpu())
 

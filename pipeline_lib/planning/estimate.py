@@ -121,10 +121,8 @@ def rates_of(results: Path) -> dict[str, float]:
 
 def _rates(results: Path) -> tuple[dict[str, float], set[str]]:
     """Give what `rates_of` does, and of which kinds only jobs of another processor tell."""
-    here, found = (
-        environment.planned().processor,
-        defaultdict[str, dict[bool, list[tuple[float, float]]]](lambda: defaultdict(list)),
-    )
+    here = environment.planned().processor
+    found: dict[str, dict[bool, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     for stage in STAGES:
         records = sorted((results / "benchmarks" / stage).glob("*.tsv"), key=lambda path: path.stat().st_mtime)
         for record in records[-_KEPT_RECORDS:]:
