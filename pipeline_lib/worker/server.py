@@ -266,7 +266,7 @@ class Worker:
         for key, _ in self.selector.select(max(0.0, min(waiting) + MOMENT - time.monotonic()) if waiting else None):
             key.data()
         for job in self._waiting():
-            if not job.number:
+            if job in self.jobs and not job.number:
                 self._gather(job)
 
     def work(self) -> None:

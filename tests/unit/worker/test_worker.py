@@ -166,6 +166,11 @@ def test_jobs_for_which_there_is_no_process_are_done_plainly(tmp_path, monkeypat
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with _placed(tmp_path, monkeypatch, ["no_more"]) as place:
         assert [place.do("end", "3")[1] for _ in range(2)] == ["none", "none"]
+        assert [printed for _, printed, _ in _ends(place.train("a", together=2) + place.train("b", together=2))] == [
+            "none",
+            "none",
+        ]
+        assert [printed for _, printed, _ in _ends(place.train("a", "b", together=3))] == ["none", "none"], "forgotten together"
         assert place.worker.poll() is None
 
 
