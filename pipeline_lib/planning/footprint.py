@@ -171,14 +171,7 @@ def missing(nodes: Mapping[str, Node], wanted: Iterable[str], results: Path, kee
     if keep == "measured":
         return to_make(nodes, wanted, results)
     found = {key for key, node in nodes.items() if not verification.is_whole(results / node.folder, STAGES[node.stage].files)}
-    left = list(found)
-    while left:
-        node = nodes[left.pop()]
-        parents = {each for keys in node.parents.values() for each in keys} if node.stage != "tabulate" else set()
-        more = {key for key in parents - found if not _is_there(results, nodes[key], tensors=True)}
-        found |= more
-        left += more
-    return found
+    return found | to_make(nodes, found, results)
 
 
 def was_let_go(results: Path, folder: str, name: str) -> bool:
@@ -215,12 +208,13 @@ def _without_tensors(folder: Path) -> list[int]:
     """
     record, path = verification.record(folder), folder / verification.RECORD
     names = [name for name in record["sha256"] if name.endswith(_TENSORS)]
+    gone = record.get(verification.LET_GO, {}) | {name: record["sha256"].pop(name) for name in names}
     if names:
         times = path.stat()
-        record[verification.LET_GO] = verification.gone(folder) | {name: record["sha256"].pop(name) for name in names}
+        record[verification.LET_GO] = gone
         artifacts.write_text(path, json.dumps(record, indent=1) + "\n")
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    left = [folder / name for name in verification.gone(folder) if (folder / name).is_file()]
+    left = [folder / name for name in gone if (folder / name).is_file()]
     sizes = [each.stat().st_size for each in left]
     for each in left:
         each.unlink()
