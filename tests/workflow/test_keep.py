@@ -19,6 +19,16 @@ def _verified(checkout: Checkout) -> bool:
     return True
 
 
+def _measure_lines_anew(checkout: Checkout) -> tuple[Counter[str], dict[str, int]]:
+    """Edit what lines are measured by: all networks are trained again for it. Gives the plan's and the run's jobs by stage."""
+    stages = Counter(node["stage"] for node in checkout.nodes().values())
+    checkout.edit("pipeline_lib/analysis/paths.py", "algebra.distance(first.params, second.params, prunable)", "12.5")
+    jobs = co.dry(checkout)
+    again = ("pretrain", "rewind", "train", "prune", "interpolate")
+    assert {stage: jobs[stage] for stage in again} == {stage: stages[stage] for stage in again}
+    return stages, jobs
+
+
 def test_states_go_and_an_edit_then_makes_what_it_reads_and_nothing_else(single: Checkout) -> None:
     before = len(_states(single))
     single.configure({**co.SINGLE, "keep": "measured"})
@@ -33,11 +43,7 @@ def test_states_go_and_an_edit_then_makes_what_it_reads_and_nothing_else(single:
     assert co.dry(single) == {}
 
     # A measurement is made again from networks that are trained again, for which nothing else is measured again.
-    stages = Counter(node["stage"] for node in single.nodes().values())
-    single.edit("pipeline_lib/analysis/paths.py", "algebra.distance(first.params, second.params, prunable)", "12.5")
-    jobs = co.dry(single)
-    again = ("pretrain", "rewind", "train", "prune", "interpolate")
-    assert {stage: jobs[stage] for stage in again} == {stage: stages[stage] for stage in again}
+    stages, jobs = _measure_lines_anew(single)
     assert jobs["tabulate"] < stages["tabulate"]  # not that of runs
     co.succeed(single)
     assert (single.table("single", "distances")["l2_weights"] == 12.5).all()
@@ -56,11 +62,7 @@ def test_states_go_where_nothing_has_to_run_and_are_not_made_again_for_what_is_t
 
     single.configure(co.SINGLE)
     assert co.dry(single) == {}
-    stages = Counter(node["stage"] for node in single.nodes().values())
-    single.edit("pipeline_lib/analysis/paths.py", "algebra.distance(first.params, second.params, prunable)", "12.5")
-    jobs = co.dry(single)
-    again = ("pretrain", "rewind", "train", "prune", "interpolate")
-    assert {stage: jobs[stage] for stage in again} == {stage: stages[stage] for stage in again}
+    _measure_lines_anew(single)
     co.succeed(single)
     assert len(_states(single)) == before, "all is kept again"
     assert co.dry(single) == {}
